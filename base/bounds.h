@@ -1,0 +1,65 @@
+/* base/bounds.h - every limit of the project, with its reason.
+ *
+ * A limit named *_DEFAULT can be changed in ragd.conf; the others are fixed.
+ * Sizes are bytes unless the name says otherwise. */
+#ifndef RAG_BASE_BOUNDS_H
+#define RAG_BASE_BOUNDS_H
+
+/* ---- names ---- */
+#define COLLECTION_NAME_BYTES_MAX 64   /* [a-z0-9][a-z0-9_-]*: it is part of URLs and file names */
+#define DOCUMENT_NAME_BYTES_MAX   1024 /* a path or URI; longer ones are not typed by people */
+#define PRINCIPAL_BYTES_MAX       128  /* "uid:4294967294" or "token:name" */
+#define PRINCIPALS_MAX            256  /* readers or writers of one collection */
+
+/* ---- documents ---- */
+#define BODY_BYTES_MAX_DEFAULT   (64u << 20) /* one request body; a 64 MiB text is 20,000 pages */
+#define DOCUMENT_BYTES_MAX       (64u << 20) /* one document's text; spans are 32-bit with room */
+#define METADATA_BYTES_MAX       16384       /* JSON of one document */
+#define METADATA_KEYS_MAX        64
+#define METADATA_VALUE_BYTES_MAX 1024
+#define TITLE_BYTES_MAX          1024 /* longer titles are cut at a grapheme */
+#define HEADING_PATH_BYTES_MAX   2048 /* joined by " > "; cut from the left */
+#define HEADING_DEPTH_MAX        6    /* as HTML and Markdown */
+#define HTML_DEPTH_MAX           512  /* deeper trees are a stack attack, not a page */
+
+/* ---- chunks (characters = Unicode code points) ---- */
+#define CHUNK_CHARS_DEFAULT   700 /* about 10 Korean sentences; KLUE contexts are 500-2000 */
+#define CHUNK_CHARS_MIN       100
+#define CHUNK_CHARS_MAX       8000
+#define CHUNK_OVERLAP_DEFAULT 80 /* one sentence, so that a pronoun keeps its noun */
+#define CHUNKS_PER_DOCUMENT_MAX (1u << 20)
+#define STAGE_SLICE_CHUNKS    512 /* chunks per staging transaction: bounds a writer's wait */
+
+/* ---- questions ---- */
+#define QUESTION_BYTES_MAX   8192 /* a long e-mail; questions are tens of characters */
+#define QUERY_TERMS_MAX      512  /* distinct terms of one question that reach the index */
+#define TOP_K_DEFAULT        5
+#define TOP_K_MAX            1000
+#define RERANK_HEAD_DEFAULT  30  /* candidates that the rerank stage reads */
+#define CANDIDATES_MAX       1000
+#define PASSAGES_MAX         50    /* passages given to a generator */
+#define ANSWER_BYTES_MAX     65536
+#define CITATIONS_MAX        64
+#define FILTER_CLAUSES_MAX   32
+
+/* ---- JSON ---- */
+#define JSON_DEPTH_MAX 64 /* recursion of the parser */
+
+/* ---- HTTP ---- */
+#define HTTP_HEADER_BYTES_MAX    16384 /* all headers of one request */
+#define HTTP_CONNECTIONS_DEFAULT 1024
+#define HTTP_TARGET_BYTES_MAX    8192
+#define JOBS_QUEUED_DEFAULT      256 /* waiting asks and searches; then 503 with Retry-After */
+#define INGEST_QUEUED_DEFAULT    16  /* waiting documents: each holds its body in memory */
+
+/* ---- index ---- */
+#define BM25_SEGMENTS_MAX  64       /* per index: a search visits each one */
+#define BM25_TF_MAX        4095     /* a larger count says no more to BM25 */
+#define BM25_PASSAGES_MAX  (1u << 28)
+
+/* ---- files read by the configuration ---- */
+#define USER_DICTIONARY_BYTES_MAX (16u << 20)
+#define SYNONYMS_BYTES_MAX        (16u << 20)
+#define CONFIG_BYTES_MAX          (1u << 20)
+
+#endif

@@ -1,0 +1,52 @@
+/* base/http_client.h - one HTTP/1.1 request at a time, by libcurl, over a Unix
+ * socket or TCP. Used by ragctl, the evaluator and remote backends. One client
+ * belongs to one thread; it keeps its connection open between requests. */
+#ifndef RAG_BASE_HTTP_CLIENT_H
+#define RAG_BASE_HTTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+
+struct http_client; /* opaque */
+
+struct http_target {
+    const char *socket_path;  /* Unix socket, or NULL for TCP */
+    const char *base_url;     /* "http://localhost" with a socket; else scheme, host and port */
+    const char *bearer_token; /* or NULL */
+};
+
+struct http_request {
+    const char *method;         /* "GET", "POST", "PUT", "DELETE" */
+    const char *path;           /* "/v1/ask", already percent-encoded */
+    const char *content_type;   /* of the body; NULL: application/json */
+    const char *const *headers; /* further "Name: value" lines, NULL-terminated; or NULL */
+    const void *body;           /* borrowed until the call returns; NULL: none */
+    size_t body_bytes;
+    int64_t timeout_ms;          /* for the whole exchange; 0: none */
+    size_t response_bytes_max;   /* a longer response is RAG_ELIMIT */
+    /* When set, body pieces go here as they arrive instead of into ret_body.
+     * Return false to stop: the request then ends with RAG_ECANCELLED. */
+    bool (*on_piece)(void *context, const char *data, size_t n_bytes);
+    void *context;
+};
+
+/* Copies what 'target' points to. Call http_client_global() once before threads. */
+enum rag_status http_client_global(void);
+enum rag_status http_client_open(const struct http_target *target, struct http_client **ret,
+                                 struct rag_error *reterr);
+void http_client_close(struct http_client *client); /* NULL is a no-op */
+
+/* RAG_OK whenever a response arrived, whatever its code. ret_body is reset first
+ * and is NUL-terminated. RAG_EIO: no connection or it broke (the message names the
+ * socket or URL); RAG_ETIMEOUT; RAG_ELIMIT; RAG_ECANCELLED; RAG_ENOMEM. */
+enum rag_status http_client_do(struct http_client *client, const struct http_request *request,
+                               long *ret_code, struct buf *ret_body, struct rag_error *reterr);
+
+/* Percent-encode one path segment (everything but RFC 3986 unreserved), into out. */
+void http_encode_segment(struct buf *out, const char *segment);
+
+#endif

@@ -1,0 +1,11 @@
+# RAG_SANITIZE names the sanitizers of a build (see CMakePresets.json);
+# RAG_FUZZ instruments the libraries for libFuzzer as well.
+set(RAG_SANITIZE "" CACHE STRING "comma-separated sanitizers, e.g. address,undefined")
+option(RAG_FUZZ "build the fuzzers of tests/fuzz (clang)" OFF)
+if(RAG_SANITIZE)
+    add_compile_options(-fsanitize=${RAG_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${RAG_SANITIZE})
+endif()
+if(RAG_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

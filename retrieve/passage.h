@@ -1,0 +1,27 @@
+/* retrieve/passage.h - a candidate on its way through the stages of a search. */
+#ifndef RAG_RETRIEVE_PASSAGE_H
+#define RAG_RETRIEVE_PASSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RANK_NONE 0u /* ranks count from 1; 0: the stage did not return it */
+
+struct passage {
+    uint64_t id;
+    const char *document; /* name or URI that it was ingested under; borrowed, as all texts */
+    const char *title;    /* "" when there is none */
+    const char *heading;  /* path "A > B", or "" */
+    const char *context;  /* repeated table header, or "": belongs to the chunk, is not in its span */
+    const char *text;     /* NUL-terminated, text_bytes long: the span of the stored text */
+    size_t text_bytes;
+    uint32_t byte_start; /* of text in the stored NFC text of the document */
+    uint32_t byte_end;
+    uint64_t version_id; /* of the document */
+    float bm25_score;
+    uint32_t bm25_rank;
+    float rerank_score; /* 0..1, comparable between questions: the gate reads it */
+    uint32_t final_rank;
+};
+
+#endif

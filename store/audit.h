@@ -1,0 +1,88 @@
+/* store/audit.h - the audit log, format v1: a hash chain in a database of its own.
+ *
+ *     payload_hash = SHA-256(salt, payload)
+ *     hash = SHA-256(previous hash, seq, time_ms, kind, principal, payload_hash)
+ *
+ * each part preceded by its length as little-endian u64 (base/sha256.h), numbers as
+ * little-endian u64, the first previous hash 32 zero bytes. Erasing a payload (and its
+ * salt) on lawful request leaves payload_hash, so the chain still verifies and says
+ * "erased". The head (count, hash) is also kept in the file audit.head and may be copied
+ * anywhere: verifying against it finds a dropped tail. Retention cuts the chain at a
+ * checkpoint signed with Ed25519. Thread-safe; appends are committed in groups. */
+#ifndef RAG_STORE_AUDIT_H
+#define RAG_STORE_AUDIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/sha256.h"
+#include "base/status.h"
+
+struct audit; /* opaque */
+
+enum rag_status audit_open(const char *state_dir, struct audit **ret, struct rag_error *reterr);
+void audit_close(struct audit *audit);
+
+struct audit_entry {
+    uint64_t seq; /* from 1; assigned by append */
+    int64_t time_ms;
+    const char *kind; /* "ask", "search", "document.put", "document.delete", "collection.put", ... */
+    const char *principal;
+    const char *payload; /* JSON object; NULL: erased */
+    uint8_t hash[SHA256_BYTES];
+    uint64_t change; /* store change that it tells of, or 0; at most one row per change */
+};
+/* Append and return after the commit is durable. With change != 0 a row that is already
+ * there for it makes this a no-op (ret_seq is that row's). */
+enum rag_status audit_append(struct audit *audit, const char *kind, const char *principal,
+                             const char *payload, uint64_t change, uint64_t *ret_seq,
+                             struct rag_error *reterr);
+uint64_t audit_last_change(struct audit *audit); /* largest change number recorded */
+
+struct audit_head {
+    uint64_t n; /* rows ever appended */
+    uint8_t hash[SHA256_BYTES];
+};
+void audit_head(struct audit *audit, struct audit_head *ret);
+
+/* Rows with seq > after, ascending (or seq < before, descending, when before != 0). */
+struct audit_query {
+    uint64_t after;
+    uint64_t before;
+    size_t limit;
+    const char *kind;      /* or NULL */
+    const char *principal; /* or NULL */
+    int64_t since_ms;      /* 0: no bound */
+    int64_t until_ms;
+};
+enum rag_status audit_list(struct audit *audit, const struct audit_query *query,
+                           enum rag_status (*visit)(void *context, const struct audit_entry *entry,
+                                                    struct rag_error *reterr),
+                           void *context, struct rag_error *reterr);
+enum rag_status audit_get(struct audit *audit, uint64_t seq, struct arena *arena,
+                          struct audit_entry *ret, struct rag_error *reterr);
+
+struct audit_report {
+    bool whole;
+    uint64_t n_rows;
+    uint64_t n_erased;
+    uint64_t first_seq;   /* > 1 after a retention cut */
+    uint64_t bad_seq;     /* of the first row that is wrong; 0 */
+    char problem[256];    /* "row 17 was changed", "rows 18..20 are missing", ...; "" */
+    struct audit_head head;
+};
+/* Check the whole chain; with 'head' also that the log reaches it. RAG_OK when the check
+ * ran, whatever it found. */
+enum rag_status audit_verify(struct audit *audit, const struct audit_head *head,
+                             struct audit_report *ret, struct rag_error *reterr);
+/* Erase one payload; the erasure itself is appended as a row (who, when, which, why). */
+enum rag_status audit_erase(struct audit *audit, uint64_t seq, const char *principal,
+                            const char *why, struct rag_error *reterr);
+/* Drop rows up to and including seq behind a signed checkpoint (key made at first use,
+ * audit.key, mode 0600; public half audit.pub). */
+enum rag_status audit_cut(struct audit *audit, uint64_t seq, const char *principal,
+                          struct rag_error *reterr);
+
+#endif

@@ -1,0 +1,56 @@
+/* text/question.h - what a question asks for, without a model.
+ *
+ * Used by the rerank stage (does the passage hold the kind of answer asked for?),
+ * by the extractive answerer (which span is it?) and by the refusal gate (is
+ * something that the question insists on nowhere in the passages?). */
+#ifndef RAG_TEXT_QUESTION_H
+#define RAG_TEXT_QUESTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum answer_kind {
+    ANSWER_ANY,      /* nothing recognised: 무엇, 어떤 것 */
+    ANSWER_PERSON,   /* 누구, ...한 사람/인물/감독은 */
+    ANSWER_PLACE,    /* 어디, 어느 나라/도시/지역 */
+    ANSWER_DATE,     /* 언제, 몇 년, 며칠(날짜) */
+    ANSWER_QUANTITY, /* 몇 + unit, 얼마, 얼마나 */
+    ANSWER_NAME,     /* 이름은, 무엇이라고 하는가, 제목은 */
+    ANSWER_YESNO,    /* ...되나요? ...인가요? without a question word */
+    ANSWER_REASON,   /* 왜, 이유, 원인 */
+    ANSWER_METHOD,   /* 어떻게, 방법 */
+    ANSWER_DEFINITION, /* ...란/이란 무엇 */
+};
+
+/* Something that must occur in the evidence for the question to be answerable
+ * from it: "2022년", "AP-700", "'열매' 등급", "E2". */
+struct constraint {
+    uint32_t byte_start; /* in the question */
+    uint32_t byte_end;
+    uint8_t kind;        /* enum constraint_kind */
+};
+enum constraint_kind {
+    CONSTRAINT_NUMBER, /* a number with its unit, a year, a date */
+    CONSTRAINT_CODE,   /* a model, version, error code, identifier */
+    CONSTRAINT_QUOTED, /* in quotation marks */
+    CONSTRAINT_NAME,   /* a Latin or proper name */
+};
+#define CONSTRAINTS_MAX 32
+
+struct question {
+    enum answer_kind kind;
+    char unit[32];         /* of ANSWER_QUANTITY / DATE: "명", "kg", "년", "원" ... or "" */
+    uint32_t focus_start;  /* bytes of the noun that is asked for ("수도" of 수도는 어디), */
+    uint32_t focus_end;    /*   equal when there is none */
+    struct constraint constraints[CONSTRAINTS_MAX];
+    size_t n_constraints;
+};
+
+/* Analyse n bytes of NFC text; cannot fail. Thread-safe, allocates nothing. */
+void question_analyze(const char *text, size_t n, struct question *ret);
+
+const char *answer_kind_name(enum answer_kind kind); /* "person", "date", ... */
+
+#endif
