@@ -62,4 +62,9 @@
 #define SYNONYMS_BYTES_MAX        (16u << 20)
 #define CONFIG_BYTES_MAX          (1u << 20)
 
+/* ---- text analysis ---- */
+#define NFC_STRETCH_BYTES_MAX 1024 /* normalised at once: utf8proc sorts marks in O(n^2) */
+#define GRAPHEME_LOOKBACK_MAX 128  /* code points; a longer cluster is no character of a language */
+#define WORD_CHARS_MAX        256  /* a longer "word" is analysed in pieces */
+
 #endif

@@ -46,8 +46,8 @@ struct term_list {
 void term_list_release(struct term_list *list);
 
 struct analyzer_options {
-    const char *user_dictionary; /* path, or NULL: one word per line, '#' comments */
-    const char *synonyms;        /* path, or NULL: "word, word, ..." per line */
+    const char *user_dictionary;  /* path, or NULL: one word per line, '#' comments */
+    const char *synonyms;         /* path, or NULL: "word, word, ..." per line */
     const char *mecab_dictionary; /* directory of a mecab-ko dictionary, or NULL: no libmecab */
 };
 
