@@ -171,9 +171,19 @@ out:
     return status;
 }
 
+int64_t http_client_retry_after_s(const struct http_client *client)
+{
+    curl_off_t seconds = 0;
+
+    if (curl_easy_getinfo(client->curl, CURLINFO_RETRY_AFTER, &seconds) != CURLE_OK || seconds < 0)
+        return 0;
+    return (int64_t)seconds;
+}
+
 void http_encode_segment(struct buf *out, const char *segment)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 
     for (const char *p = segment; *p; p++) {
         if (strchr(plain, *p))

@@ -26,8 +26,8 @@ struct http_request {
     const char *const *headers; /* further "Name: value" lines, NULL-terminated; or NULL */
     const void *body;           /* borrowed until the call returns; NULL: none */
     size_t body_bytes;
-    int64_t timeout_ms;          /* for the whole exchange; 0: none */
-    size_t response_bytes_max;   /* a longer response is RAG_ELIMIT */
+    int64_t timeout_ms;        /* for the whole exchange; 0: none */
+    size_t response_bytes_max; /* a longer response is RAG_ELIMIT */
     /* When set, body pieces go here as they arrive instead of into ret_body.
      * Return false to stop: the request then ends with RAG_ECANCELLED. */
     bool (*on_piece)(void *context, const char *data, size_t n_bytes);
@@ -45,6 +45,9 @@ void http_client_close(struct http_client *client); /* NULL is a no-op */
  * socket or URL); RAG_ETIMEOUT; RAG_ELIMIT; RAG_ECANCELLED; RAG_ENOMEM. */
 enum rag_status http_client_do(struct http_client *client, const struct http_request *request,
                                long *ret_code, struct buf *ret_body, struct rag_error *reterr);
+
+/* The Retry-After of the last response, in seconds (a date is turned into them); 0: none. */
+int64_t http_client_retry_after_s(const struct http_client *client);
 
 /* Percent-encode one path segment (everything but RFC 3986 unreserved), into out. */
 void http_encode_segment(struct buf *out, const char *segment);
