@@ -23,24 +23,24 @@
 #define HTML_DEPTH_MAX           512  /* deeper trees are a stack attack, not a page */
 
 /* ---- chunks (characters = Unicode code points) ---- */
-#define CHUNK_CHARS_DEFAULT   700 /* about 10 Korean sentences; KLUE contexts are 500-2000 */
-#define CHUNK_CHARS_MIN       100
-#define CHUNK_CHARS_MAX       8000
-#define CHUNK_OVERLAP_DEFAULT 80 /* one sentence, so that a pronoun keeps its noun */
+#define CHUNK_CHARS_DEFAULT     700 /* about 10 Korean sentences; KLUE contexts are 500-2000 */
+#define CHUNK_CHARS_MIN         100
+#define CHUNK_CHARS_MAX         8000
+#define CHUNK_OVERLAP_DEFAULT   80 /* one sentence, so that a pronoun keeps its noun */
 #define CHUNKS_PER_DOCUMENT_MAX (1u << 20)
-#define STAGE_SLICE_CHUNKS    512 /* chunks per staging transaction: bounds a writer's wait */
+#define STAGE_SLICE_CHUNKS      512 /* chunks per staging transaction: bounds a writer's wait */
 
 /* ---- questions ---- */
-#define QUESTION_BYTES_MAX   8192 /* a long e-mail; questions are tens of characters */
-#define QUERY_TERMS_MAX      512  /* distinct terms of one question that reach the index */
-#define TOP_K_DEFAULT        5
-#define TOP_K_MAX            1000
-#define RERANK_HEAD_DEFAULT  30  /* candidates that the rerank stage reads */
-#define CANDIDATES_MAX       1000
-#define PASSAGES_MAX         50    /* passages given to a generator */
-#define ANSWER_BYTES_MAX     65536
-#define CITATIONS_MAX        64
-#define FILTER_CLAUSES_MAX   32
+#define QUESTION_BYTES_MAX  8192 /* a long e-mail; questions are tens of characters */
+#define QUERY_TERMS_MAX     512  /* distinct terms of one question that reach the index */
+#define TOP_K_DEFAULT       5
+#define TOP_K_MAX           1000
+#define RERANK_HEAD_DEFAULT 30 /* candidates that the rerank stage reads */
+#define CANDIDATES_MAX      1000
+#define PASSAGES_MAX        50 /* passages given to a generator */
+#define ANSWER_BYTES_MAX    65536
+#define CITATIONS_MAX       64
+#define FILTER_CLAUSES_MAX  32
 
 /* ---- JSON ---- */
 #define JSON_DEPTH_MAX 64 /* recursion of the parser */
@@ -53,9 +53,9 @@
 #define INGEST_QUEUED_DEFAULT    16  /* waiting documents: each holds its body in memory */
 
 /* ---- index ---- */
-#define BM25_SEGMENTS_MAX  64       /* per index: a search visits each one */
-#define BM25_TF_MAX        4095     /* a larger count says no more to BM25 */
-#define BM25_PASSAGES_MAX  (1u << 28)
+#define BM25_SEGMENTS_MAX 64   /* per index: a search visits each one */
+#define BM25_TF_MAX       4095 /* a larger count says no more to BM25 */
+#define BM25_PASSAGES_MAX (1u << 28)
 
 /* ---- files read by the configuration ---- */
 #define USER_DICTIONARY_BYTES_MAX (16u << 20)
@@ -64,7 +64,8 @@
 
 /* ---- text analysis ---- */
 #define NFC_STRETCH_BYTES_MAX 1024 /* normalised at once: utf8proc sorts marks in O(n^2) */
-#define GRAPHEME_LOOKBACK_MAX 128  /* code points; a longer cluster is no character of a language */
+#define GRAPHEME_LOOKBACK_MAX 128  /* code points; a longer cluster is no character of a language  \
+                                    */
 #define WORD_CHARS_MAX        256  /* a longer "word" is analysed in pieces */
 
 #endif

@@ -302,8 +302,7 @@ enum rag_status json_get_string(const struct json *object, const char *key, size
         return wrong_type(node, key, "a string", reterr);
     n = strlen(json_string(node));
     if (n > bytes_max)
-        return rag_fail(reterr, RAG_EINVAL, "'%s': %zu bytes, the limit is %zu", key, n,
-                        bytes_max);
+        return rag_fail(reterr, RAG_EINVAL, "'%s': %zu bytes, the limit is %zu", key, n, bytes_max);
     *ret = json_string(node);
     return RAG_OK;
 }
@@ -320,9 +319,8 @@ enum rag_status json_get_int(const struct json *object, const char *key, int64_t
         return wrong_type(node, key, "an integer", reterr);
     v = json_number(node);
     if (v != floor(v) || fabs(v) > 9007199254740992.0 || v < (double)min || v > (double)max)
-        return rag_fail(reterr, RAG_EINVAL,
-                        "'%s': %.17g is not an integer from %lld to %lld", key, v, (long long)min,
-                        (long long)max);
+        return rag_fail(reterr, RAG_EINVAL, "'%s': %.17g is not an integer from %lld to %lld", key,
+                        v, (long long)min, (long long)max);
     *ret = (int64_t)v;
     return RAG_OK;
 }

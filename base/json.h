@@ -32,12 +32,13 @@ bool json_is_null(const struct json *node); /* the JSON null; false for NULL */
 
 size_t json_size(const struct json *node); /* elements of an array or object, else 0 */
 const struct json *json_member(const struct json *object, const char *key); /* NULL: not there */
-const struct json *json_first(const struct json *node); /* iterate: for (n = json_first(a); n; n = json_next(n)) */
+const struct json *
+json_first(const struct json *node); /* iterate: for (n = json_first(a); n; n = json_next(n)) */
 const struct json *json_next(const struct json *node);
-const char *json_key(const struct json *node);     /* of a member of an object, else "" */
-const char *json_string(const struct json *node);  /* its text, or NULL if it is no string */
-double json_number(const struct json *node);       /* its value, or NAN if it is no number */
-bool json_true(const struct json *node);           /* is it the literal true? */
+const char *json_key(const struct json *node);    /* of a member of an object, else "" */
+const char *json_string(const struct json *node); /* its text, or NULL if it is no string */
+double json_number(const struct json *node);      /* its value, or NAN if it is no number */
+bool json_true(const struct json *node);          /* is it the literal true? */
 
 /* Typed members. When the member is absent or null, RAG_OK and *ret keeps its
  * value (so set the default first). A wrong type or range is RAG_EINVAL and the

@@ -1,0 +1,80 @@
+#include "daemon/ask_record.h"
+
+#include "base/json_writer.h"
+#include "daemon/reply.h"
+
+#define RECORD_BYTES_MAX (4u << 20) /* an answer, its passages' ids and scores, and room */
+
+static void write_settings(struct json_writer *w, const struct pipeline *p,
+                           const struct pipeline_request *request)
+{
+    json_begin_object(w, "settings");
+    json_put_string(w, "analyzer", analyzer_fingerprint(p->analyzer));
+    json_put_int(w, "candidates", (int64_t)p->n_candidates);
+    json_put_int(w, "rerank_head", (int64_t)p->rerank_head);
+    json_put_int(w, "top_k", (int64_t)(request->top_k ? request->top_k : p->n_passages));
+    json_put_double(w, "gate_relevance_min", (double)p->gate.relevance_min);
+    json_put_int(w, "filter_clauses", (int64_t)request->n_filter);
+    json_put_int(w, "history", (int64_t)request->n_history);
+    json_end_object(w);
+}
+
+static void write_passages(struct json_writer *w, const struct pipeline_answer *a)
+{
+    json_begin_array(w, "passages");
+    for (size_t i = 0; i < a->n_given; i++) {
+        const struct passage *s = &a->retrieval.passages[i];
+
+        json_begin_object(w, NULL);
+        json_put_int(w, "chunk", (int64_t)s->id);
+        json_put_string(w, "document", s->document);
+        json_put_int(w, "version", (int64_t)s->version_id);
+        json_put_int(w, "byte_start", s->byte_start);
+        json_put_int(w, "byte_end", s->byte_end);
+        json_put_int(w, "bm25_rank", s->bm25_rank);
+        json_put_exact(w, "bm25_score", (double)s->bm25_score);
+        json_put_exact(w, "rerank_score", (double)s->rerank_score);
+        json_put_int(w, "final_rank", s->final_rank);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+enum rag_status ask_record_append(const struct pipeline *p, const struct pipeline_request *request,
+                                  const struct pipeline_answer *a, enum rag_status outcome,
+                                  const struct rag_error *failed, struct rag_error *reterr)
+{
+    enum rag_status status;
+    struct json_writer w;
+    struct buf out;
+    uint64_t seq;
+
+    buf_init(&out, RECORD_BYTES_MAX);
+    json_writer_init(&w, &out);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "request_id", request->request_id);
+    json_put_string(&w, "collection", request->collection->name);
+    json_put_string(&w, "question", request->question);
+    json_put_string(&w, "outcome",
+                    outcome != RAG_OK ? rag_status_code(outcome)
+                    : a->refused      ? "refused"
+                                      : "answered");
+    if (failed)
+        json_put_string(&w, "error", failed->text);
+    write_settings(&w, p, request);
+    write_passages(&w, a);
+    json_begin_object(&w, "gate");
+    json_put_bool(&w, "pass", a->verdict.pass);
+    json_put_double(&w, "relevance", (double)a->verdict.relevance);
+    json_end_object(&w);
+    reply_write_answer(&w, a);
+    reply_write_stages(&w, &a->retrieval);
+    json_end_object(&w);
+    status = buf_status(&out);
+    if (status == RAG_OK)
+        status = audit_append(p->audit, "ask", request->principal, buf_str(&out), 0, &seq, reterr);
+    else
+        rag_fail(reterr, status, "audit record: over %u bytes or out of memory", RECORD_BYTES_MAX);
+    buf_release(&out);
+    return status;
+}

@@ -1,0 +1,14 @@
+/* daemon/ask_record.h - the audit record of one question. */
+#ifndef RAG_DAEMON_ASK_RECORD_H
+#define RAG_DAEMON_ASK_RECORD_H
+
+#include "daemon/pipeline.h"
+
+/* Append kind "ask" with who, when, the question, the passages with scores and ranks per
+ * stage, settings, answer, citations, verdict and per-stage ms; returns when it is durable.
+ * failed: why there is no answer ("cancelled", "timeout" ...), or NULL. */
+enum rag_status ask_record_append(const struct pipeline *p, const struct pipeline_request *request,
+                                  const struct pipeline_answer *a, enum rag_status outcome,
+                                  const struct rag_error *failed, struct rag_error *reterr);
+
+#endif

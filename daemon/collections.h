@@ -1,0 +1,116 @@
+/* daemon/collections.h - the open collections: settings, access lists, index.
+ *
+ * Each collection of the store has one runtime object here, from start or creation to
+ * deletion. It is counted: collections_get() gives a reference, collection_release()
+ * returns it, and a deleted collection lives on until its last user is done. */
+#ifndef RAG_DAEMON_COLLECTIONS_H
+#define RAG_DAEMON_COLLECTIONS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bounds.h"
+#include "base/json.h"
+#include "base/json_writer.h"
+#include "base/status.h"
+#include "embed/chunker.h"
+#include "retrieve/bm25.h"
+#include "store/store.h"
+#include "text/analyzer.h"
+
+#define NAME_LOCKS 64 /* documents of one name change one at a time; names share 64 locks */
+
+/* What PUT /v1/collections/{c} sets. */
+struct collection_settings {
+    char **readers; /* principals, or "*" for everybody who may connect; owned */
+    size_t n_readers;
+    char **writers; /* owned */
+    size_t n_writers;
+    bool offline; /* its text never leaves this machine */
+    struct chunker_options chunks;
+};
+
+struct collection {
+    int64_t id;
+    char name[COLLECTION_NAME_BYTES_MAX + 1];
+    struct bm25 *index; /* owned; thread-safe */
+    pthread_mutex_t name_locks[NAME_LOCKS];
+
+    pthread_mutex_t mutex; /* guards what follows */
+    struct collection_settings settings;
+    unsigned n_refs;
+    uint64_t in_flight[NAME_LOCKS]; /* per name lock: 0, or 1 + store_last_change() when begun */
+    uint64_t missed_change;         /* first one that the index could not take; 0: none */
+    uint64_t saved_change;          /* of the snapshot on disk */
+    bool deleted;
+    struct collection *next; /* in the registry; guarded by its lock */
+};
+
+struct collections; /* the registry; thread-safe */
+
+struct collections_options {
+    struct store *store; /* borrowed, as all here, for the registry's life */
+    const struct analyzer *analyzer;
+    const char *state_dir; /* snapshots go to state_dir/index/ */
+    struct bm25_options bm25;
+    struct chunker_options chunks; /* defaults of new collections */
+    const char *const *admins;     /* principals that pass every access list */
+    size_t n_admins;
+};
+
+/* Open every collection of the store: load its index snapshot and bring it to what the
+ * store holds, or rebuild it. report (may be NULL) hears of each one, for the log. */
+struct collection_opened {
+    const char *name;
+    bool rebuilt;        /* no usable snapshot: from the store's text */
+    const char *why;     /* of a rebuild: one line; "" otherwise */
+    size_t n_reconciled; /* passages added or removed after a snapshot was loaded */
+    uint64_t n_passages;
+    double ms;
+};
+enum rag_status collections_open(const struct collections_options *options,
+                                 void (*report)(const struct collection_opened *opened),
+                                 struct collections **ret, struct rag_error *reterr);
+void collections_close(struct collections *cs); /* every reference must be back */
+
+enum access { ACCESS_READ, ACCESS_WRITE };
+/* The collection of that name, if 'principal' may do 'access'. RAG_ENOTFOUND, RAG_EDENIED. */
+enum rag_status collections_get(struct collections *cs, const char *name, const char *principal,
+                                enum access access, struct collection **ret,
+                                struct rag_error *reterr);
+void collection_release(struct collections *cs, struct collection *c); /* NULL is a no-op */
+bool collections_is_admin(const struct collections *cs, const char *principal);
+
+/* Create or change; 'body' is the JSON of the request (NULL: no settings). Members that are
+ * absent keep their value; a new collection is readable and writable by its creator.
+ * Changing an existing one needs ACCESS_WRITE. */
+enum rag_status collections_put(struct collections *cs, const char *name, const struct json *body,
+                                const char *principal, bool *ret_created, struct rag_error *reterr);
+enum rag_status collections_delete(struct collections *cs, const char *name, const char *principal,
+                                   uint64_t *ret_change, struct rag_error *reterr);
+/* Visit what the principal may read, by name. */
+enum rag_status collections_each(struct collections *cs, const char *principal,
+                                 enum rag_status (*visit)(void *context, struct collection *c,
+                                                          struct rag_error *reterr),
+                                 void *context, struct rag_error *reterr);
+/* Write readers, writers, offline and chunk sizes as members of an open object. */
+void collection_write_settings(struct collection *c, struct json_writer *w);
+void collection_chunks(struct collection *c, struct chunker_options *ret);
+
+/* Save the index snapshots that lag behind by min_changes or more. Returns the number saved;
+ * a failure is described in reterr and the rest is still tried. */
+size_t collections_save(struct collections *cs, uint64_t min_changes, struct rag_error *reterr);
+
+/* ---- changing documents (daemon/ingest.c) ----
+ * begin takes the name's lock; end releases it. Between them the caller commits to the
+ * store and applies to the index with collection_watermark(): the largest change number up
+ * to which this index has everything, which is what a snapshot may claim to hold. */
+size_t collection_change_begin(struct collections *cs, struct collection *c, const char *document);
+uint64_t collection_watermark(struct collection *c, size_t lock, uint64_t committed);
+/* The commit could not be applied to the index (memory): no later watermark passes it. */
+void collection_index_missed(struct collection *c, uint64_t committed);
+void collection_change_end(struct collection *c, size_t lock);
+
+#endif

@@ -1,0 +1,609 @@
+#include "daemon/ingest.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/json_writer.h"
+#include "base/utf8.h"
+#include "daemon/collection_index.h"
+#include "retrieve/fields.h"
+#include "text/grapheme.h"
+#include "text/nfc.h"
+
+/* Everything of one document on its way in. */
+struct work {
+    struct buf name;  /* NFC */
+    struct buf title; /* NFC, cut to its limit */
+    char *metadata;   /* JSON text, owned, or NULL */
+    struct extracted extracted;
+    struct chunk_list chunks;
+    struct store_chunk *stored; /* [chunks.n], borrows from chunks */
+    uint64_t *chunk_ids;        /* [chunks.n] */
+    struct postings *postings;  /* [chunks.n] */
+    struct bm25_batch *batch;   /* has the removals of the old version */
+};
+struct postings {
+    struct bm25_posting *items; /* owned */
+    size_t n;
+    uint32_t length;
+};
+
+static void work_release(struct work *w)
+{
+    for (size_t i = 0; w->postings && i < w->chunks.n; i++)
+        free(w->postings[i].items);
+    free(w->postings);
+    free(w->stored);
+    free(w->chunk_ids);
+    free(w->metadata);
+    bm25_batch_free(w->batch);
+    chunk_list_release(&w->chunks);
+    extracted_release(&w->extracted);
+    buf_release(&w->name);
+    buf_release(&w->title);
+}
+
+static enum rag_status out_of_memory(const char *name, struct rag_error *reterr)
+{
+    return rag_fail(reterr, RAG_ENOMEM, "document '%.200s': out of memory", name);
+}
+
+static enum rag_status normalise_name(const char *name, struct buf *out, struct rag_error *reterr)
+{
+    enum rag_status status = nfc_append(name, strlen(name), out, reterr);
+
+    if (status == RAG_EFORMAT)
+        return rag_fail(reterr, RAG_EINVAL, "document name: not UTF-8");
+    if (status == RAG_ELIMIT || out->len > DOCUMENT_NAME_BYTES_MAX)
+        return rag_fail(reterr, RAG_EINVAL, "document name: over the limit of %d bytes",
+                        DOCUMENT_NAME_BYTES_MAX);
+    if (status != RAG_OK)
+        return status;
+    if (out->len == 0)
+        return rag_fail(reterr, RAG_EINVAL, "document name: empty");
+    return RAG_OK;
+}
+
+/* What was sent decides "unchanged": bytes, kind, title, metadata and how it would be cut. */
+static enum rag_status hash_source(const struct ingest_source *s,
+                                   const struct chunker_options *chunks, const char *fingerprint,
+                                   uint8_t ret[SHA256_BYTES])
+{
+    uint64_t numbers[4] = {CHUNKER_VERSION, (uint64_t)s->format, chunks->chunk_chars,
+                           chunks->overlap_chars};
+    struct sha256_part parts[] = {
+        {numbers,                        sizeof numbers                       },
+        {fingerprint,                    strlen(fingerprint)                  },
+        {s->title ? s->title : "",       s->title ? strlen(s->title) : 0      },
+        {s->metadata ? s->metadata : "", s->metadata ? strlen(s->metadata) : 0},
+        {s->body,                        s->n_bytes                           },
+    };
+
+    return sha256_lengths(parts, sizeof parts / sizeof parts[0], ret);
+}
+
+/* Metadata from the request and from a JSON record are one object; the request's wins. */
+static enum rag_status merge_metadata(const char *given, const char *extracted, char **ret,
+                                      struct rag_error *reterr)
+{
+    const char *only = given ? given : extracted;
+    struct json *over = NULL;
+    struct json *under = NULL;
+    struct json_writer w;
+    enum rag_status status;
+    struct buf out;
+
+    buf_init(&out, METADATA_BYTES_MAX);
+    if (!only) {
+        *ret = NULL;
+        return RAG_OK;
+    }
+    status = json_parse(only, strlen(only), "metadata", &over, reterr);
+    if (status == RAG_OK && given && extracted)
+        status = json_parse(extracted, strlen(extracted), "metadata", &under, reterr);
+    if (status == RAG_OK && !json_is_object(over))
+        status = rag_fail(reterr, RAG_EINVAL, "metadata: not a JSON object");
+    if (status == RAG_OK && json_size(over) + json_size(under) > METADATA_KEYS_MAX)
+        status = rag_fail(reterr, RAG_EINVAL, "metadata: %zu keys, the limit is %d",
+                          json_size(over) + json_size(under), METADATA_KEYS_MAX);
+    if (status != RAG_OK)
+        goto out;
+    json_writer_init(&w, &out);
+    json_begin_object(&w, NULL);
+    for (int pass = 0; pass < 2 && status == RAG_OK; pass++) {
+        for (const struct json *m = json_first(pass == 0 ? over : under); m; m = json_next(m)) {
+            char *text = NULL;
+
+            if (pass == 1 && json_member(over, json_key(m)))
+                continue;
+            if (json_is_object(m)) {
+                status = rag_fail(reterr, RAG_EINVAL,
+                                  "metadata '%.64s': an object; use a text, number, boolean or an "
+                                  "array of these",
+                                  json_key(m));
+                break;
+            }
+            status = json_print(m, &text);
+            if (status != RAG_OK)
+                break;
+            json_put_raw(&w, json_key(m), text);
+            free(text);
+        }
+    }
+    json_end_object(&w);
+    if (status == RAG_OK && buf_status(&out) == RAG_ELIMIT)
+        status = rag_fail(reterr, RAG_EINVAL, "metadata: over the limit of %d bytes",
+                          METADATA_BYTES_MAX);
+    if (status == RAG_OK)
+        status = buf_take(&out, ret, NULL);
+out:
+    buf_release(&out);
+    json_free(over);
+    json_free(under);
+    return status;
+}
+
+static enum rag_status choose_title(const struct ingest_source *s, const struct extracted *e,
+                                    struct buf *out, struct rag_error *reterr)
+{
+    const char *title = s->title ? s->title : e->title;
+    enum rag_status status = nfc_append(title, strlen(title), out, reterr);
+
+    if (status == RAG_ELIMIT)
+        return rag_fail(reterr, RAG_EINVAL, "title: %zu bytes are too many", strlen(title));
+    if (status != RAG_OK)
+        return status;
+    for (size_t i = 0; i < out->len; i++)
+        if (out->data[i] == '\n' || out->data[i] == '\t')
+            out->data[i] = ' ';
+    if (out->len > TITLE_BYTES_MAX) {
+        out->len = grapheme_floor(out->data, out->len, TITLE_BYTES_MAX);
+        out->data[out->len] = '\0';
+    }
+    return RAG_OK;
+}
+
+/* Chunk, hash and analyse. */
+static enum rag_status prepare_chunks(const struct ingest *ingest, struct work *w,
+                                      const struct chunker_options *options,
+                                      struct rag_error *reterr)
+{
+    const char *title = buf_str(&w->title);
+    enum rag_status status = chunk_document(&w->extracted, options, &w->chunks, reterr);
+    size_t n = w->chunks.n;
+
+    if (status != RAG_OK)
+        return status;
+    w->stored = calloc(n + 1, sizeof *w->stored);
+    w->chunk_ids = calloc(n + 1, sizeof *w->chunk_ids);
+    w->postings = calloc(n + 1, sizeof *w->postings);
+    if (!w->stored || !w->chunk_ids || !w->postings)
+        return out_of_memory(buf_str(&w->name), reterr);
+    for (size_t i = 0; i < n; i++) {
+        const struct chunk *c = &w->chunks.items[i];
+        const char *text = w->extracted.text + c->byte_start;
+        size_t n_bytes = c->byte_end - c->byte_start;
+        struct sha256_part parts[] = {
+            {title,      w->title.len      },
+            {c->heading, strlen(c->heading)},
+            {c->context, strlen(c->context)},
+            {text,       n_bytes           },
+        };
+        struct passage_fields fields = {title, c->heading, c->context, text, n_bytes};
+        struct store_chunk *s = &w->stored[i];
+
+        s->heading = c->heading;
+        s->context = c->context;
+        s->byte_start = c->byte_start;
+        s->byte_end = c->byte_end;
+        status = sha256_lengths(parts, sizeof parts / sizeof parts[0], s->hash);
+        if (status == RAG_OK)
+            status = passage_postings(ingest->analyzer, &fields, &w->postings[i].items,
+                                      &w->postings[i].n, &w->postings[i].length);
+        if (status != RAG_OK)
+            return out_of_memory(buf_str(&w->name), reterr);
+    }
+    return RAG_OK;
+}
+
+struct removal {
+    const struct ingest *ingest;
+    struct bm25_batch *batch;
+};
+
+/* Re-analysing the old text gives the very postings that were added, so that df is
+ * corrected in O(document). */
+static enum rag_status remove_one(void *context, const struct store_passage *p,
+                                  struct rag_error *reterr)
+{
+    struct removal *r = context;
+    struct bm25_posting *postings = NULL;
+    uint32_t length = 0;
+    size_t n = 0;
+    enum rag_status status;
+
+    status = collection_index_postings(r->ingest->analyzer, p, &postings, &n, &length);
+    if (status == RAG_OK)
+        status = bm25_batch_remove(r->batch, p->id, postings, n);
+    free(postings);
+    if (status != RAG_OK)
+        return rag_fail(reterr, status, "passage %llu: out of memory", (unsigned long long)p->id);
+    return RAG_OK;
+}
+
+static enum rag_status prepare_removal(const struct ingest *ingest, struct bm25_batch *batch,
+                                       uint64_t version_id, struct rag_error *reterr)
+{
+    struct removal r = {ingest, batch};
+
+    return store_version_chunks(ingest->store, version_id, remove_one, &r, reterr);
+}
+
+static void write_change_payload(struct buf *out, const char *collection, const char *document,
+                                 const char *request_id, const struct ingest_result *result)
+{
+    struct json_writer w;
+
+    json_writer_init(&w, out);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "collection", collection);
+    json_put_string(&w, "document", document);
+    if (request_id)
+        json_put_string(&w, "request_id", request_id);
+    if (result) {
+        json_put_int(&w, "version", (int64_t)result->version_id);
+        json_put_int(&w, "chunks", (int64_t)result->n_chunks);
+        json_put_int(&w, "text_bytes", (int64_t)result->text_bytes);
+    }
+    json_end_object(&w);
+}
+
+static enum rag_status audit_change(const struct ingest *ingest, const char *kind,
+                                    const char *collection, const char *document,
+                                    const char *principal, const char *request_id,
+                                    const struct ingest_result *result, uint64_t change,
+                                    struct rag_error *reterr)
+{
+    enum rag_status status;
+    struct buf payload;
+    uint64_t seq;
+
+    buf_init(&payload, 65536);
+    write_change_payload(&payload, collection, document, request_id, result);
+    status = buf_status(&payload);
+    if (status == RAG_OK)
+        status =
+            audit_append(ingest->audit, kind, principal, buf_str(&payload), change, &seq, reterr);
+    buf_release(&payload);
+    return status;
+}
+
+/* Steps 6 and 7, between collection_change_begin() and _end(). */
+static enum rag_status publish(const struct ingest *ingest, struct collection *c, size_t lock,
+                               const struct ingest_source *s, struct work *w,
+                               const uint8_t *source_hash, struct ingest_result *ret,
+                               struct rag_error *reterr)
+{
+    struct store_put put = {
+        .collection_id = c->id,
+        .name = buf_str(&w->name),
+        .title = buf_str(&w->title),
+        .mime = document_format_mime(s->format),
+        .metadata = w->metadata ? w->metadata : "{}",
+        .source_hash = source_hash,
+        .text = w->extracted.text,
+        .text_bytes = w->extracted.n_bytes,
+        .chunks = w->stored,
+        .n_chunks = w->chunks.n,
+        .principal = s->principal,
+    };
+    struct store_put_result result;
+    enum rag_status status;
+
+    status = store_document_put(ingest->store, &put, w->chunk_ids, &result, reterr);
+    if (status != RAG_OK)
+        return status;
+    for (size_t i = 0; i < w->chunks.n && status == RAG_OK; i++)
+        status = bm25_batch_add(w->batch, w->chunk_ids[i], w->postings[i].items, w->postings[i].n,
+                                w->postings[i].length);
+    if (status == RAG_OK)
+        status =
+            bm25_apply(c->index, w->batch, collection_watermark(c, lock, result.change), reterr);
+    if (status != RAG_OK) {
+        /* Stored but not indexed: only memory can have run out. No snapshot may claim this
+         * change, so that the next start mends the index. */
+        collection_index_missed(c, result.change);
+        return rag_fail(reterr, status, "document '%.200s': stored, but the index is out of memory",
+                        buf_str(&w->name));
+    }
+    ret->change = result.change;
+    ret->version_id = result.version_id;
+    ret->n_chunks = w->chunks.n;
+    ret->text_bytes = w->extracted.n_bytes;
+    return RAG_OK;
+}
+
+/* Is the stored document the same? Fills ret for an unchanged one, *old_version otherwise. */
+static enum rag_status compare_stored(const struct ingest *ingest, struct collection *c,
+                                      const char *name, const uint8_t *hash,
+                                      struct ingest_result *ret, uint64_t *old_version,
+                                      struct rag_error *reterr)
+{
+    struct store_document old;
+    enum rag_status status;
+    struct arena arena;
+
+    arena_init(&arena, 1u << 20);
+    *old_version = 0;
+    status = store_document_get(ingest->store, c->id, name, &arena, &old, reterr);
+    if (status == RAG_OK) {
+        *old_version = old.version_id;
+        if (memcmp(old.source_hash, hash, SHA256_BYTES) == 0) {
+            ret->unchanged = true;
+            ret->version_id = old.version_id;
+            ret->n_chunks = old.n_chunks;
+            ret->text_bytes = old.text_bytes;
+        }
+    } else if (status == RAG_ENOTFOUND) {
+        ret->created = true;
+        status = RAG_OK;
+    }
+    arena_release(&arena);
+    return status;
+}
+
+/* Ingest what is extracted already (or will be, from s->body, when w->extracted is empty). */
+static enum rag_status ingest_work(const struct ingest *ingest, struct collection *c,
+                                   const struct ingest_source *s, struct work *w,
+                                   struct ingest_result *ret, struct rag_error *reterr)
+{
+    struct ingest_result result = {0};
+    uint8_t hash[SHA256_BYTES];
+    struct chunker_options options;
+    uint64_t old_version = 0;
+    enum rag_status status;
+    size_t lock;
+
+    collection_chunks(c, &options);
+    status = normalise_name(s->name, &w->name, reterr);
+    if (status != RAG_OK)
+        return status;
+    if (hash_source(s, &options, analyzer_fingerprint(ingest->analyzer), hash) != RAG_OK)
+        return out_of_memory(buf_str(&w->name), reterr);
+
+    /* A look before the lock saves the parsing of what has not changed. */
+    status = compare_stored(ingest, c, buf_str(&w->name), hash, &result, &old_version, reterr);
+    if (status == RAG_OK && !result.unchanged && !w->extracted.text)
+        status = extract_document(s->format, s->body, s->n_bytes, &w->extracted, reterr);
+    if (status == RAG_OK && !result.unchanged)
+        status = choose_title(s, &w->extracted, &w->title, reterr);
+    if (status == RAG_OK && !result.unchanged)
+        status = merge_metadata(s->metadata, w->extracted.metadata, &w->metadata, reterr);
+    if (status == RAG_OK && !result.unchanged)
+        status = prepare_chunks(ingest, w, &options, reterr);
+    if (status != RAG_OK || result.unchanged)
+        goto done;
+
+    lock = collection_change_begin(ingest->collections, c, buf_str(&w->name));
+    /* Under the lock the old version is sure. */
+    memset(&result, 0, sizeof result);
+    status = compare_stored(ingest, c, buf_str(&w->name), hash, &result, &old_version, reterr);
+    if (status == RAG_OK && !result.unchanged) {
+        status = bm25_batch_new(&w->batch);
+        if (status != RAG_OK)
+            out_of_memory(buf_str(&w->name), reterr);
+        if (status == RAG_OK && old_version != 0)
+            status = prepare_removal(ingest, w->batch, old_version, reterr);
+        if (status == RAG_OK)
+            status = publish(ingest, c, lock, s, w, hash, &result, reterr);
+    }
+    collection_change_end(c, lock);
+    if (status == RAG_OK && !result.unchanged)
+        status = audit_change(ingest, "document.put", c->name, buf_str(&w->name), s->principal,
+                              s->request_id, &result, result.change, reterr);
+done:
+    if (status == RAG_OK)
+        *ret = result;
+    return status;
+}
+
+static void work_init(struct work *w)
+{
+    memset(w, 0, sizeof *w);
+    /* NFC can triple a text at worst (UAX #15, table of expansion factors). */
+    buf_init(&w->name, (size_t)DOCUMENT_NAME_BYTES_MAX * 3);
+    buf_init(&w->title, METADATA_BYTES_MAX * 3);
+}
+
+enum rag_status ingest_document(const struct ingest *ingest, struct collection *c,
+                                const struct ingest_source *source, struct ingest_result *ret,
+                                struct rag_error *reterr)
+{
+    enum rag_status status;
+    struct work w;
+
+    assert(source->format != FORMAT_NDJSON);
+    work_init(&w);
+    status = ingest_work(ingest, c, source, &w, ret, reterr);
+    work_release(&w);
+    return status;
+}
+
+/* ---- NDJSON ---- */
+
+struct bulk {
+    const struct ingest *ingest;
+    struct collection *collection;
+    const char *principal;
+    const char *request_id;
+    const atomic_bool *cancel;
+    struct ingest_bulk_result *result;
+};
+
+static bool note_bad(void *context, size_t line, const char *message)
+{
+    struct bulk *b = context;
+    struct ingest_bulk_result *r = b->result;
+
+    r->n_failed++;
+    if (r->n_errors < INGEST_ERRORS_MAX) {
+        struct ingest_bulk_error *e = &r->errors[r->n_errors++];
+        size_t n = strlen(message);
+
+        e->line = line;
+        n = utf8_floor(message, n, sizeof e->message - 1);
+        memcpy(e->message, message, n);
+        e->message[n] = '\0';
+    }
+    return true;
+}
+
+/* A fault of this record only, or of the machine (then the whole call stops)? */
+static bool is_record_fault(enum rag_status status)
+{
+    return status == RAG_EINVAL || status == RAG_EFORMAT || status == RAG_ELIMIT;
+}
+
+static enum rag_status ingest_record(void *context, size_t line, struct extracted *record,
+                                     struct rag_error *reterr)
+{
+    struct bulk *b = context;
+    struct ingest_result result = {0};
+    struct rag_error error = {RAG_OK, ""};
+    struct ingest_source s = {
+        .name = record->name ? record->name : "",
+        .format = FORMAT_JSON,
+        .body = record->text,
+        .n_bytes = record->n_bytes,
+        .title = record->title,
+        .metadata = NULL,
+        .principal = b->principal,
+        .request_id = b->request_id,
+    };
+    enum rag_status status;
+    struct work w;
+
+    if (b->cancel && atomic_load(b->cancel))
+        return rag_fail(reterr, RAG_ECANCELLED, "line %zu: the client went away", line);
+    work_init(&w);
+    s.metadata = record->metadata;
+    w.extracted = *record; /* moves over: the work owns it now */
+    memset(record, 0, sizeof *record);
+    s.name = w.extracted.name ? w.extracted.name : "";
+    w.extracted.metadata = NULL; /* s.metadata has it */
+    status = ingest_work(b->ingest, b->collection, &s, &w, &result, &error);
+    free((void *)(uintptr_t)s.metadata);
+    work_release(&w);
+    if (status == RAG_OK) {
+        b->result->n_accepted += !result.unchanged;
+        b->result->n_unchanged += result.unchanged;
+        return RAG_OK;
+    }
+    if (is_record_fault(status)) {
+        note_bad(b, line, error.text);
+        return RAG_OK;
+    }
+    return rag_fail(reterr, status, "line %zu: %s", line, error.text);
+}
+
+enum rag_status ingest_records(const struct ingest *ingest, struct collection *c, const char *body,
+                               size_t n_bytes, const char *principal, const char *request_id,
+                               const atomic_bool *cancel, struct ingest_bulk_result *ret,
+                               struct rag_error *reterr)
+{
+    struct bulk b = {ingest, c, principal, request_id, cancel, ret};
+    struct record_sink sink = {ingest_record, note_bad, &b};
+
+    memset(ret, 0, sizeof *ret);
+    return extract_records(body, n_bytes, &sink, reterr);
+}
+
+/* ---- delete ---- */
+
+enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c, const char *name,
+                              const char *principal, const char *request_id, uint64_t *ret_change,
+                              struct rag_error *reterr)
+{
+    struct bm25_batch *batch = NULL;
+    struct store_document old;
+    enum rag_status status;
+    uint64_t version = 0;
+    uint64_t change = 0;
+    struct arena arena;
+    struct buf nfc;
+    size_t lock;
+
+    arena_init(&arena, 1u << 20);
+    buf_init(&nfc, (size_t)DOCUMENT_NAME_BYTES_MAX * 3);
+    status = normalise_name(name, &nfc, reterr);
+    if (status != RAG_OK)
+        goto out;
+    name = buf_str(&nfc);
+    lock = collection_change_begin(ingest->collections, c, name);
+    status = store_document_get(ingest->store, c->id, name, &arena, &old, reterr);
+    if (status == RAG_OK && bm25_batch_new(&batch) != RAG_OK)
+        status = out_of_memory(name, reterr);
+    if (status == RAG_OK)
+        status = prepare_removal(ingest, batch, old.version_id, reterr);
+    if (status == RAG_OK)
+        status =
+            store_document_delete(ingest->store, c->id, name, principal, &change, &version, reterr);
+    if (status == RAG_OK) {
+        status = bm25_apply(c->index, batch, collection_watermark(c, lock, change), reterr);
+        if (status != RAG_OK)
+            collection_index_missed(c, change);
+    }
+    collection_change_end(c, lock);
+    if (status == RAG_OK)
+        status = audit_change(ingest, "document.delete", c->name, name, principal, request_id, NULL,
+                              change, reterr);
+    if (status == RAG_OK)
+        *ret_change = change;
+out:
+    bm25_batch_free(batch);
+    buf_release(&nfc);
+    arena_release(&arena);
+    return status;
+}
+
+/* ---- after a crash ---- */
+
+/* Changes are audited side by side, so a crash can leave a gap below the last recorded one,
+ * but no deeper than the number of changes in progress at once. Recording is idempotent. */
+#define CATCH_UP_DEPTH 4096u
+
+struct catch_up {
+    const struct ingest *ingest;
+    size_t n;
+};
+
+static enum rag_status catch_up_one(void *context, const struct store_change *change,
+                                    struct rag_error *reterr)
+{
+    static const char *const kinds[] = {
+        [CHANGE_PUBLISH] = "document.put",
+        [CHANGE_DELETE] = "document.delete",
+        [CHANGE_COLLECTION_DELETE] = "collection.delete",
+    };
+    struct catch_up *u = context;
+
+    u->n++;
+    return audit_change(u->ingest, kinds[change->kind], change->collection, change->document,
+                        change->principal, NULL, NULL, change->change, reterr);
+}
+
+enum rag_status ingest_catch_up_audit(const struct ingest *ingest, size_t *ret_n,
+                                      struct rag_error *reterr)
+{
+    uint64_t last = audit_last_change(ingest->audit);
+    struct catch_up u = {ingest, 0};
+    enum rag_status status;
+
+    status = store_changes_since(ingest->store, last > CATCH_UP_DEPTH ? last - CATCH_UP_DEPTH : 0,
+                                 catch_up_one, &u, reterr);
+    *ret_n = u.n;
+    return status;
+}

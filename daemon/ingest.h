@@ -1,0 +1,82 @@
+/* daemon/ingest.h - the life of one document, from a file's bytes to its index entry.
+ *
+ *   1. name -> NFC, checked            5. old version's chunks -> postings (to take away)
+ *   2. source hash: unchanged? done    6. store: stage and publish      (durable from here)
+ *   3. extract text and structure      7. index: one batch, visible at once
+ *   4. chunk, hash, analyse            8. audit record                  (durable), then reply
+ *
+ * A failure before 6 leaves nothing; a crash after 6 is mended at start from the store
+ * (index) and from its change log (audit). Thread-safe: documents of different names go
+ * side by side. */
+#ifndef RAG_DAEMON_INGEST_H
+#define RAG_DAEMON_INGEST_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "daemon/collections.h"
+#include "embed/extract.h"
+#include "store/audit.h"
+#include "store/store.h"
+#include "text/analyzer.h"
+
+struct ingest {
+    struct store *store; /* borrowed, as all here */
+    struct audit *audit;
+    struct collections *collections;
+    const struct analyzer *analyzer;
+};
+
+struct ingest_source {
+    const char *name;            /* of the document, UTF-8 */
+    enum document_format format; /* not FORMAT_NDJSON */
+    const char *body;
+    size_t n_bytes;
+    const char *title;    /* overrides the extracted one; NULL: none given */
+    const char *metadata; /* JSON object text, or NULL */
+    const char *principal;
+    const char *request_id;
+};
+struct ingest_result {
+    bool unchanged; /* same bytes, settings and metadata as stored: nothing was done */
+    bool created;   /* no document of that name was there */
+    uint64_t change;
+    uint64_t version_id;
+    uint64_t n_chunks;
+    uint64_t text_bytes;
+};
+enum rag_status ingest_document(const struct ingest *ingest, struct collection *c,
+                                const struct ingest_source *source, struct ingest_result *ret,
+                                struct rag_error *reterr);
+
+/* NDJSON: every line a document of its own, acknowledged when the call returns. A bad line
+ * is counted and described (the first INGEST_ERRORS_MAX) and the others go on. */
+#define INGEST_ERRORS_MAX 100
+struct ingest_bulk_error {
+    size_t line;
+    char message[256];
+};
+struct ingest_bulk_result {
+    uint64_t n_accepted; /* new or changed */
+    uint64_t n_unchanged;
+    uint64_t n_failed;
+    struct ingest_bulk_error errors[INGEST_ERRORS_MAX];
+    size_t n_errors;
+};
+enum rag_status ingest_records(const struct ingest *ingest, struct collection *c, const char *body,
+                               size_t n_bytes, const char *principal, const char *request_id,
+                               const atomic_bool *cancel, struct ingest_bulk_result *ret,
+                               struct rag_error *reterr);
+
+enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c, const char *name,
+                              const char *principal, const char *request_id, uint64_t *ret_change,
+                              struct rag_error *reterr);
+
+/* Write the audit records of changes that a crash left without one. */
+enum rag_status ingest_catch_up_audit(const struct ingest *ingest, size_t *ret_n,
+                                      struct rag_error *reterr);
+
+#endif

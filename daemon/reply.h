@@ -1,0 +1,22 @@
+/* daemon/reply.h - JSON parts that replies, events and audit records share. */
+#ifndef RAG_DAEMON_REPLY_H
+#define RAG_DAEMON_REPLY_H
+
+#include "base/json_writer.h"
+#include "daemon/pipeline.h"
+
+/* Members of an open object: "answer", "refused", "reason", "reason_code", "citations",
+ * "confidence", "backend", "finish_reason". */
+void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a);
+/* One citation as an object: n, document, chunk, byte_start, byte_end, text, title, heading. */
+void reply_write_citation(struct json_writer *w, const char *key, const struct pipeline_answer *a,
+                          size_t i);
+/* "results": passages[0..n) with rank, scores and text. */
+void reply_write_results(struct json_writer *w, const char *key, const struct retrieval *r,
+                         size_t n);
+/* "stages": the ranking of each stage as [{document, chunk, score}], at most n long. */
+enum rag_status reply_write_rankings(struct json_writer *w, const struct retrieval *r, size_t n);
+/* "stages_ms": {stage: ms} of the stages that ran. */
+void reply_write_stages(struct json_writer *w, const struct retrieval *r);
+
+#endif
