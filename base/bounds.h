@@ -51,6 +51,7 @@
 #define HTTP_TARGET_BYTES_MAX    8192
 #define JOBS_QUEUED_DEFAULT      256 /* waiting asks and searches; then 503 with Retry-After */
 #define INGEST_QUEUED_DEFAULT    16  /* waiting documents: each holds its body in memory */
+#define INGEST_JOBS_MAX          32   /* parallel requests of one 'ragctl ingest' */
 
 /* ---- index ---- */
 #define BM25_SEGMENTS_MAX 64   /* per index: a search visits each one */
