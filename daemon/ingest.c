@@ -509,16 +509,31 @@ static enum rag_status ingest_record(void *context, size_t line, struct extracte
     return rag_fail(reterr, status, "line %zu: %s", line, error.text);
 }
 
-enum rag_status ingest_records(const struct ingest *ingest, struct collection *c, const char *body,
-                               size_t n_bytes, const char *principal, const char *request_id,
-                               const atomic_bool *cancel, struct ingest_bulk_result *ret,
-                               struct rag_error *reterr)
+enum rag_status ingest_records(const struct ingest *ingest, struct collection *c, bool single,
+                               const char *body, size_t n_bytes, const char *principal,
+                               const char *request_id, const atomic_bool *cancel,
+                               struct ingest_bulk_result *ret, struct rag_error *reterr)
 {
     struct bulk b = {ingest, c, principal, request_id, cancel, ret};
     struct record_sink sink = {ingest_record, note_bad, &b};
+    struct rag_error error = {RAG_OK, ""};
+    struct extracted record = {0};
+    enum rag_status status;
 
     memset(ret, 0, sizeof *ret);
-    return extract_records(body, n_bytes, &sink, reterr);
+    if (!single)
+        return extract_records(body, n_bytes, &sink, reterr);
+    status = extract_document(FORMAT_JSON, body, n_bytes, &record, &error);
+    if (status == RAG_OK) {
+        status = ingest_record(&b, 1, &record, reterr);
+        extracted_release(&record);
+    } else if (is_record_fault(status)) {
+        note_bad(&b, 1, error.text);
+        status = RAG_OK;
+    } else {
+        rag_fail(reterr, status, "%s", error.text);
+    }
+    return status;
 }
 
 /* ---- delete ---- */

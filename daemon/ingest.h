@@ -53,7 +53,8 @@ enum rag_status ingest_document(const struct ingest *ingest, struct collection *
                                 struct rag_error *reterr);
 
 /* NDJSON: every line a document of its own, acknowledged when the call returns. A bad line
- * is counted and described (the first INGEST_ERRORS_MAX) and the others go on. */
+ * is counted and described (the first INGEST_ERRORS_MAX) and the others go on. single: the
+ * body is one JSON record over any number of lines. */
 #define INGEST_ERRORS_MAX 100
 struct ingest_bulk_error {
     size_t line;
@@ -66,8 +67,8 @@ struct ingest_bulk_result {
     struct ingest_bulk_error errors[INGEST_ERRORS_MAX];
     size_t n_errors;
 };
-enum rag_status ingest_records(const struct ingest *ingest, struct collection *c, const char *body,
-                               size_t n_bytes, const char *principal, const char *request_id,
+enum rag_status ingest_records(const struct ingest *ingest, struct collection *c, bool single,
+                               const char *body, size_t n_bytes, const char *principal, const char *request_id,
                                const atomic_bool *cancel, struct ingest_bulk_result *ret,
                                struct rag_error *reterr);
 

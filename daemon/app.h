@@ -1,0 +1,36 @@
+/* daemon/app.h - what a running daemon consists of, as the handlers see it.
+ *
+ * Built by ragd.c in the order of the members, torn down in reverse; immutable while
+ * requests run, but for 'ready' and 'draining'. */
+#ifndef RAG_DAEMON_APP_H
+#define RAG_DAEMON_APP_H
+
+#include <stdatomic.h>
+
+#include "daemon/collections.h"
+#include "daemon/config.h"
+#include "daemon/http_server.h"
+#include "daemon/ingest.h"
+#include "daemon/metrics.h"
+#include "daemon/pipeline.h"
+#include "store/audit.h"
+#include "store/store.h"
+
+struct app {
+    const struct config *config;
+    struct metrics *metrics;
+    struct store *store;
+    struct audit *audit;
+    struct analyzer *analyzer;
+    struct collections *collections;
+    struct ingest ingest;
+    struct pipeline pipeline;
+    atomic_bool ready;    /* everything is open: GET /readyz says 200 */
+    atomic_bool draining; /* SIGTERM came: GET /readyz says 503 */
+};
+
+/* The route table for http_server_start(); context of every handler is the app. */
+extern const struct http_route app_routes[];
+extern const size_t app_n_routes;
+
+#endif

@@ -1,0 +1,121 @@
+/* daemon/handle_admin.c - health, metrics, backup. */
+#include <string.h>
+
+#include "daemon/handle.h"
+#include "daemon/version.h"
+#include "store/backup.h"
+
+void handle_health(struct http_request *request, struct http_response *response, void *context)
+{
+    struct json_writer w;
+    struct buf body;
+
+    (void)context;
+    buf_init(&body, 4096);
+    json_writer_init(&w, &body);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "status", "ok");
+    json_put_string(&w, "version", RAGD_VERSION);
+    json_end_object(&w);
+    handle_finish(request, response, 200, &body, RAG_OK, NULL);
+}
+
+void handle_ready(struct http_request *request, struct http_response *response, void *context)
+{
+    struct app *app = context;
+    bool draining = atomic_load(&app->draining);
+    bool ready = atomic_load(&app->ready) && !draining;
+    struct json_writer w;
+    struct buf body;
+
+    buf_init(&body, 4096);
+    json_writer_init(&w, &body);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "status", ready ? "ready" : draining ? "draining" : "starting");
+    json_end_object(&w);
+    handle_finish(request, response, ready ? 200 : 503, &body, RAG_OK, NULL);
+}
+
+struct sums {
+    uint64_t passages;
+    uint64_t tombstones;
+    uint64_t segments;
+    uint64_t bytes;
+};
+
+static enum rag_status sum_one(void *context, struct collection *c, struct rag_error *reterr)
+{
+    struct sums *s = context;
+    struct bm25_stats stats;
+
+    (void)reterr;
+    bm25_stats(c->index, &stats);
+    s->passages += stats.n_passages;
+    s->tombstones += stats.n_tombstones;
+    s->segments += stats.n_segments;
+    s->bytes += stats.bytes;
+    return RAG_OK;
+}
+
+void handle_metrics(struct http_request *request, struct http_response *response, void *context)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct store_stats store = {0};
+    struct app *app = context;
+    struct sums sums = {0};
+    enum rag_status status;
+    struct buf body;
+
+    buf_init(&body, 4u << 20);
+    status = store_stats(app->store, &store, &error);
+    if (status == RAG_OK)
+        status = collections_each(app->collections, app->config->admins[0], sum_one, &sums, &error);
+    if (status == RAG_OK) {
+        metrics_set(app->metrics, METRIC_COLLECTIONS, (double)store.n_collections);
+        metrics_set(app->metrics, METRIC_DOCUMENTS, (double)store.n_documents);
+        metrics_set(app->metrics, METRIC_CHUNKS, (double)store.n_chunks);
+        metrics_set(app->metrics, METRIC_DATABASE_BYTES, (double)store.database_bytes);
+        metrics_set(app->metrics, METRIC_STORE_QUEUE, (double)store.queue_length);
+        metrics_set(app->metrics, METRIC_INDEX_PASSAGES, (double)sums.passages);
+        metrics_set(app->metrics, METRIC_INDEX_TOMBSTONES, (double)sums.tombstones);
+        metrics_set(app->metrics, METRIC_INDEX_SEGMENTS, (double)sums.segments);
+        metrics_set(app->metrics, METRIC_INDEX_BYTES, (double)sums.bytes);
+        metrics_write(app->metrics, &body);
+        http_response_type(response, "text/plain; version=0.0.4; charset=utf-8");
+    }
+    handle_finish(request, response, 200, &body, status, &error);
+}
+
+void handle_backup(struct http_request *request, struct http_response *response, void *context)
+{
+    static const char *const keys[] = {"dir", NULL};
+    struct rag_error error = {RAG_OK, ""};
+    struct json *settings = NULL;
+    struct app *app = context;
+    const char *dir = NULL;
+    enum rag_status status;
+    struct json_writer w;
+    struct buf body;
+
+    buf_init(&body, 65536);
+    json_writer_init(&w, &body);
+    status = handle_need_admin(app, request, &error);
+    if (status == RAG_OK)
+        status = handle_body_object(request, &settings, &error);
+    if (status == RAG_OK)
+        status = json_only(settings, keys, &error);
+    if (status == RAG_OK)
+        status = json_get_string(settings, "dir", 4096, &dir, &error);
+    if (status == RAG_OK && (!dir || dir[0] != '/'))
+        status = rag_fail(&error, RAG_EINVAL,
+                          "'dir': needs the absolute path of a folder that does not exist yet");
+    if (status == RAG_OK)
+        status = backup_create(app->store, app->audit, dir, &error);
+    if (status == RAG_OK)
+        status = handle_record(app, request, "backup", "", 0, &error);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "dir", dir);
+    json_end_object(&w);
+    handle_finish(request, response, 200, &body, status, &error);
+    json_free(settings);
+}

@@ -1,0 +1,180 @@
+#include <string.h>
+
+#include "daemon/collection_index.h"
+#include "daemon/handle.h"
+
+static enum rag_status write_collection(struct app *app, struct collection *c, const char *key,
+                                        struct json_writer *w, struct rag_error *reterr)
+{
+    struct store_collection stored;
+    struct bm25_stats index;
+    enum rag_status status;
+    struct arena arena;
+    char created[CLOCK_TEXT_BYTES];
+
+    arena_init(&arena, 1u << 20);
+    status = store_collection_get(app->store, c->name, &arena, &stored, reterr);
+    if (status == RAG_OK) {
+        bm25_stats(c->index, &index);
+        clock_format(stored.created_ms, created);
+        json_begin_object(w, key);
+        json_put_string(w, "name", c->name);
+        json_put_int(w, "documents", (int64_t)stored.n_documents);
+        json_put_int(w, "chunks", (int64_t)stored.n_chunks);
+        json_put_int(w, "generation", (int64_t)stored.generation);
+        json_put_string(w, "created", created);
+        collection_write_settings(c, w);
+        json_put_string(w, "analyzer", analyzer_fingerprint(app->analyzer));
+        json_begin_object(w, "index");
+        json_put_int(w, "passages", (int64_t)index.n_passages);
+        json_put_int(w, "tombstones", (int64_t)index.n_tombstones);
+        json_put_int(w, "postings", (int64_t)index.n_postings);
+        json_put_int(w, "segments", (int64_t)index.n_segments);
+        json_put_int(w, "bytes", (int64_t)index.bytes);
+        json_put_int(w, "change", (int64_t)index.change);
+        json_end_object(w);
+        json_end_object(w);
+    }
+    arena_release(&arena);
+    return status;
+}
+
+struct listing {
+    struct app *app;
+    struct json_writer w;
+};
+
+static enum rag_status list_one(void *context, struct collection *c, struct rag_error *reterr)
+{
+    struct listing *l = context;
+
+    return write_collection(l->app, c, NULL, &l->w, reterr);
+}
+
+void handle_collections_list(struct http_request *request, struct http_response *response,
+                             void *context)
+{
+    struct listing l = {.app = context};
+    struct rag_error error = {RAG_OK, ""};
+    enum rag_status status;
+    struct buf body;
+
+    buf_init(&body, HANDLE_REPLY_BYTES_MAX);
+    json_writer_init(&l.w, &body);
+    json_begin_object(&l.w, NULL);
+    json_begin_array(&l.w, "collections");
+    status = collections_each(l.app->collections, request->principal, list_one, &l, &error);
+    json_end_array(&l.w);
+    json_end_object(&l.w);
+    handle_finish(request, response, 200, &body, status, &error);
+}
+
+/* The reply of PUT and GET. */
+static void reply_collection(struct app *app, struct http_request *request,
+                             struct http_response *response, int code)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct collection *c = NULL;
+    enum rag_status status;
+    struct json_writer w;
+    struct buf body;
+
+    buf_init(&body, HANDLE_REPLY_BYTES_MAX);
+    json_writer_init(&w, &body);
+    status = collections_get(app->collections, http_request_param(request, "c"),
+                             request->principal, ACCESS_READ, &c, &error);
+    if (status == RAG_OK)
+        status = write_collection(app, c, NULL, &w, &error);
+    collection_release(app->collections, c);
+    handle_finish(request, response, code, &body, status, &error);
+}
+
+void handle_collection_get(struct http_request *request, struct http_response *response,
+                           void *context)
+{
+    reply_collection(context, request, response, 200);
+}
+
+void handle_collection_put(struct http_request *request, struct http_response *response,
+                           void *context)
+{
+    const char *name = http_request_param(request, "c");
+    struct rag_error error = {RAG_OK, ""};
+    struct app *app = context;
+    struct json *settings = NULL;
+    enum rag_status status;
+    bool created = false;
+    struct buf none;
+
+    buf_init(&none, 16);
+    status = handle_body_object(request, &settings, &error);
+    if (status == RAG_OK)
+        status = collections_put(app->collections, name, settings, request->principal, &created,
+                                 &error);
+    json_free(settings);
+    if (status == RAG_OK)
+        status = handle_record(app, request, created ? "collection.create" : "collection.change",
+                               name, 0, &error);
+    if (status == RAG_OK)
+        reply_collection(app, request, response, created ? 201 : 200);
+    else
+        handle_finish(request, response, 0, &none, status, &error);
+}
+
+void handle_collection_delete(struct http_request *request, struct http_response *response,
+                              void *context)
+{
+    const char *name = http_request_param(request, "c");
+    struct rag_error error = {RAG_OK, ""};
+    struct app *app = context;
+    enum rag_status status;
+    uint64_t change = 0;
+    struct json_writer w;
+    struct buf body;
+
+    buf_init(&body, 4096);
+    json_writer_init(&w, &body);
+    status = collections_delete(app->collections, name, request->principal, &change, &error);
+    if (status == RAG_OK)
+        status = handle_record(app, request, "collection.delete", name, change, &error);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "name", name);
+    json_put_bool(&w, "deleted", true);
+    json_put_int(&w, "change", (int64_t)change);
+    json_end_object(&w);
+    handle_finish(request, response, 200, &body, status, &error);
+}
+
+void handle_collection_check(struct http_request *request, struct http_response *response,
+                             void *context)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct app *app = context;
+    struct collection *c = NULL;
+    uint64_t n_wrong = 0;
+    enum rag_status status;
+    struct bm25_stats stats;
+    struct json_writer w;
+    struct buf body;
+
+    buf_init(&body, 4096);
+    json_writer_init(&w, &body);
+    status = collections_get(app->collections, http_request_param(request, "c"),
+                             request->principal, ACCESS_READ, &c, &error);
+    if (status == RAG_OK) {
+        struct collection_index_source source = {app->store, app->analyzer,
+                                                 {app->config->bm25_k1, app->config->bm25_b},
+                                                 c->id};
+
+        status = collection_index_check(&source, c->index, &n_wrong, &error);
+        bm25_stats(c->index, &stats);
+        json_begin_object(&w, NULL);
+        json_put_string(&w, "name", c->name);
+        json_put_int(&w, "passages", (int64_t)stats.n_passages);
+        json_put_int(&w, "differences", (int64_t)n_wrong);
+        json_put_bool(&w, "in_step", n_wrong == 0);
+        json_end_object(&w);
+    }
+    collection_release(app->collections, c);
+    handle_finish(request, response, 200, &body, status, &error);
+}

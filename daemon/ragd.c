@@ -1,0 +1,385 @@
+/* daemon/ragd.c - the daemon: options, start in order, signals, stop in reverse order. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "daemon/app.h"
+#include "daemon/config.h"
+#include "daemon/handle.h"
+#include "daemon/http_server.h"
+#include "daemon/log.h"
+#include "daemon/notify.h"
+#include "daemon/version.h"
+#include "daemon/workers.h"
+#include "generate/extractive.h"
+
+static const char usage[] =
+    "usage: ragd [-f CONFIG] [--state DIR] [--socket PATH] [-n]\n"
+    "\n"
+    "  -f CONFIG      read this configuration file (see ragd.conf(5))\n"
+    "  --state DIR    where databases and indexes live; overrides the file\n"
+    "  --socket PATH  where to listen; overrides the file\n"
+    "  -n             check the configuration and exit\n"
+    "  --version      print the version and exit\n"
+    "\n"
+    "ragd --state D --socket S needs no file.\n";
+
+struct options {
+    const char *config_path; /* or NULL */
+    const char *state_dir;
+    const char *socket_path;
+    bool check_only;
+};
+
+/* Returns -1 to go on, else the exit status. */
+static int parse_options(int argc, char **argv, struct options *ret)
+{
+    for (int i = 1; i < argc; i++) {
+        const char **value = NULL;
+
+        if (strcmp(argv[i], "-f") == 0)
+            value = &ret->config_path;
+        else if (strcmp(argv[i], "--state") == 0)
+            value = &ret->state_dir;
+        else if (strcmp(argv[i], "--socket") == 0)
+            value = &ret->socket_path;
+        else if (strcmp(argv[i], "-n") == 0)
+            ret->check_only = true;
+        else if (strcmp(argv[i], "--version") == 0)
+            return printf("ragd %s\n", RAGD_VERSION) < 0;
+        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return fputs(usage, stdout) < 0;
+        else {
+            fprintf(stderr, "ragd: option '%s': unknown\n%s", argv[i], usage);
+            return 2;
+        }
+        if (value && ++i == argc) {
+            fprintf(stderr, "ragd: option '%s': needs a value\n%s", argv[i - 1], usage);
+            return 2;
+        }
+        if (value)
+            *value = argv[i];
+    }
+    return -1;
+}
+
+/* ---- start ---- */
+
+struct daemon {
+    struct config *config;
+    struct app app;
+    struct workers *workers;
+    struct http_server *server;
+    char own_principal[32]; /* "uid:N" of this process: always an administrator */
+    const char **admins;    /* [n_admins], borrows from config and above */
+    size_t n_admins;
+};
+
+static void on_opened(const struct collection_opened *o)
+{
+    char why[600] = "";
+
+    if (o->rebuilt && o->why[0] != '\0')
+        snprintf(why, sizeof why, "%s", o->why);
+    log_event(LOG_INFO, NULL, "collection_opened",
+              "name=%s passages=%llu rebuilt=%s reconciled=%zu ms=%.1f why=\"%s\"", o->name,
+              (unsigned long long)o->n_passages, o->rebuilt ? "yes" : "no", o->n_reconciled, o->ms,
+              why);
+}
+
+static enum rag_status make_state_dir(const char *path, struct rag_error *reterr)
+{
+    struct stat sb;
+
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return rag_fail_errno(reterr, RAG_EIO, errno, "state folder '%s': cannot create", path);
+    if (stat(path, &sb) < 0)
+        return rag_fail_errno(reterr, RAG_EIO, errno, "state folder '%s': cannot stat", path);
+    if (!S_ISDIR(sb.st_mode))
+        return rag_fail(reterr, RAG_EIO, "state folder '%s': is not a folder", path);
+    if ((sb.st_mode & 0002) != 0)
+        return rag_fail(reterr, RAG_EDENIED,
+                        "state folder '%s': anybody may write there (mode %04o); chmod 700 it",
+                        path, (unsigned)(sb.st_mode & 07777));
+    return RAG_OK;
+}
+
+/* Root and the daemon's own user can read the files anyway, so they administer. */
+static enum rag_status collect_admins(struct daemon *d, struct rag_error *reterr)
+{
+    const struct config *config = d->config;
+
+    d->admins = calloc(config->n_admins + 2, sizeof *d->admins);
+    if (!d->admins)
+        return rag_fail(reterr, RAG_ENOMEM, "start: out of memory");
+    snprintf(d->own_principal, sizeof d->own_principal, "uid:%lu", (unsigned long)geteuid());
+    d->admins[d->n_admins++] = d->own_principal;
+    if (strcmp(d->own_principal, "uid:0") != 0)
+        d->admins[d->n_admins++] = "uid:0";
+    for (size_t i = 0; i < config->n_admins; i++)
+        d->admins[d->n_admins++] = config->admins[i];
+    return RAG_OK;
+}
+
+static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
+{
+    const struct config *config = d->config;
+    struct app *app = &d->app;
+    struct analyzer_options analyzer = {config->analyzer_user_dictionary,
+                                        config->analyzer_synonyms,
+                                        config->analyzer_mecab_dictionary};
+    struct store_options store = {.state_dir = config->state_dir, .n_readers = config->workers};
+    struct collections_options collections;
+    enum rag_status status;
+    size_t n_caught_up = 0;
+
+    status = analyzer_open(&analyzer, &app->analyzer, reterr);
+    if (status == RAG_OK)
+        status = store_open(&store, &app->store, reterr);
+    if (status == RAG_OK)
+        status = audit_open(config->state_dir, &app->audit, reterr);
+    if (status != RAG_OK)
+        return status;
+    collections = (struct collections_options){
+        .store = app->store,
+        .analyzer = app->analyzer,
+        .state_dir = config->state_dir,
+        .bm25 = {config->bm25_k1, config->bm25_b},
+        .chunks = {config->chunk_chars, config->chunk_overlap},
+        .admins = d->admins,
+        .n_admins = d->n_admins,
+    };
+    status = collections_open(&collections, on_opened, &app->collections, reterr);
+    if (status != RAG_OK)
+        return status;
+    app->ingest = (struct ingest){app->store, app->audit, app->collections, app->analyzer};
+    status = ingest_catch_up_audit(&app->ingest, &n_caught_up, reterr);
+    if (status == RAG_OK && n_caught_up > 0)
+        log_event(LOG_INFO, NULL, "audit_checked", "changes=%zu", n_caught_up);
+    return status;
+}
+
+static enum rag_status open_generators(struct daemon *d, struct rag_error *reterr)
+{
+    struct pipeline *p = &d->app.pipeline;
+    const struct config *config = d->config;
+    enum rag_status status;
+
+    *p = (struct pipeline){
+        .store = d->app.store,
+        .audit = d->app.audit,
+        .analyzer = d->app.analyzer,
+        .n_candidates = config->retrieve_candidates,
+        .rerank_head = config->rerank_head,
+        .n_passages = config->retrieve_top_k,
+        .gate = {.relevance_min = config->gate_relevance_min},
+    };
+    status = extractive_open(&p->generators[0], reterr);
+    if (status == RAG_OK)
+        p->n_generators = 1;
+    return status;
+}
+
+static enum rag_status start(struct daemon *d, struct rag_error *reterr)
+{
+    const struct config *config = d->config;
+    struct workers_options workers = {
+        .n_threads = config->workers,
+        .queue_max = config->job_queue_max,
+        .bulk_queue_max = config->ingest_queue_max,
+    };
+    enum rag_status status;
+
+    status = make_state_dir(config->state_dir, reterr);
+    if (status == RAG_OK)
+        status = collect_admins(d, reterr);
+    if (status == RAG_OK)
+        status = metrics_new(&d->app.metrics, reterr);
+    if (status == RAG_OK)
+        status = open_data(d, reterr);
+    if (status == RAG_OK)
+        status = open_generators(d, reterr);
+    if (status == RAG_OK)
+        status = workers_start(&workers, &d->workers, reterr);
+    if (status == RAG_OK)
+        status = http_server_start(config, app_routes, app_n_routes, &d->app, d->workers,
+                                   d->app.metrics, &d->server, reterr);
+    return status;
+}
+
+static void stop(struct daemon *d)
+{
+    struct rag_error error = {RAG_OK, ""};
+
+    if (d->server)
+        http_server_stop(d->server);
+    workers_stop(d->workers);
+    if (d->app.collections) {
+        size_t n = collections_save(d->app.collections, 1, &error);
+
+        if (error.status != RAG_OK)
+            log_event(LOG_ERROR, NULL, "index_save_failed", "error=\"%s\"", error.text);
+        else
+            log_event(LOG_INFO, NULL, "indexes_saved", "n=%zu", n);
+    }
+    for (size_t i = 0; i < d->app.pipeline.n_generators; i++)
+        d->app.pipeline.generators[i]->close(d->app.pipeline.generators[i]);
+    collections_close(d->app.collections);
+    if (d->app.audit) {
+        char hex[SHA256_HEX_BYTES];
+        struct audit_head head;
+
+        audit_head(d->app.audit, &head);
+        sha256_hex(head.hash, hex);
+        log_event(LOG_INFO, NULL, "audit_head", "n=%llu hash=%s", (unsigned long long)head.n, hex);
+    }
+    audit_close(d->app.audit);
+    store_close(d->app.store);
+    analyzer_close(d->app.analyzer);
+    metrics_free(d->app.metrics);
+    free(d->admins);
+}
+
+/* ---- run ---- */
+
+/* Wait for a signal or for the time of the next snapshot. */
+static int wait_signal(const sigset_t *signals, int64_t seconds)
+{
+    struct timespec timeout = {.tv_sec = seconds};
+    int signal_number;
+
+    do {
+        signal_number = sigtimedwait(signals, NULL, &timeout);
+    } while (signal_number < 0 && errno == EINTR);
+    return signal_number; /* < 0: the time is over */
+}
+
+static void save_indexes(struct daemon *d)
+{
+    struct rag_error error = {RAG_OK, ""};
+    int64_t begun = clock_monotonic_ns();
+    size_t n = collections_save(d->app.collections, 1, &error);
+
+    if (error.status != RAG_OK)
+        log_event(LOG_ERROR, NULL, "index_save_failed", "error=\"%s\"", error.text);
+    if (n > 0)
+        log_event(LOG_INFO, NULL, "indexes_saved", "n=%zu ms=%.1f", n, clock_elapsed_ms(begun));
+}
+
+static void run(struct daemon *d, const sigset_t *signals)
+{
+    for (;;) {
+        int signal_number = wait_signal(signals, (int64_t)d->config->index_snapshot_interval_s);
+
+        if (signal_number == SIGHUP) {
+            log_reopen();
+            log_event(LOG_INFO, NULL, "log_reopened", "by=SIGHUP");
+        } else if (signal_number < 0) {
+            save_indexes(d);
+        } else {
+            log_event(LOG_INFO, NULL, "stopping", "signal=%d", signal_number);
+            break;
+        }
+    }
+    atomic_store(&d->app.draining, true);
+    notify_state("STOPPING=1");
+    http_server_drain(d->server, (int64_t)d->config->drain_timeout_s * 1000);
+}
+
+/* Searches use many descriptors at once only when many clients do; take what is allowed. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static enum rag_status load_config(const struct options *options, struct config **ret,
+                                   struct rag_error *reterr)
+{
+    struct config *config = NULL;
+    enum rag_status status = config_new(&config, reterr);
+
+    if (status == RAG_OK && options->config_path)
+        status = config_load(config, options->config_path, reterr);
+    if (status == RAG_OK && options->state_dir)
+        status = config_set(config, "state_dir", options->state_dir, reterr);
+    if (status == RAG_OK && options->socket_path)
+        status = config_set(config, "socket_path", options->socket_path, reterr);
+    if (status == RAG_OK)
+        status = config_check(config, reterr);
+    if (status != RAG_OK) {
+        config_free(config);
+        return status;
+    }
+    *ret = config;
+    return RAG_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct rag_error error = {RAG_OK, ""};
+    int64_t begun = clock_monotonic_ns();
+    struct options options = {0};
+    struct daemon d = {0};
+    int exit_status = 1;
+    sigset_t signals;
+
+    int early = parse_options(argc, argv, &options);
+    if (early >= 0)
+        return early;
+    if (load_config(&options, &d.config, &error) != RAG_OK) {
+        fprintf(stderr, "ragd: %s\n", error.text);
+        return 1;
+    }
+    if (options.check_only) {
+        printf("ragd: configuration is fine\n");
+        config_free(d.config);
+        return 0;
+    }
+    umask(0077);
+    if (log_open(d.config->log_file, d.config->log_level, &error) != RAG_OK) {
+        fprintf(stderr, "ragd: %s\n", error.text);
+        config_free(d.config);
+        return 1;
+    }
+
+    /* Block before any thread starts, so that only sigtimedwait() sees them. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    raise_descriptor_limit();
+
+    log_event(LOG_INFO, NULL, "starting", "version=%s state=%s socket=%s", RAGD_VERSION,
+              d.config->state_dir, d.config->socket_path);
+    if (start(&d, &error) == RAG_OK) {
+        atomic_store(&d.app.ready, true);
+        notify_state("READY=1");
+        log_event(LOG_INFO, NULL, "ready", "ms=%.1f", clock_elapsed_ms(begun));
+        run(&d, &signals);
+        exit_status = 0;
+    } else {
+        log_event(LOG_ERROR, NULL, "start_failed", "error=\"%s\"", error.text);
+    }
+    stop(&d);
+    log_event(LOG_INFO, NULL, "stopped", "status=%d", exit_status);
+    log_close();
+    config_free(d.config);
+    return exit_status;
+}

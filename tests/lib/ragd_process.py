@@ -1,0 +1,125 @@
+"""A private ragd for integration tests and benchmarks: start, call, kill, stop.
+
+Standard library only. `with Ragd(build_dir) as ragd: ragd.call("GET", "/healthz")`."""
+import http.client
+import json
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path, timeout=60):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Ragd:
+    def __init__(self, build, config=None, folder=None, wrapper=()):
+        self.build = pathlib.Path(build).resolve()
+        self.own_folder = folder is None
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="ragd-test."))
+        self.state = self.folder / "state"
+        self.socket = str(self.folder / "s")
+        self.config = config
+        self.wrapper = list(wrapper)
+        self.process = None
+        self.log_path = self.folder / "log"
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if kind is not None:
+            print(self.log_path.read_text(encoding="utf-8", errors="replace")[-4000:])
+        if self.own_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def command(self):
+        command = self.wrapper + [str(self.build / "ragd"), "--state", str(self.state),
+                                  "--socket", self.socket]
+        if self.config:
+            path = self.folder / "ragd.conf"
+            path.write_text(self.config, encoding="utf-8")
+            command += ["-f", str(path)]
+        return command
+
+    def start(self, seconds=60, **popen):
+        """Start and wait until ready; the seconds that this took."""
+        begun = time.monotonic()
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, **popen)
+        while time.monotonic() - begun < seconds:
+            try:
+                if self.call("GET", "/readyz")[0] == 200:
+                    return time.monotonic() - begun
+            except (OSError, http.client.HTTPException):
+                pass
+            if self.process.poll() is not None:
+                raise RuntimeError(f"ragd ended with {self.process.returncode}:\n" +
+                                   self.log_path.read_text(encoding="utf-8")[-4000:])
+            time.sleep(0.005)
+        raise RuntimeError(f"ragd was not ready within {seconds} s")
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=120)
+
+    def rss_mb(self):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    def connection(self, timeout=60):
+        return UnixConnection(self.socket, timeout)
+
+    def call(self, method, target, body=None, content_type="application/json", headers=None,
+             connection=None):
+        """(status, parsed JSON or text). Raises OSError or HTTPException when ragd is gone."""
+        own = connection is None
+        connection = connection or self.connection()
+        try:
+            data = body
+            if isinstance(body, (dict, list)):
+                data = json.dumps(body, ensure_ascii=False)
+            if isinstance(data, str):
+                data = data.encode()
+            all_headers = {"Content-Type": content_type} if data is not None else {}
+            all_headers.update(headers or {})
+            connection.request(method, target, body=data, headers=all_headers)
+            response = connection.getresponse()
+            raw = response.read()
+            if "json" in (response.getheader("Content-Type") or ""):
+                return response.status, json.loads(raw)
+            return response.status, raw.decode("utf-8", "replace")
+        finally:
+            if own:
+                connection.close()
+
+    def document(self, collection, name):
+        return f"/v1/collections/{collection}/documents/{urllib.parse.quote(name, safe='')}"
+
+    def ragctl(self, *arguments, **run):
+        return subprocess.run([str(self.build / "ragctl"), *arguments, "--socket", self.socket],
+                              capture_output=True, text=True, timeout=300, check=False, **run)
