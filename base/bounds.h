@@ -69,4 +69,14 @@
                                     */
 #define WORD_CHARS_MAX        256  /* a longer "word" is analysed in pieces */
 
+/* ---- evaluation files (read by ragctl) ---- */
+#define EVAL_FILE_BYTES_MAX   (512u << 20)  /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */
+#define EVAL_LINE_BYTES_MAX   (64u << 20)   /* one JSONL record: at most a document */
+#define EVAL_TEXT_BYTES_MAX   (8ull << 30)  /* passages and questions in memory */
+#define EVAL_PASSAGES_MAX     10000000      /* with distractors */
+#define EVAL_QUESTIONS_MAX    2000000
+#define EVAL_ANSWER_BYTES_MAX 65536
+#define EVAL_ANSWERS_MAX      1000 /* alternatives of one question */
+#define EVAL_EVIDENCE_MAX     64   /* evidence texts, documents or norms of one question */
+
 #endif

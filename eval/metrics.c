@@ -1,0 +1,60 @@
+#include "eval/metrics.h"
+
+#include <assert.h>
+#include <math.h>
+
+#define DEPTH 10 /* of MRR and nDCG */
+
+static double gain(size_t rank)
+{
+    return 1.0 / log2(1.0 + (double)rank);
+}
+
+void stage_quality_add(struct stage_quality *sum, const uint32_t *ranks, size_t n_relevant)
+{
+    uint32_t best = RANK_NOT_FOUND;
+    double dcg = 0.0;
+    double ideal = 0.0;
+
+    assert(n_relevant > 0);
+    for (size_t i = 0; i < n_relevant; i++) {
+        if (ranks[i] == RANK_NOT_FOUND)
+            continue;
+        if (best == RANK_NOT_FOUND || ranks[i] < best)
+            best = ranks[i];
+        if (ranks[i] <= DEPTH)
+            dcg += gain(ranks[i]);
+    }
+    for (size_t i = 1; i <= n_relevant && i <= DEPTH; i++)
+        ideal += gain(i);
+    sum->n++;
+    if (best == RANK_NOT_FOUND)
+        return;
+    sum->hit_at_1 += best <= 1;
+    sum->hit_at_5 += best <= 5;
+    sum->hit_at_10 += best <= 10;
+    sum->hit_at_20 += best <= 20;
+    if (best <= DEPTH)
+        sum->mrr_at_10 += 1.0 / best;
+    sum->ndcg_at_10 += dcg / ideal;
+}
+
+struct stage_quality stage_quality_mean(const struct stage_quality *sum)
+{
+    double n = sum->n > 0 ? (double)sum->n : 1.0;
+
+    return (struct stage_quality){
+        .n = sum->n,
+        .hit_at_1 = sum->hit_at_1 / n,
+        .hit_at_5 = sum->hit_at_5 / n,
+        .hit_at_10 = sum->hit_at_10 / n,
+        .hit_at_20 = sum->hit_at_20 / n,
+        .mrr_at_10 = sum->mrr_at_10 / n,
+        .ndcg_at_10 = sum->ndcg_at_10 / n,
+    };
+}
+
+double metrics_share(size_t part, size_t whole)
+{
+    return whole > 0 ? (double)part / (double)whole : (double)NAN;
+}
