@@ -3,10 +3,14 @@
  *     score(q, d) = sum_t w_t * idf(t) * tf / (tf + k1 * (1 - b + b * len_d / avglen))
  *     idf(t)      = ln(1 + (N - df_t + 0.5) / (df_t + 0.5))
  *
- * over the terms t of the question in the order given, in float, so that a score
- * does not depend on segments, pruning or history: an index reached by any path
- * of adds and removes equals a rebuild in ids and bits of scores. N, df and
- * avglen count live passages only. Equal scores rank the smaller id first.
+ * Each term's part is computed in float and rounded up to a whole multiple of 2^-s, and
+ * those multiples are added as integers, where s is the largest that keeps the highest
+ * possible sum of the question below 2^24. So the sum is exact (error of a part: under
+ * 2^-22 of the sum of w * idf), is a float without further rounding, and does not depend
+ * on the order of terms, on segments, pruning or history: an index reached by any path
+ * of adds and removes equals a rebuild in ids and bits of scores. (A float sum in the
+ * order given would have the same precision, but pruning visits terms in other orders.)
+ * N, df and avglen count live passages only. Equal scores rank the smaller id first.
  *
  * A passage has an id (unique, never reused for other content) and a number of
  * owners: adding an id that is live only adds an owner, removing takes one away,
@@ -55,12 +59,14 @@ struct bm25_posting {
 enum rag_status bm25_batch_new(struct bm25_batch **ret);
 void bm25_batch_free(struct bm25_batch *batch); /* NULL is a no-op */
 /* Add a passage. postings: any order, terms distinct (copied). 'length' is the
- * passage's length in the same unit as tf (usually the sum of tf). RAG_OK, RAG_ENOMEM. */
+ * passage's length in the same unit as tf (usually the sum of tf; at most 2^31 - 1 counts).
+ * For an id that is live the postings are not read, so they may be NULL, 0. RAG_OK,
+ * RAG_ENOMEM. */
 enum rag_status bm25_batch_add(struct bm25_batch *batch, uint64_t passage_id,
                                const struct bm25_posting *postings, size_t n, uint32_t length);
-/* Take one owner away from a passage. With its postings df is corrected in O(n);
- * without (NULL, 0) the segments that hold it are scanned once for the batch. An id
- * that is not live is ignored. */
+/* Take one owner away from a passage. With its postings - exactly those it was added
+ * with - df is corrected in O(n); without (NULL, 0) the segments that hold it are scanned once for
+ * the batch. An id that is not live is ignored. */
 enum rag_status bm25_batch_remove(struct bm25_batch *batch, uint64_t passage_id,
                                   const struct bm25_posting *postings, size_t n);
 /* Make the batch visible, removes before adds; 'change' is the store's change number
@@ -71,7 +77,7 @@ enum rag_status bm25_apply(struct bm25 *index, const struct bm25_batch *batch, u
 
 struct bm25_query_term {
     uint64_t term;
-    float weight; /* > 0 */
+    float weight; /* 1e-6 .. 1e6 */
 };
 struct bm25_hit {
     uint64_t passage_id;
@@ -95,13 +101,13 @@ enum rag_status bm25_search_exhaustive(struct bm25 *index, const struct bm25_que
 void bm25_idf(struct bm25 *index, const uint64_t *terms, size_t n, float *ret_idf);
 
 struct bm25_stats {
-    uint64_t n_passages;   /* live */
+    uint64_t n_passages; /* live */
     uint64_t n_tombstones;
-    uint64_t n_postings;   /* live and dead */
-    uint64_t n_terms;      /* dictionary entries over all segments */
-    uint64_t bytes;        /* memory held */
+    uint64_t n_postings; /* live and dead */
+    uint64_t n_terms;    /* dictionary entries over all segments */
+    uint64_t bytes;      /* memory held */
     size_t n_segments;
-    uint64_t change;       /* last one applied */
+    uint64_t change; /* last one applied */
 };
 void bm25_stats(struct bm25 *index, struct bm25_stats *ret);
 
