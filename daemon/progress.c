@@ -69,10 +69,11 @@ void progress_format(const struct progress *p, double elapsed_s, unsigned column
         buf_append_str(out, "] ");
     }
     if (f >= 0)
-        buf_printf(out, "%3u%%  %" PRIu64 "/%" PRIu64 " %s", (unsigned)(f * 100.0), p->done,
-                   p->total, p->noun);
-    else
-        buf_printf(out, "%" PRIu64 " %s", p->done, p->noun);
+        buf_printf(out, "%3u%%  ", (unsigned)(f * 100.0));
+    buf_printf(out, "%" PRIu64, p->done);
+    if (p->total > 0)
+        buf_printf(out, "/%" PRIu64, p->total);
+    buf_printf(out, " %s", p->noun);
     if (p->done_bytes > 0) {
         buf_append_str(out, "  ");
         progress_append_bytes(out, p->done_bytes);

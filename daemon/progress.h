@@ -19,8 +19,8 @@
 struct progress {
     FILE *out;            /* borrowed; normally stderr */
     const char *noun;     /* borrowed: "files", "questions" */
-    uint64_t total;       /* of things; 0: unknown, then no bar and no ETA */
-    uint64_t total_bytes; /* 0: things are of equal size, the bar counts them */
+    uint64_t total;       /* of things; 0: unknown */
+    uint64_t total_bytes; /* 0: the bar counts things; both 0: no bar and no ETA */
     uint64_t done;
     uint64_t done_bytes;
     int64_t start_ns; /* clock_monotonic_ns() */

@@ -35,6 +35,12 @@ enum rag_status ragctl_args_parse(const struct ragctl_arg *args, size_t n_args, 
                                   char **argv, char **ret_words, int *ret_n_words,
                                   struct rag_error *reterr);
 
+/* *ret: which of the n verbs words[0] is ("list" of "collection list"); a static text.
+ * RAG_EINVAL lists them. */
+enum rag_status ragctl_args_verb(const char *const *verbs, size_t n, const char *command,
+                                 char **words, int n_words, const char **ret,
+                                 struct rag_error *reterr);
+
 /* An integer of the whole text within min..max; 'what' names it in the message. */
 enum rag_status ragctl_args_number(const char *text, const char *what, int64_t min, int64_t max,
                                    int64_t *ret, struct rag_error *reterr);

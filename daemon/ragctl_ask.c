@@ -1,0 +1,348 @@
+#define _GNU_SOURCE
+#include "daemon/ragctl_ask.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bounds.h"
+#include "base/clock.h"
+#include "daemon/ragctl_print.h"
+#include "daemon/ragctl_sse.h"
+
+#define REQUEST_BYTES_MAX (8u << 20)  /* a question and CHAT_TURNS_MAX answers, escaped */
+#define EVENT_BYTES_MAX   (64u << 20) /* the passages event: PASSAGES_MAX large chunks */
+#define OUTPUT_BYTES_MAX  (16u << 20)
+#define ERROR_BYTES_MAX   65536
+#define QUOTE_COLUMNS     400 /* of a cited text: five lines; --json has all of it */
+
+void chat_history_clear(struct chat_history *history)
+{
+    for (size_t i = 0; i < history->n; i++) {
+        free(history->turns[i].question);
+        free(history->turns[i].answer);
+    }
+    history->n = 0;
+}
+
+enum rag_status chat_history_add(struct chat_history *history, const char *question,
+                                 const char *answer)
+{
+    struct chat_turn turn = {strdup(question), strdup(answer)};
+
+    if (!turn.question || !turn.answer) {
+        free(turn.question);
+        free(turn.answer);
+        return RAG_ENOMEM;
+    }
+    if (history->n == CHAT_TURNS_MAX) {
+        free(history->turns[0].question);
+        free(history->turns[0].answer);
+        memmove(&history->turns[0], &history->turns[1],
+                (CHAT_TURNS_MAX - 1) * sizeof history->turns[0]);
+        history->n--;
+    }
+    history->turns[history->n++] = turn; /* owns the texts from here on */
+    return RAG_OK;
+}
+
+/* ---- what is printed ---- */
+
+static const char *text_member(const struct json *object, const char *key)
+{
+    const char *text = json_string(json_member(object, key));
+
+    return text ? text : "";
+}
+
+static void append_citation(struct buf *out, const struct json *c, bool same_source, size_t columns)
+{
+    const char *document = text_member(c, "document");
+    const char *heading = text_member(c, "heading");
+    const char *text = text_member(c, "text");
+    struct buf quote;
+
+    if (!same_source) {
+        buf_printf(out, "[%.0f] ", json_number(json_member(c, "n")));
+        print_one_line(out, document, strlen(document), 0);
+        if (heading[0] != '\0') {
+            buf_append_str(out, " (");
+            print_one_line(out, heading, strlen(heading), 0);
+            buf_append_str(out, ")");
+        }
+        buf_append_char(out, '\n');
+    }
+    buf_init(&quote, ERROR_BYTES_MAX);
+    buf_append_char(&quote, '"');
+    print_one_line(&quote, text, strlen(text), QUOTE_COLUMNS);
+    buf_append_char(&quote, '"');
+    print_wrapped(out, buf_str(&quote), "    ", columns);
+    buf_release(&quote);
+}
+
+void ragctl_ask_format(const struct json *reply, bool streamed, size_t columns, struct buf *out)
+{
+    const struct json *citations = json_member(reply, "citations");
+    const char *answer = text_member(reply, "answer");
+    double last_n = -1;
+
+    if (json_true(json_member(reply, "refused"))) {
+        const char *reason = text_member(reply, "reason");
+
+        buf_append_str(out, "No answer: ");
+        print_one_line(out, reason[0] ? reason : "the documents do not support one",
+                       reason[0] ? strlen(reason) : 32, 0);
+        buf_append_char(out, '\n');
+        return;
+    }
+    if (!streamed)
+        print_clean(out, answer, strlen(answer));
+    buf_append_char(out, '\n');
+    if (json_size(citations) > 0)
+        buf_append_char(out, '\n');
+    for (const struct json *c = json_first(citations); c; c = json_next(c)) {
+        double n = json_number(json_member(c, "n"));
+
+        append_citation(out, c, n == last_n, columns);
+        last_n = n;
+    }
+}
+
+static void print_reply(const struct json *reply, bool streamed)
+{
+    struct buf out;
+
+    buf_init(&out, OUTPUT_BYTES_MAX);
+    ragctl_ask_format(reply, streamed, print_terminal_columns(stdout), &out);
+    fputs(buf_str(&out), stdout);
+    fflush(stdout);
+    buf_release(&out);
+}
+
+/* ---- the request ---- */
+
+static enum rag_status make_request(const struct ragctl_client *client, const struct ask *ask,
+                                    bool stream, struct buf *ret_body, struct rag_error *reterr)
+{
+    enum rag_status status;
+    struct json_writer w;
+
+    json_writer_init(&w, ret_body);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "question", ask->question);
+    json_put_bool(&w, "stream", stream);
+    status = ragctl_query_write(&w, client->options->collection, ask->query, reterr);
+    if (ask->history && ask->history->n > 0) {
+        json_begin_array(&w, "messages");
+        for (size_t i = 0; i < ask->history->n * 2; i++) {
+            const struct chat_turn *turn = &ask->history->turns[i / 2];
+
+            json_begin_object(&w, NULL);
+            json_put_string(&w, "role", i % 2 == 0 ? "user" : "assistant");
+            json_put_string(&w, "content", i % 2 == 0 ? turn->question : turn->answer);
+            json_end_object(&w);
+        }
+        json_end_array(&w);
+    }
+    json_end_object(&w);
+    return status;
+}
+
+/* ---- streaming ---- */
+
+/* One attempt's stream. An error comes as one JSON object instead of events. */
+struct stream {
+    struct ragctl_sse sse;
+    struct buf error_body;
+    bool started;
+    bool is_error;
+    bool printed; /* some of the answer is on the screen */
+    struct json *done;
+    struct rag_error failure; /* status RAG_OK: none */
+};
+
+static void stream_delta(struct stream *s, const struct json *event)
+{
+    const char *text = text_member(event, "text");
+    struct buf clean;
+
+    buf_init(&clean, OUTPUT_BYTES_MAX);
+    print_clean(&clean, text, strlen(text));
+    fputs(buf_str(&clean), stdout);
+    fflush(stdout);
+    s->printed = s->printed || clean.len > 0;
+    buf_release(&clean);
+}
+
+static bool on_event(void *context, const char *name, const char *data, size_t n_bytes)
+{
+    struct stream *s = context;
+    struct json *event = NULL;
+
+    if (json_parse(data, n_bytes, "event of ragd", &event, &s->failure) != RAG_OK)
+        return false;
+    s->failure.status = RAG_OK;
+    if (strcmp(name, "delta") == 0) {
+        stream_delta(s, event);
+    } else if (strcmp(name, "done") == 0) {
+        json_free(s->done);
+        s->done = event;
+        event = NULL; /* s owns it from here on */
+    } else if (strcmp(name, "error") == 0) {
+        rag_fail(&s->failure, RAG_EINTERNAL, "%s",
+                 text_member(json_member(event, "error"), "message"));
+    }
+    json_free(event);
+    return s->failure.status == RAG_OK;
+}
+
+static bool on_piece(void *context, const char *data, size_t n_bytes)
+{
+    struct stream *s = context;
+
+    if (!s->started && n_bytes > 0) {
+        s->started = true;
+        s->is_error = data[0] == '{';
+    }
+    if (s->is_error) {
+        buf_append(&s->error_body, data, n_bytes);
+        return buf_status(&s->error_body) == RAG_OK;
+    }
+    return ragctl_sse_feed(&s->sse, data, n_bytes);
+}
+
+static enum rag_status stream_once(struct ragctl_client *client, struct http_request *request,
+                                   struct stream *s, struct rag_error *reterr)
+{
+    enum rag_status status;
+
+    request->on_piece = on_piece;
+    request->context = s;
+    status = ragctl_client_once(client, request, reterr);
+    if (s->printed)
+        putchar('\n');
+    if (s->failure.status != RAG_OK) {
+        *reterr = s->failure;
+        return s->failure.status;
+    }
+    if (client->code >= 400)
+        return ragctl_client_error(client->code, buf_str(&s->error_body), s->error_body.len,
+                                   reterr);
+    if (status == RAG_ECANCELLED)
+        return rag_fail(reterr, RAG_EFORMAT, "ragd: sent an event over the limit of %u bytes",
+                        EVENT_BYTES_MAX);
+    if (status == RAG_OK && !s->done)
+        return rag_fail(reterr, RAG_EIO, "ragd: the stream ended before the answer did");
+    return status;
+}
+
+static enum rag_status ask_stream(struct ragctl_client *client, struct http_request *request,
+                                  struct json **ret_reply, struct rag_error *reterr)
+{
+    int64_t since_ns = clock_monotonic_ns();
+    enum rag_status status;
+
+    do {
+        struct stream s = {0};
+
+        buf_init(&s.error_body, ERROR_BYTES_MAX);
+        ragctl_sse_init(&s.sse, EVENT_BYTES_MAX, on_event, &s);
+        status = stream_once(client, request, &s, reterr);
+        if (status == RAG_OK) {
+            print_reply(s.done, s.printed);
+            *ret_reply = s.done;
+            s.done = NULL; /* the caller owns it from here on */
+        }
+        json_free(s.done);
+        ragctl_sse_release(&s.sse);
+        buf_release(&s.error_body);
+    } while (status == RAG_EBUSY && ragctl_client_busy_again(client, since_ns));
+    return status;
+}
+
+enum rag_status ragctl_ask_once(struct ragctl_client *client, const struct ask *ask,
+                                struct json **ret_reply, struct rag_error *reterr)
+{
+    bool stream = ask->stream && !client->options->json;
+    struct http_request request = {.method = "POST", .path = "/v1/ask"};
+    enum rag_status status;
+    struct buf body;
+
+    buf_init(&body, REQUEST_BYTES_MAX);
+    status = make_request(client, ask, stream, &body, reterr);
+    request.body = buf_str(&body);
+    request.body_bytes = body.len;
+    if (status == RAG_OK && stream) {
+        status = ask_stream(client, &request, ret_reply, reterr);
+    } else if (status == RAG_OK) {
+        status = ragctl_client_send(client, "POST", "/v1/ask", &body, ret_reply, reterr);
+        if (status == RAG_OK && client->options->json)
+            printf("%s\n", buf_str(&client->body));
+        else if (status == RAG_OK)
+            print_reply(*ret_reply, false);
+    }
+    buf_release(&body);
+    return status;
+}
+
+/* ---- the command ---- */
+
+static enum rag_status read_args(int argc, char **argv, struct ragctl_query *query,
+                                 bool *ret_stream, struct buf *ret_question,
+                                 struct rag_error *reterr)
+{
+    bool stream = false;
+    bool no_stream = false;
+    const struct ragctl_arg table[] = {
+        {.name = "--top-k",       .number = &query->top_k, .min = 1, .max = PASSAGES_MAX},
+        {.name = "--filter",    .text = &query->filter                          },
+        {.name = "--where",.list = &query->only},
+        {.name = "--stream",      .flag = &stream                                  },
+        {.name = "--no-stream",   .flag = &no_stream},
+    };
+    char **words = calloc((size_t)argc + 1, sizeof *words);
+    enum rag_status status;
+    int n_words = 0;
+
+    if (!words)
+        return rag_fail(reterr, RAG_ENOMEM, "ask: out of memory");
+    status = ragctl_args_parse(table, sizeof table / sizeof table[0], argc, argv, words, &n_words,
+                               reterr);
+    if (status == RAG_OK)
+        status = ragctl_query_join(words, n_words, "question", ret_question, reterr);
+    *ret_stream = stream || (!no_stream && isatty(STDOUT_FILENO) == 1);
+    free(words);
+    return status;
+}
+
+int ragctl_ask(const struct ragctl_options *options, int argc, char **argv)
+{
+    struct ragctl_client client = {0};
+    struct ragctl_query query = {0};
+    struct ask ask = {.query = &query};
+    struct json *reply = NULL;
+    struct rag_error error = {0};
+    int exit_status = RAGCTL_OK;
+    struct buf question;
+
+    buf_init(&question, QUESTION_BYTES_MAX + 1);
+    if (read_args(argc, argv, &query, &ask.stream, &question, &error) != RAG_OK) {
+        exit_status = ragctl_usage("ask", &error);
+        goto out;
+    }
+    ask.question = buf_str(&question);
+    if (ragctl_client_open(options, &client, &error) != RAG_OK ||
+        ragctl_ask_once(&client, &ask, &reply, &error) != RAG_OK) {
+        exit_status = ragctl_fail(options, &error);
+        goto out;
+    }
+    if (json_true(json_member(reply, "refused")))
+        exit_status = RAGCTL_REFUSED;
+out:
+    json_free(reply);
+    buf_release(&question);
+    ragctl_client_close(&client);
+    return exit_status;
+}
