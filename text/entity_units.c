@@ -1,0 +1,257 @@
+/* The table of units. Order within a first character does not matter: the longest wins. */
+#include <string.h>
+
+#include "base/utf8.h"
+#include "text/entity.h"
+
+struct unit {
+    const char *text;
+    uint8_t class;
+};
+
+static const struct unit units[] = {
+    {"명",                UNIT_PERSON     },
+    {"인",                UNIT_PERSON     },
+    {"사람",             UNIT_PERSON     },
+    {"분",                UNIT_MINUTE     },
+    {"살",                UNIT_AGE        },
+    {"세",                UNIT_AGE        },
+    {"원",                UNIT_MONEY      },
+    {"달러",             UNIT_MONEY      },
+    {"엔",                UNIT_MONEY      },
+    {"유로",             UNIT_MONEY      },
+    {"파운드",          UNIT_MONEY      },
+    {"위안",             UNIT_MONEY      },
+    {"프랑",             UNIT_MONEY      },
+    {"냥",                UNIT_MONEY      },
+    {"포인트",          UNIT_OTHER      },
+    {"%",                  UNIT_PERCENT    },
+    {"％",                UNIT_PERCENT    },
+    {"퍼센트",          UNIT_PERCENT    },
+    {"프로",             UNIT_PERCENT    },
+    {"%p",                 UNIT_PERCENT    },
+    {"할",                UNIT_PERCENT    },
+    {"번",                UNIT_TIMES      },
+    {"회",                UNIT_TIMES      },
+    {"차례",             UNIT_TIMES      },
+    {"번째",             UNIT_GRADE      },
+    {"회차",             UNIT_GRADE      },
+    {"배",                UNIT_OTHER      },
+    {"개",                UNIT_PIECES     },
+    {"가지",             UNIT_PIECES     },
+    {"종",                UNIT_PIECES     },
+    {"종류",             UNIT_PIECES     },
+    {"대",                UNIT_PIECES     },
+    {"권",                UNIT_PIECES     },
+    {"곳",                UNIT_PIECES     },
+    {"군데",             UNIT_PIECES     },
+    {"마리",             UNIT_PIECES     },
+    {"잔",                UNIT_PIECES     },
+    {"병",                UNIT_PIECES     },
+    {"장",                UNIT_PIECES     },
+    {"건",                UNIT_PIECES     },
+    {"점",                UNIT_PIECES     },
+    {"편",                UNIT_PIECES     },
+    {"척",                UNIT_PIECES     },
+    {"채",                UNIT_PIECES     },
+    {"그루",             UNIT_PIECES     },
+    {"벌",                UNIT_PIECES     },
+    {"켤레",             UNIT_PIECES     },
+    {"쌍",                UNIT_PIECES     },
+    {"팀",                UNIT_PIECES     },
+    {"석",                UNIT_PIECES     },
+    {"표",                UNIT_PIECES     },
+    {"골",                UNIT_PIECES     },
+    {"자",                UNIT_PIECES     },
+    {"쪽",                UNIT_PIECES     },
+    {"페이지",          UNIT_PIECES     },
+    {"줄",                UNIT_PIECES     },
+    {"매",                UNIT_PIECES     },
+    {"부",                UNIT_PIECES     },
+    {"곡",                UNIT_PIECES     },
+    {"개국",             UNIT_PIECES     },
+    {"좌석",             UNIT_PIECES     },
+    {"자리",             UNIT_PIECES     },
+    {"글자",             UNIT_PIECES     },
+    {"단어",             UNIT_PIECES     },
+    {"박스",             UNIT_PIECES     },
+    {"상자",             UNIT_PIECES     },
+    {"통",                UNIT_PIECES     },
+    {"끼",                UNIT_PIECES     },
+    {"학점",             UNIT_PIECES     },
+    {"년",                UNIT_YEAR       },
+    {"해",                UNIT_YEAR       },
+    {"년간",             UNIT_YEAR       },
+    {"개월",             UNIT_MONTH      },
+    {"달",                UNIT_MONTH      },
+    {"개월간",          UNIT_MONTH      },
+    {"주",                UNIT_WEEK       },
+    {"주일",             UNIT_WEEK       },
+    {"주간",             UNIT_WEEK       },
+    {"일",                UNIT_DAY        },
+    {"일간",             UNIT_DAY        },
+    {"박",                UNIT_DAY        },
+    {"영업일",          UNIT_DAY        },
+    {"근무일",          UNIT_DAY        },
+    {"시간",             UNIT_HOUR       },
+    {"분간",             UNIT_MINUTE     },
+    {"초",                UNIT_SECOND     },
+    {"초간",             UNIT_SECOND     },
+    {"밀리초",          UNIT_SECOND     },
+    {"ms",                 UNIT_SECOND     },
+    {"시",                UNIT_CLOCK      },
+    {"m",                  UNIT_LENGTH     },
+    {"cm",                 UNIT_LENGTH     },
+    {"mm",                 UNIT_LENGTH     },
+    {"km",                 UNIT_LENGTH     },
+    {"미터",             UNIT_LENGTH     },
+    {"킬로미터",       UNIT_LENGTH     },
+    {"센티미터",       UNIT_LENGTH     },
+    {"센티",             UNIT_LENGTH     },
+    {"밀리미터",       UNIT_LENGTH     },
+    {"마일",             UNIT_LENGTH     },
+    {"피트",             UNIT_LENGTH     },
+    {"인치",             UNIT_LENGTH     },
+    {"리",                UNIT_LENGTH     },
+    {"척",                UNIT_LENGTH     },
+    {"㎞",                UNIT_LENGTH     },
+    {"㎝",                UNIT_LENGTH     },
+    {"㎜",                UNIT_LENGTH     },
+    {"ft",                 UNIT_LENGTH     },
+    {"m²",                UNIT_AREA       },
+    {"km²",               UNIT_AREA       },
+    {"㎡",                UNIT_AREA       },
+    {"㎢",                UNIT_AREA       },
+    {"m2",                 UNIT_AREA       },
+    {"km2",                UNIT_AREA       },
+    {"제곱미터",       UNIT_AREA       },
+    {"제곱킬로미터", UNIT_AREA       },
+    {"평",                UNIT_AREA       },
+    {"헥타르",          UNIT_AREA       },
+    {"ha",                 UNIT_AREA       },
+    {"에이커",          UNIT_AREA       },
+    {"평방미터",       UNIT_AREA       },
+    {"리터",             UNIT_VOLUME     },
+    {"L",                  UNIT_VOLUME     },
+    {"ℓ",                UNIT_VOLUME     },
+    {"ml",                 UNIT_VOLUME     },
+    {"mL",                 UNIT_VOLUME     },
+    {"cc",                 UNIT_VOLUME     },
+    {"㎖",                UNIT_VOLUME     },
+    {"m³",                UNIT_VOLUME     },
+    {"㎥",                UNIT_VOLUME     },
+    {"세제곱미터",    UNIT_VOLUME     },
+    {"갤런",             UNIT_VOLUME     },
+    {"배럴",             UNIT_VOLUME     },
+    {"kg",                 UNIT_WEIGHT     },
+    {"g",                  UNIT_WEIGHT     },
+    {"mg",                 UNIT_WEIGHT     },
+    {"t",                  UNIT_WEIGHT     },
+    {"톤",                UNIT_WEIGHT     },
+    {"그램",             UNIT_WEIGHT     },
+    {"킬로그램",       UNIT_WEIGHT     },
+    {"킬로",             UNIT_WEIGHT     },
+    {"㎏",                UNIT_WEIGHT     },
+    {"근",                UNIT_WEIGHT     },
+    {"km/h",               UNIT_SPEED      },
+    {"노트",             UNIT_SPEED      },
+    {"m/s",                UNIT_SPEED      },
+    {"Mbps",               UNIT_SPEED      },
+    {"Gbps",               UNIT_SPEED      },
+    {"rpm",                UNIT_SPEED      },
+    {"마하",             UNIT_SPEED      },
+    {"도",                UNIT_TEMPERATURE},
+    {"°C",                UNIT_TEMPERATURE},
+    {"℃",                UNIT_TEMPERATURE},
+    {"°",                 UNIT_TEMPERATURE},
+    {"℉",                UNIT_TEMPERATURE},
+    {"W",                  UNIT_POWER      },
+    {"kW",                 UNIT_POWER      },
+    {"MW",                 UNIT_POWER      },
+    {"와트",             UNIT_POWER      },
+    {"마력",             UNIT_POWER      },
+    {"V",                  UNIT_POWER      },
+    {"볼트",             UNIT_POWER      },
+    {"mAh",                UNIT_POWER      },
+    {"kWh",                UNIT_POWER      },
+    {"Hz",                 UNIT_OTHER      },
+    {"GB",                 UNIT_BYTES      },
+    {"MB",                 UNIT_BYTES      },
+    {"TB",                 UNIT_BYTES      },
+    {"KB",                 UNIT_BYTES      },
+    {"기가",             UNIT_BYTES      },
+    {"메가",             UNIT_BYTES      },
+    {"기가바이트",    UNIT_BYTES      },
+    {"메가바이트",    UNIT_BYTES      },
+    {"바이트",          UNIT_BYTES      },
+    {"dB",                 UNIT_SOUND      },
+    {"데시벨",          UNIT_SOUND      },
+    {"급",                UNIT_GRADE      },
+    {"등급",             UNIT_GRADE      },
+    {"위",                UNIT_GRADE      },
+    {"등",                UNIT_GRADE      },
+    {"호",                UNIT_GRADE      },
+    {"호점",             UNIT_GRADE      },
+    {"기",                UNIT_GRADE      },
+    {"대째",             UNIT_GRADE      },
+    {"차",                UNIT_GRADE      },
+    {"단계",             UNIT_GRADE      },
+    {"학년",             UNIT_GRADE      },
+    {"학기",             UNIT_GRADE      },
+    {"세기",             UNIT_GRADE      },
+    {"호선",             UNIT_GRADE      },
+    {"번지",             UNIT_GRADE      },
+    {"호실",             UNIT_GRADE      },
+    {"세대",             UNIT_GRADE      },
+    {"군",                UNIT_GRADE      },
+    {"층",                UNIT_FLOOR      },
+    {"조",                UNIT_ARTICLE    },
+    {"항",                UNIT_ARTICLE    },
+    {"절",                UNIT_ARTICLE    },
+    {"배수",             UNIT_OTHER      },
+    {"ppm",                UNIT_OTHER      },
+    {"㎍/㎥",            UNIT_OTHER      },
+    {"μg/m³",            UNIT_OTHER      },
+    {"칼로리",          UNIT_OTHER      },
+    {"kcal",               UNIT_OTHER      },
+    {"킬로칼로리",    UNIT_OTHER      },
+    {"픽셀",             UNIT_OTHER      },
+    {"화소",             UNIT_OTHER      },
+};
+
+static bool latin_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+enum unit_class unit_read(const char *text, size_t n, size_t *ret_bytes)
+{
+    enum unit_class class = UNIT_NONE;
+    size_t best = 0;
+
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        size_t length = strlen(units[i].text);
+
+        if (length <= best || length > n || memcmp(text, units[i].text, length) != 0)
+            continue;
+        /* "3GBps" is no gigabyte and "5main" no metre. */
+        if (latin_letter(units[i].text[length - 1]) && length < n && latin_letter(text[length]))
+            continue;
+        best = length;
+        class = units[i].class;
+    }
+    *ret_bytes = best;
+    return class;
+}
+
+static bool is_duration(enum unit_class u)
+{
+    return u >= UNIT_YEAR && u <= UNIT_SECOND;
+}
+
+bool unit_fits(enum unit_class asked, enum unit_class found)
+{
+    if (asked == found || (is_duration(asked) && is_duration(found)))
+        return true;
+    return asked == UNIT_CLOCK && (found == UNIT_MINUTE || found == UNIT_HOUR);
+}
