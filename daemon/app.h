@@ -13,6 +13,7 @@
 #include "daemon/ingest.h"
 #include "daemon/metrics.h"
 #include "daemon/pipeline.h"
+#include "daemon/workers.h"
 #include "store/audit.h"
 #include "store/store.h"
 
@@ -23,6 +24,7 @@ struct app {
     struct audit *audit;
     struct analyzer *analyzer;
     struct collections *collections;
+    struct workers *workers;
     struct ingest ingest;
     struct pipeline pipeline;
     atomic_bool ready;    /* everything is open: GET /readyz says 200 */

@@ -403,7 +403,7 @@ enum rag_status collections_each(struct collections *cs, const char *principal,
 
     pthread_rwlock_rdlock(&cs->lock);
     for (struct collection *c = cs->head; c && status == RAG_OK; c = c->next)
-        if (may(cs, c, principal, ACCESS_READ))
+        if (!principal || may(cs, c, principal, ACCESS_READ))
             status = visit(context, c, reterr);
     pthread_rwlock_unlock(&cs->lock);
     return status;

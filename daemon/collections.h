@@ -90,7 +90,7 @@ enum rag_status collections_put(struct collections *cs, const char *name, const 
                                 const char *principal, bool *ret_created, struct rag_error *reterr);
 enum rag_status collections_delete(struct collections *cs, const char *name, const char *principal,
                                    uint64_t *ret_change, struct rag_error *reterr);
-/* Visit what the principal may read, by name. */
+/* Visit what the principal may read, by name; everything when it is NULL. */
 enum rag_status collections_each(struct collections *cs, const char *principal,
                                  enum rag_status (*visit)(void *context, struct collection *c,
                                                           struct rag_error *reterr),

@@ -25,7 +25,11 @@ static bool read_op(const char *name, enum filter_op *ret)
         const char *name;
         enum filter_op op;
     } ops[] = {
-        {"gt", FILTER_GT}, {"gte", FILTER_GTE}, {"lt", FILTER_LT}, {"lte", FILTER_LTE}};
+        {"gt",  FILTER_GT },
+        {"gte", FILTER_GTE},
+        {"lt",  FILTER_LT },
+        {"lte", FILTER_LTE}
+    };
 
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         if (strcmp(ops[i].name, name) == 0) {
@@ -71,8 +75,9 @@ static enum rag_status add_member(struct clauses *out, const struct json *m,
 
     if (json_is_array(m)) {
         if (json_size(m) > 1024)
-            return rag_fail(reterr, RAG_EINVAL, "'filter': '%.64s' lists %zu values, the limit is "
-                                                "1024",
+            return rag_fail(reterr, RAG_EINVAL,
+                            "'filter': '%.64s' lists %zu values, the limit is "
+                            "1024",
                             key, json_size(m));
         return add(out, key, FILTER_IN, json_first(m), json_size(m), reterr);
     }

@@ -6,26 +6,27 @@
 #include "base/clock.h"
 
 const struct http_route app_routes[] = {
-    {"GET",    "/healthz",                          handle_health,            JOB_INTERACTIVE, "healthz"   },
-    {"GET",    "/readyz",                           handle_ready,             JOB_INTERACTIVE, "readyz"    },
-    {"GET",    "/metrics",                          handle_metrics,           JOB_INTERACTIVE, "metrics"   },
-    {"GET",    "/v1/collections",                   handle_collections_list,  JOB_INTERACTIVE, "collection"},
-    {"PUT",    "/v1/collections/{c}",               handle_collection_put,    JOB_INTERACTIVE, "collection"},
-    {"GET",    "/v1/collections/{c}",               handle_collection_get,    JOB_INTERACTIVE, "collection"},
-    {"DELETE", "/v1/collections/{c}",               handle_collection_delete, JOB_BULK,        "collection"},
-    {"POST",   "/v1/collections/{c}/check",         handle_collection_check,  JOB_BULK,        "check"     },
-    {"POST",   "/v1/collections/{c}/documents",     handle_documents_post,    JOB_BULK,        "ingest"    },
-    {"GET",    "/v1/collections/{c}/documents",     handle_documents_list,    JOB_INTERACTIVE, "documents" },
-    {"PUT",    "/v1/collections/{c}/documents/{id}", handle_document_put,     JOB_BULK,        "ingest"    },
-    {"GET",    "/v1/collections/{c}/documents/{id}", handle_document_get,     JOB_INTERACTIVE, "documents" },
-    {"DELETE", "/v1/collections/{c}/documents/{id}", handle_document_delete,  JOB_BULK,        "ingest"    },
-    {"POST",   "/v1/search",                        handle_search,            JOB_INTERACTIVE, "search"    },
-    {"POST",   "/v1/ask",                           handle_ask,               JOB_INTERACTIVE, "ask"       },
-    {"GET",    "/v1/audit",                         handle_audit_list,        JOB_INTERACTIVE, "audit"     },
-    {"GET",    "/v1/audit/{seq}",                   handle_audit_get,         JOB_INTERACTIVE, "audit"     },
-    {"POST",   "/v1/audit/verify",                  handle_audit_verify,      JOB_BULK,        "audit"     },
-    {"POST",   "/v1/audit/{seq}/erase",             handle_audit_erase,       JOB_BULK,        "audit"     },
-    {"POST",   "/v1/backup",                        handle_backup,            JOB_BULK,        "backup"    },
+    {"GET",    "/healthz",                           handle_health,            JOB_INTERACTIVE, "healthz"   },
+    {"GET",    "/readyz",                            handle_ready,             JOB_INTERACTIVE, "readyz"    },
+    {"GET",    "/metrics",                           handle_metrics,           JOB_INTERACTIVE, "metrics"   },
+    {"GET",    "/v1/collections",                    handle_collections_list,  JOB_INTERACTIVE, "collection"},
+    {"PUT",    "/v1/collections/{c}",                handle_collection_put,    JOB_INTERACTIVE, "collection"},
+    {"GET",    "/v1/collections/{c}",                handle_collection_get,    JOB_INTERACTIVE, "collection"},
+    {"DELETE", "/v1/collections/{c}",                handle_collection_delete, JOB_BULK,        "collection"},
+    {"POST",   "/v1/collections/{c}/check",          handle_collection_check,  JOB_BULK,        "check"     },
+    {"POST",   "/v1/collections/{c}/documents",      handle_documents_post,    JOB_BULK,        "ingest"    },
+    {"GET",    "/v1/collections/{c}/documents",      handle_documents_list,    JOB_INTERACTIVE, "documents" },
+    {"PUT",    "/v1/collections/{c}/documents/{id}", handle_document_put,      JOB_BULK,        "ingest"    },
+    {"GET",    "/v1/collections/{c}/documents/{id}", handle_document_get,      JOB_INTERACTIVE,
+     "documents"                                                                                            },
+    {"DELETE", "/v1/collections/{c}/documents/{id}", handle_document_delete,   JOB_BULK,        "ingest"    },
+    {"POST",   "/v1/search",                         handle_search,            JOB_INTERACTIVE, "search"    },
+    {"POST",   "/v1/ask",                            handle_ask,               JOB_INTERACTIVE, "ask"       },
+    {"GET",    "/v1/audit",                          handle_audit_list,        JOB_INTERACTIVE, "audit"     },
+    {"GET",    "/v1/audit/{seq}",                    handle_audit_get,         JOB_INTERACTIVE, "audit"     },
+    {"POST",   "/v1/audit/verify",                   handle_audit_verify,      JOB_BULK,        "audit"     },
+    {"POST",   "/v1/audit/{seq}/erase",              handle_audit_erase,       JOB_BULK,        "audit"     },
+    {"POST",   "/v1/backup",                         handle_backup,            JOB_BULK,        "backup"    },
 };
 const size_t app_n_routes = sizeof app_routes / sizeof app_routes[0];
 
@@ -71,8 +72,8 @@ void handle_finish(const struct http_request *request, struct http_response *res
 
     (void)request;
     if (status == RAG_OK && buf_status(body) != RAG_OK) {
-        status = rag_fail(&full, buf_status(body), "reply: over %zu bytes or out of memory",
-                          body->max);
+        status =
+            rag_fail(&full, buf_status(body), "reply: over %zu bytes or out of memory", body->max);
         error = &full;
     }
     if (status == RAG_OK)
@@ -117,8 +118,8 @@ enum rag_status handle_record(const struct app *app, const struct http_request *
     json_end_object(&w);
     status = buf_status(&payload);
     if (status == RAG_OK)
-        status = audit_append(app->audit, kind, request->principal, buf_str(&payload), change,
-                              &seq, reterr);
+        status = audit_append(app->audit, kind, request->principal, buf_str(&payload), change, &seq,
+                              reterr);
     buf_release(&payload);
     return status;
 }

@@ -61,6 +61,7 @@ void handle_metrics(struct http_request *request, struct http_response *response
 {
     struct rag_error error = {RAG_OK, ""};
     struct store_stats store = {0};
+    struct workers_stats workers;
     struct app *app = context;
     struct sums sums = {0};
     enum rag_status status;
@@ -69,7 +70,7 @@ void handle_metrics(struct http_request *request, struct http_response *response
     buf_init(&body, 4u << 20);
     status = store_stats(app->store, &store, &error);
     if (status == RAG_OK)
-        status = collections_each(app->collections, app->config->admins[0], sum_one, &sums, &error);
+        status = collections_each(app->collections, NULL, sum_one, &sums, &error);
     if (status == RAG_OK) {
         metrics_set(app->metrics, METRIC_COLLECTIONS, (double)store.n_collections);
         metrics_set(app->metrics, METRIC_DOCUMENTS, (double)store.n_documents);
@@ -80,6 +81,10 @@ void handle_metrics(struct http_request *request, struct http_response *response
         metrics_set(app->metrics, METRIC_INDEX_TOMBSTONES, (double)sums.tombstones);
         metrics_set(app->metrics, METRIC_INDEX_SEGMENTS, (double)sums.segments);
         metrics_set(app->metrics, METRIC_INDEX_BYTES, (double)sums.bytes);
+        workers_stats(app->workers, &workers);
+        metrics_set(app->metrics, METRIC_WORKERS_BUSY, (double)workers.n_busy);
+        metrics_set(app->metrics, METRIC_JOBS_QUEUED, (double)workers.n_queued[JOB_INTERACTIVE]);
+        metrics_set(app->metrics, METRIC_BULK_QUEUED, (double)workers.n_queued[JOB_BULK]);
         metrics_write(app->metrics, &body);
         http_response_type(response, "text/plain; version=0.0.4; charset=utf-8");
     }

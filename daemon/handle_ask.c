@@ -76,13 +76,14 @@ static enum rag_status query_read(struct app *app, struct http_request *request,
     if (status == RAG_OK)
         status = json_only(q->body, ask ? ask_keys : search_keys, reterr);
     if (status == RAG_OK)
-        status = json_get_string(q->body, "collection", COLLECTION_NAME_BYTES_MAX, &collection,
-                                 reterr);
+        status =
+            json_get_string(q->body, "collection", COLLECTION_NAME_BYTES_MAX, &collection, reterr);
     if (status == RAG_OK)
-        status = json_get_string(q->body, text_key, QUESTION_BYTES_MAX, &q->request.question,
-                                 reterr);
+        status =
+            json_get_string(q->body, text_key, QUESTION_BYTES_MAX, &q->request.question, reterr);
     if (status == RAG_OK && (!collection || !q->request.question))
-        status = rag_fail(reterr, RAG_EINVAL, "'%s': missing", collection ? text_key : "collection");
+        status =
+            rag_fail(reterr, RAG_EINVAL, "'%s': missing", collection ? text_key : "collection");
     if (status == RAG_OK)
         status = json_get_int(q->body, "top_k", 1, ask ? PASSAGES_MAX : TOP_K_MAX, &top_k, reterr);
     if (status == RAG_OK)
@@ -114,7 +115,7 @@ static void count_stages(struct app *app, const struct retrieval *r)
 {
     for (int s = 0; s < N_STAGES; s++)
         if (r->ran[s])
-            metrics_stage(app->metrics, (enum stage)s, r->stages_ms[s]);
+            metrics_stage(app->metrics, (unsigned)s, r->stages_ms[s]);
 }
 
 void handle_search(struct http_request *request, struct http_response *response, void *context)
@@ -167,8 +168,7 @@ static void send_event(struct events *e, const char *name, const struct buf *jso
     buf_printf(&event, "event: %s\ndata: ", name);
     buf_append(&event, buf_str(json), json->len);
     buf_append_str(&event, "\n\n");
-    if (buf_status(&event) != RAG_OK ||
-        !http_stream_write(e->request, buf_str(&event), event.len))
+    if (buf_status(&event) != RAG_OK || !http_stream_write(e->request, buf_str(&event), event.len))
         e->open = false;
     buf_release(&event);
 }
@@ -275,8 +275,8 @@ static void ask_stream(struct app *app, struct http_request *request,
     buf_release(&e.scratch);
 }
 
-static void ask_plain(struct app *app, struct http_request *request,
-                      struct http_response *response, struct query *q)
+static void ask_plain(struct app *app, struct http_request *request, struct http_response *response,
+                      struct query *q)
 {
     struct rag_error error = {RAG_OK, ""};
     struct pipeline_answer a = {0};

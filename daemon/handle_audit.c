@@ -200,8 +200,7 @@ void handle_audit_verify(struct http_request *request, struct http_response *res
     handle_finish(request, response, 200, &body, status, &error);
 }
 
-void handle_audit_erase(struct http_request *request, struct http_response *response,
-                        void *context)
+void handle_audit_erase(struct http_request *request, struct http_response *response, void *context)
 {
     static const char *const keys[] = {"why", NULL};
     struct rag_error error = {RAG_OK, ""};
@@ -225,8 +224,9 @@ void handle_audit_erase(struct http_request *request, struct http_response *resp
     if (status == RAG_OK)
         status = json_get_string(settings, "why", 1024, &why, &error);
     if (status == RAG_OK && (!why || !*why))
-        status = rag_fail(&error, RAG_EINVAL, "'why': missing; an erasure is recorded with its "
-                                              "reason");
+        status = rag_fail(&error, RAG_EINVAL,
+                          "'why': missing; an erasure is recorded with its "
+                          "reason");
     if (status == RAG_OK)
         status = audit_erase(app->audit, seq, request->principal, why, &error);
     json_free(settings);

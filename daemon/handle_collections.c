@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/clock.h"
 #include "daemon/collection_index.h"
 #include "daemon/handle.h"
 
@@ -81,8 +82,8 @@ static void reply_collection(struct app *app, struct http_request *request,
 
     buf_init(&body, HANDLE_REPLY_BYTES_MAX);
     json_writer_init(&w, &body);
-    status = collections_get(app->collections, http_request_param(request, "c"),
-                             request->principal, ACCESS_READ, &c, &error);
+    status = collections_get(app->collections, http_request_param(request, "c"), request->principal,
+                             ACCESS_READ, &c, &error);
     if (status == RAG_OK)
         status = write_collection(app, c, NULL, &w, &error);
     collection_release(app->collections, c);
@@ -109,8 +110,8 @@ void handle_collection_put(struct http_request *request, struct http_response *r
     buf_init(&none, 16);
     status = handle_body_object(request, &settings, &error);
     if (status == RAG_OK)
-        status = collections_put(app->collections, name, settings, request->principal, &created,
-                                 &error);
+        status =
+            collections_put(app->collections, name, settings, request->principal, &created, &error);
     json_free(settings);
     if (status == RAG_OK)
         status = handle_record(app, request, created ? "collection.create" : "collection.change",
@@ -159,12 +160,15 @@ void handle_collection_check(struct http_request *request, struct http_response 
 
     buf_init(&body, 4096);
     json_writer_init(&w, &body);
-    status = collections_get(app->collections, http_request_param(request, "c"),
-                             request->principal, ACCESS_READ, &c, &error);
+    status = collections_get(app->collections, http_request_param(request, "c"), request->principal,
+                             ACCESS_READ, &c, &error);
     if (status == RAG_OK) {
-        struct collection_index_source source = {app->store, app->analyzer,
-                                                 {app->config->bm25_k1, app->config->bm25_b},
-                                                 c->id};
+        struct collection_index_source source = {
+            app->store,
+            app->analyzer,
+            {(float)app->config->bm25_k1, (float)app->config->bm25_b},
+            c->id
+        };
 
         status = collection_index_check(&source, c->index, &n_wrong, &error);
         bm25_stats(c->index, &stats);

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "daemon/handle.h"
 
 #define LIST_MAX 1000 /* documents of one page of a listing */
@@ -265,8 +266,8 @@ void handle_document_delete(struct http_request *request, struct http_response *
     json_writer_init(&w, &body);
     status = get_collection(app, request, ACCESS_WRITE, &c, &error);
     if (status == RAG_OK)
-        status = ingest_delete(&app->ingest, c, name, request->principal, request->id, &change,
-                               &error);
+        status =
+            ingest_delete(&app->ingest, c, name, request->principal, request->id, &change, &error);
     collection_release(app->collections, c);
     if (status == RAG_OK)
         metrics_add(app->metrics, METRIC_DOCUMENTS_DELETED, 1);

@@ -13,9 +13,10 @@
 #include "retrieve/rerank_lexical.h"
 #include "text/nfc.h"
 
-#define ARENA_BYTES_MAX (256u << 20) /* CANDIDATES_MAX chunks of CHUNK_CHARS_MAX, four bytes each  \
-                                      */
-#define RETRIES_MAX     3            /* searches again when a found chunk was deleted meanwhile */
+#define ARENA_BYTES_MAX                                                                            \
+    (256u << 20)      /* CANDIDATES_MAX chunks of CHUNK_CHARS_MAX, four bytes each                 \
+                       */
+#define RETRIES_MAX 3 /* searches again when a found chunk was deleted meanwhile */
 
 const char *stage_name(enum stage stage)
 {

@@ -77,7 +77,6 @@ static int parse_options(int argc, char **argv, struct options *ret)
 struct daemon {
     struct config *config;
     struct app app;
-    struct workers *workers;
     struct http_server *server;
     char own_principal[32]; /* "uid:N" of this process: always an administrator */
     const char **admins;    /* [n_admins], borrows from config and above */
@@ -134,10 +133,13 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
 {
     const struct config *config = d->config;
     struct app *app = &d->app;
-    struct analyzer_options analyzer = {config->analyzer_user_dictionary,
-                                        config->analyzer_synonyms,
-                                        config->analyzer_mecab_dictionary};
-    struct store_options store = {.state_dir = config->state_dir, .n_readers = config->workers};
+    struct analyzer_options analyzer = {
+        .user_dictionary = config->analyzer_user_dictionary,
+        .synonyms = config->analyzer_synonyms,
+        .mecab_dictionary = config->analyzer_mecab_dictionary,
+    };
+    struct store_options store = {.state_dir = config->state_dir,
+                                  .n_readers = (size_t)config->workers};
     struct collections_options collections;
     enum rag_status status;
     size_t n_caught_up = 0;
@@ -153,8 +155,8 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
         .store = app->store,
         .analyzer = app->analyzer,
         .state_dir = config->state_dir,
-        .bm25 = {config->bm25_k1, config->bm25_b},
-        .chunks = {config->chunk_chars, config->chunk_overlap},
+        .bm25 = {(float)config->bm25_k1,      (float)config->bm25_b        },
+        .chunks = {(size_t)config->chunk_chars, (size_t)config->chunk_overlap},
         .admins = d->admins,
         .n_admins = d->n_admins,
     };
@@ -178,10 +180,10 @@ static enum rag_status open_generators(struct daemon *d, struct rag_error *reter
         .store = d->app.store,
         .audit = d->app.audit,
         .analyzer = d->app.analyzer,
-        .n_candidates = config->retrieve_candidates,
-        .rerank_head = config->rerank_head,
-        .n_passages = config->retrieve_top_k,
-        .gate = {.relevance_min = config->gate_relevance_min},
+        .n_candidates = (size_t)config->retrieve_candidates,
+        .rerank_head = (size_t)config->rerank_head,
+        .n_passages = (size_t)config->retrieve_top_k,
+        .gate = {.relevance_min = (float)config->gate_relevance_min},
     };
     status = extractive_open(&p->generators[0], reterr);
     if (status == RAG_OK)
@@ -193,9 +195,9 @@ static enum rag_status start(struct daemon *d, struct rag_error *reterr)
 {
     const struct config *config = d->config;
     struct workers_options workers = {
-        .n_threads = config->workers,
-        .queue_max = config->job_queue_max,
-        .bulk_queue_max = config->ingest_queue_max,
+        .n_threads = (size_t)config->workers,
+        .queue_max = (size_t)config->job_queue_max,
+        .bulk_queue_max = (size_t)config->ingest_queue_max,
     };
     enum rag_status status;
 
@@ -204,14 +206,16 @@ static enum rag_status start(struct daemon *d, struct rag_error *reterr)
         status = collect_admins(d, reterr);
     if (status == RAG_OK)
         status = metrics_new(&d->app.metrics, reterr);
+    for (int i = 0; status == RAG_OK && i < N_STAGES; i++)
+        metrics_name_stage(d->app.metrics, (unsigned)i, stage_name((enum stage)i));
     if (status == RAG_OK)
         status = open_data(d, reterr);
     if (status == RAG_OK)
         status = open_generators(d, reterr);
     if (status == RAG_OK)
-        status = workers_start(&workers, &d->workers, reterr);
+        status = workers_start(&workers, &d->app.workers, reterr);
     if (status == RAG_OK)
-        status = http_server_start(config, app_routes, app_n_routes, &d->app, d->workers,
+        status = http_server_start(config, app_routes, app_n_routes, &d->app, d->app.workers,
                                    d->app.metrics, &d->server, reterr);
     return status;
 }
@@ -222,7 +226,7 @@ static void stop(struct daemon *d)
 
     if (d->server)
         http_server_stop(d->server);
-    workers_stop(d->workers);
+    workers_stop(d->app.workers);
     if (d->app.collections) {
         size_t n = collections_save(d->app.collections, 1, &error);
 
@@ -278,7 +282,7 @@ static void save_indexes(struct daemon *d)
 static void run(struct daemon *d, const sigset_t *signals)
 {
     for (;;) {
-        int signal_number = wait_signal(signals, (int64_t)d->config->index_snapshot_interval_s);
+        int signal_number = wait_signal(signals, d->config->index_snapshot_interval_s);
 
         if (signal_number == SIGHUP) {
             log_reopen();
@@ -292,7 +296,7 @@ static void run(struct daemon *d, const sigset_t *signals)
     }
     atomic_store(&d->app.draining, true);
     notify_state("STOPPING=1");
-    http_server_drain(d->server, (int64_t)d->config->drain_timeout_s * 1000);
+    http_server_drain(d->server, d->config->drain_timeout_s * 1000);
 }
 
 /* Searches use many descriptors at once only when many clients do; take what is allowed. */
@@ -350,7 +354,7 @@ int main(int argc, char **argv)
         return 0;
     }
     umask(0077);
-    if (log_open(d.config->log_file, d.config->log_level, &error) != RAG_OK) {
+    if (log_open(d.config->log_file, (enum log_level)d.config->log_level, &error) != RAG_OK) {
         fprintf(stderr, "ragd: %s\n", error.text);
         config_free(d.config);
         return 1;

@@ -1,0 +1,435 @@
+#define _GNU_SOURCE
+#include "daemon/config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <ini.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+enum key_type { KEY_TEXT, KEY_PATH, KEY_INT, KEY_OCTAL, KEY_DOUBLE, KEY_LEVEL, KEY_LIST };
+
+struct row {
+    struct config_key key;
+    enum key_type type;
+    size_t offset; /* in struct config */
+    double min;
+    double max;
+};
+
+#define AT(member) offsetof(struct config, member)
+
+/* clang-format off */
+static const struct row rows[] = {
+    {{"ragd", "state_dir", "/var/lib/ragd",
+      "Databases, indexes and the audit log. Created with mode 0700 when missing."},
+     KEY_TEXT, AT(state_dir), 0, 0},
+    {{"ragd", "log_file", "", "Where to log; empty: standard error (the journal under systemd)."},
+     KEY_TEXT, AT(log_file), 0, 0},
+    {{"ragd", "log_level", "info", "debug, info, warn or error."}, KEY_LEVEL, AT(log_level), 0, 0},
+    {{"ragd", "admins", "",
+      "Principals (uid:N, token:NAME) that may read and write every collection, the whole audit log, and "
+      "make backups. Root and the daemon's own user always may."},
+     KEY_LIST, AT(admins), 0, 0},
+
+    {{"http", "socket_path", "/run/ragd/ragd.sock", "The Unix socket to listen on."},
+     KEY_TEXT, AT(socket_path), 0, 0},
+    {{"http", "socket_mode", "0660", "Permissions of the socket, octal: who may connect at all."},
+     KEY_OCTAL, AT(socket_mode), 0, 0777},
+    {{"http", "socket_group", "", "Group of the socket; empty: the daemon's."},
+     KEY_TEXT, AT(socket_group), 0, 0},
+    {{"http", "tcp_address", "",
+      "Also listen on TCP: 127.0.0.1 or ::1; empty: no TCP. Needs token_file."},
+     KEY_TEXT, AT(tcp_address), 0, 0},
+    {{"http", "tcp_port", "8089", "Port of tcp_address."}, KEY_INT, AT(tcp_port), 0, 65535},
+    {{"http", "token_file", "",
+      "Lines NAME:TOKEN, one a client of TCP, sent as 'Authorization: Bearer TOKEN'. At least 16 "
+      "characters a token; the file must not be readable by others."},
+     KEY_TEXT, AT(token_file), 0, 0},
+    {{"http", "threads", "2", "Threads that parse and write; they never compute."},
+     KEY_INT, AT(http_threads), 1, 64},
+    {{"http", "connections_max", "1024", "Open connections; further ones are closed at once."},
+     KEY_INT, AT(connections_max), 8, 65536},
+    {{"http", "body_bytes_max", "67108864", "Largest request body in bytes; then 413."},
+     KEY_INT, AT(body_bytes_max), 1024, 1073741824},
+    {{"http", "bodies_bytes_max", "536870912",
+      "Bytes of all request bodies in memory together; then 503 with Retry-After."},
+     KEY_INT, AT(bodies_bytes_max), 1024, 68719476736.0},
+    {{"http", "idle_timeout_s", "30",
+      "Seconds without a byte from a client that is expected to send, or that does not read its reply; "
+      "then its connection is closed."},
+     KEY_INT, AT(idle_timeout_s), 1, 3600},
+    {{"http", "drain_timeout_s", "10", "Seconds that running requests get after SIGTERM."},
+     KEY_INT, AT(drain_timeout_s), 0, 3600},
+
+    {{"workers", "threads", "4", "Threads that answer and ingest. Bulk work uses at most half."},
+     KEY_INT, AT(workers), 2, 256},
+    {{"workers", "job_queue_max", "256", "Waiting questions and searches; then 503."},
+     KEY_INT, AT(job_queue_max), 1, 100000},
+    {{"workers", "ingest_queue_max", "16", "Waiting documents (each holds its body); then 503."},
+     KEY_INT, AT(ingest_queue_max), 1, 10000},
+
+    {{"ask", "deadline_ms", "60000", "A question is given up after this many milliseconds."},
+     KEY_INT, AT(ask_deadline_ms), 1, 3600000},
+    {{"ask", "top_k", "5", "Passages that the answer is made from."},
+     KEY_INT, AT(retrieve_top_k), 1, PASSAGES_MAX},
+    {{"ask", "candidates", "100", "Passages that BM25 returns to the later stages."},
+     KEY_INT, AT(retrieve_candidates), 1, CANDIDATES_MAX},
+    {{"ask", "rerank_head", "30", "Passages that the rerank stage reads."},
+     KEY_INT, AT(rerank_head), 1, CANDIDATES_MAX},
+    {{"ask", "relevance_min", "0.3",
+      "Refuse when the best passage is less relevant than this (0 to 1; higher refuses more)."},
+     KEY_DOUBLE, AT(gate_relevance_min), 0, 1},
+
+    {{"index", "bm25_k1", "0.9", "BM25: how soon a repeated term stops counting more."},
+     KEY_DOUBLE, AT(bm25_k1), 0.01, 10},
+    {{"index", "bm25_b", "0.4", "BM25: how much a long passage is held against it."},
+     KEY_DOUBLE, AT(bm25_b), 0, 1},
+    {{"index", "chunk_chars", "700", "Characters of a chunk in new collections."},
+     KEY_INT, AT(chunk_chars), CHUNK_CHARS_MIN, CHUNK_CHARS_MAX},
+    {{"index", "chunk_overlap", "80", "Characters that neighbouring chunks share, whole sentences."},
+     KEY_INT, AT(chunk_overlap), 0, CHUNK_CHARS_MAX / 2},
+    {{"index", "snapshot_interval_s", "60", "Seconds between snapshots of changed indexes."},
+     KEY_INT, AT(index_snapshot_interval_s), 1, 86400},
+
+    {{"analyzer", "user_dictionary", "", "A word a line that is kept whole; empty: none."},
+     KEY_PATH, AT(analyzer_user_dictionary), 0, 0},
+    {{"analyzer", "synonyms", "", "Lines of comma-separated words that mean the same; empty: none."},
+     KEY_PATH, AT(analyzer_synonyms), 0, 0},
+    {{"analyzer", "mecab_dictionary", "",
+      "Folder of a compiled mecab-ko dictionary: use libmecab; empty: the built-in analyzer."},
+     KEY_PATH, AT(analyzer_mecab_dictionary), 0, 0},
+};
+/* clang-format on */
+#define N_ROWS (sizeof rows / sizeof rows[0])
+
+const struct config_key *config_keys(size_t *ret_n)
+{
+    static struct config_key keys[N_ROWS];
+
+    for (size_t i = 0; i < N_ROWS; i++)
+        keys[i] = rows[i].key;
+    *ret_n = N_ROWS;
+    return keys;
+}
+
+/* ---- values ---- */
+
+static void *member(struct config *config, const struct row *row)
+{
+    return (char *)config + row->offset;
+}
+
+static enum rag_status set_text(char **at, const char *value)
+{
+    char *copy = strdup(value);
+
+    if (!copy)
+        return RAG_ENOMEM;
+    free(*at);
+    *at = copy;
+    return RAG_OK;
+}
+
+static enum rag_status bad_value(const struct row *row, const char *value, const char *allowed,
+                                 struct rag_error *reterr)
+{
+    return rag_fail(reterr, RAG_EINVAL, "%s.%s: '%.80s' is not %s", row->key.section, row->key.name,
+                    value, allowed);
+}
+
+static enum rag_status set_number(struct config *config, const struct row *row, const char *value,
+                                  struct rag_error *reterr)
+{
+    char allowed[96];
+    char *end = NULL;
+
+    errno = 0;
+    if (row->type == KEY_DOUBLE) {
+        double v = strtod(value, &end);
+
+        snprintf(allowed, sizeof allowed, "a number from %g to %g", row->min, row->max);
+        if (end == value || *end != '\0' || !(v >= row->min && v <= row->max))
+            return bad_value(row, value, allowed, reterr);
+        *(double *)member(config, row) = v;
+    } else {
+        int base = row->type == KEY_OCTAL ? 8 : 10;
+        long long v = strtoll(value, &end, base);
+
+        snprintf(allowed, sizeof allowed,
+                 base == 8 ? "an octal mode from %.0f to 0777" : "an integer from %.0f to %.0f",
+                 row->min, row->max);
+        if (end == value || *end != '\0' || errno != 0 || (double)v < row->min ||
+            (double)v > row->max)
+            return bad_value(row, value, allowed, reterr);
+        *(int64_t *)member(config, row) = v;
+    }
+    return RAG_OK;
+}
+
+static enum rag_status set_level(struct config *config, const struct row *row, const char *value,
+                                 struct rag_error *reterr)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            *(int64_t *)member(config, row) = i;
+            return RAG_OK;
+        }
+    }
+    return bad_value(row, value, "debug, info, warn or error", reterr);
+}
+
+static void free_admins(struct config *config)
+{
+    for (size_t i = 0; i < config->n_admins; i++)
+        free(config->admins[i]);
+    free(config->admins);
+    config->admins = NULL;
+    config->n_admins = 0;
+}
+
+/* The one list key: principals separated by spaces or commas. */
+static enum rag_status set_list(struct config *config, const struct row *row, const char *value,
+                                struct rag_error *reterr)
+{
+    enum rag_status status = RAG_OK;
+    char *copy = strdup(value);
+    char *save = NULL;
+
+    free_admins(config);
+    config->admins = calloc(CONFIG_LIST_MAX, sizeof *config->admins);
+    if (!copy || !config->admins)
+        status = RAG_ENOMEM;
+    for (char *word = status == RAG_OK ? strtok_r(copy, " ,\t", &save) : NULL;
+         word && status == RAG_OK; word = strtok_r(NULL, " ,\t", &save)) {
+        if (config->n_admins == CONFIG_LIST_MAX)
+            status = bad_value(row, word, "among the first 64 elements of the list", reterr);
+        else if (strncmp(word, "uid:", 4) != 0 && strncmp(word, "token:", 6) != 0)
+            status = bad_value(row, word, "a principal (uid:N or token:NAME)", reterr);
+        else if (!(config->admins[config->n_admins] = strdup(word)))
+            status = RAG_ENOMEM;
+        else
+            config->n_admins++;
+    }
+    free(copy);
+    if (status == RAG_ENOMEM)
+        rag_fail(reterr, status, "configuration: out of memory");
+    return status;
+}
+
+static enum rag_status set_row(struct config *config, const struct row *row, const char *value,
+                               struct rag_error *reterr)
+{
+    char **text = member(config, row);
+    enum rag_status status;
+
+    switch (row->type) {
+    case KEY_INT:
+    case KEY_OCTAL:
+    case KEY_DOUBLE:
+        return set_number(config, row, value, reterr);
+    case KEY_LEVEL:
+        return set_level(config, row, value, reterr);
+    case KEY_LIST:
+        return set_list(config, row, value, reterr);
+    case KEY_PATH:
+        if (value[0] == '\0') {
+            free(*text);
+            *text = NULL;
+            return RAG_OK;
+        }
+        status = set_text(text, value);
+        break;
+    case KEY_TEXT:
+    default:
+        status = set_text(text, value);
+        break;
+    }
+    return status == RAG_OK ? status : rag_fail(reterr, status, "configuration: out of memory");
+}
+
+/* ---- keys ---- */
+
+/* Edit distance (Levenshtein 1966), for "did you mean". Names are short. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t n = strlen(b);
+    size_t line[64];
+
+    if (n >= 64 || strlen(a) >= 64)
+        return 64;
+    for (size_t j = 0; j <= n; j++)
+        line[j] = j;
+    for (size_t i = 1; a[i - 1] != '\0'; i++) {
+        size_t diagonal = line[0];
+
+        line[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+
+            diagonal = line[j];
+            if (line[j] + 1 < best)
+                best = line[j] + 1;
+            if (line[j - 1] + 1 < best)
+                best = line[j - 1] + 1;
+            line[j] = best;
+        }
+    }
+    return line[n];
+}
+
+static const struct row *find_row(const char *section, const char *name)
+{
+    for (size_t i = 0; i < N_ROWS; i++)
+        if ((!section || strcmp(rows[i].key.section, section) == 0) &&
+            strcmp(rows[i].key.name, name) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+static enum rag_status unknown_key(const char *section, const char *name, struct rag_error *reterr)
+{
+    const struct row *nearest = &rows[0];
+    size_t best = 1000;
+
+    for (size_t i = 0; i < N_ROWS; i++) {
+        size_t d = 2 * distance(name, rows[i].key.name) +
+                   (section && strcmp(section, rows[i].key.section) != 0);
+
+        if (d < best) {
+            best = d;
+            nearest = &rows[i];
+        }
+    }
+    return rag_fail(reterr, RAG_EINVAL, "[%.60s] %.60s: no such key; did you mean [%s] %s?",
+                    section ? section : "", name, nearest->key.section, nearest->key.name);
+}
+
+enum rag_status config_set(struct config *config, const char *key, const char *value,
+                           struct rag_error *reterr)
+{
+    const char *dot = strchr(key, '.');
+    char section[64] = "";
+    const struct row *row;
+
+    if (dot)
+        snprintf(section, sizeof section, "%.*s", (int)(dot - key), key);
+    row = find_row(dot ? section : NULL, dot ? dot + 1 : key);
+    if (!row)
+        return unknown_key(dot ? section : NULL, dot ? dot + 1 : key, reterr);
+    return set_row(config, row, value, reterr);
+}
+
+/* ---- the file ---- */
+
+struct reading {
+    struct config *config;
+    const char *path;
+    bool seen[N_ROWS];
+    enum rag_status status;
+    struct rag_error error; /* of the first bad line */
+};
+
+static int on_value(void *context, const char *section, const char *name, const char *value)
+{
+    struct reading *r = context;
+    const struct row *row = find_row(section, name);
+
+    if (!row) {
+        r->status = unknown_key(section, name, &r->error);
+        return 0;
+    }
+    if (r->seen[row - rows]) {
+        r->status = rag_fail(&r->error, RAG_EINVAL, "[%s] %s: given twice", section, name);
+        return 0;
+    }
+    r->seen[row - rows] = true;
+    r->status = set_row(r->config, row, value, &r->error);
+    return r->status == RAG_OK;
+}
+
+enum rag_status config_load(struct config *config, const char *path, struct rag_error *reterr)
+{
+    struct reading r = {.config = config, .path = path, .status = RAG_OK};
+    FILE *file = fopen(path, "re");
+    int line;
+
+    if (!file)
+        return rag_fail_errno(reterr, RAG_EIO, errno, "configuration '%s': cannot open", path);
+    line = ini_parse_file(file, on_value, &r);
+    fclose(file);
+    if (r.status != RAG_OK)
+        return rag_fail(reterr, r.status, "configuration '%s' line %d: %s", path, line,
+                        r.error.text);
+    if (line > 0)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "configuration '%s' line %d: neither [section], key = value nor comment",
+                        path, line);
+    if (line < 0)
+        return rag_fail(reterr, RAG_EIO, "configuration '%s': cannot be read", path);
+    return RAG_OK;
+}
+
+enum rag_status config_new(struct config **ret, struct rag_error *reterr)
+{
+    struct config *config = calloc(1, sizeof *config);
+
+    if (!config)
+        return rag_fail(reterr, RAG_ENOMEM, "configuration: out of memory");
+    for (size_t i = 0; i < N_ROWS; i++) {
+        enum rag_status status = set_row(config, &rows[i], rows[i].key.fallback, reterr);
+
+        if (status != RAG_OK) {
+            config_free(config);
+            return status;
+        }
+    }
+    *ret = config;
+    return RAG_OK;
+}
+
+void config_free(struct config *config)
+{
+    if (!config)
+        return;
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (rows[i].type == KEY_TEXT || rows[i].type == KEY_PATH)
+            free(*(char **)member(config, &rows[i]));
+    free_admins(config);
+    free(config);
+}
+
+enum rag_status config_check(const struct config *c, struct rag_error *reterr)
+{
+    struct sockaddr_un address;
+
+    if (c->state_dir[0] == '\0')
+        return rag_fail(reterr, RAG_EINVAL, "[ragd] state_dir: empty");
+    if (c->socket_path[0] == '\0')
+        return rag_fail(reterr, RAG_EINVAL, "[http] socket_path: empty");
+    if (strlen(c->socket_path) >= sizeof address.sun_path)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "[http] socket_path: %zu bytes, a Unix socket's path has at most %zu",
+                        strlen(c->socket_path), sizeof address.sun_path - 1);
+    if (c->tcp_address[0] != '\0' && strcmp(c->tcp_address, "127.0.0.1") != 0 &&
+        strcmp(c->tcp_address, "::1") != 0)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "[http] tcp_address: '%.60s' is not a loopback address (127.0.0.1 or ::1)",
+                        c->tcp_address);
+    if (c->tcp_address[0] != '\0' && c->token_file[0] == '\0')
+        return rag_fail(reterr, RAG_EINVAL, "[http] tcp_address: needs token_file");
+    if (c->chunk_overlap * 2 >= c->chunk_chars)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "[index] chunk_overlap: %lld is not below half of chunk_chars (%lld)",
+                        (long long)c->chunk_overlap, (long long)c->chunk_chars);
+    if (c->bodies_bytes_max < c->body_bytes_max)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "[http] bodies_bytes_max: %lld is below body_bytes_max (%lld)",
+                        (long long)c->bodies_bytes_max, (long long)c->body_bytes_max);
+    return RAG_OK;
+}

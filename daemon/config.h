@@ -1,0 +1,79 @@
+/* daemon/config.h - ragd.conf: one table of keys, read by inih.
+ *
+ * The file is INI: [section] and "key = value" lines, '#' comments. Every key of the table in
+ * config.c has a type, a range, a default and a help text; etc/ragd.conf documents each of
+ * them and a test compares the two. An unknown, repeated or ill-typed key is an error that
+ * names file, line, key, value and what is allowed. */
+#ifndef RAG_DAEMON_CONFIG_H
+#define RAG_DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bounds.h"
+#include "base/status.h"
+#include "daemon/log.h"
+
+#define CONFIG_LIST_MAX 64 /* elements of a list value */
+
+/* Texts are owned; "" where a path is not set, but for the paths that are NULL when empty. */
+struct config {
+    char *state_dir;
+    char *log_file;
+    int64_t log_level; /* enum log_level */
+    char **admins;     /* principals; owned */
+    size_t n_admins;
+
+    char *socket_path;
+    int64_t socket_mode;
+    char *socket_group; /* "" : the daemon's */
+    char *tcp_address;  /* "" : no TCP; else 127.0.0.1 or ::1 */
+    int64_t tcp_port;
+    char *token_file;
+    int64_t http_threads;
+    int64_t connections_max;
+    int64_t body_bytes_max;
+    int64_t bodies_bytes_max; /* of all requests together */
+    int64_t idle_timeout_s;
+    int64_t drain_timeout_s;
+
+    int64_t workers;
+    int64_t job_queue_max;
+    int64_t ingest_queue_max;
+
+    int64_t ask_deadline_ms;
+    int64_t retrieve_top_k;
+    int64_t retrieve_candidates;
+    int64_t rerank_head;
+    double gate_relevance_min;
+    double bm25_k1;
+    double bm25_b;
+    int64_t chunk_chars;
+    int64_t chunk_overlap;
+    int64_t index_snapshot_interval_s;
+    char *analyzer_user_dictionary; /* NULL: none */
+    char *analyzer_synonyms;
+    char *analyzer_mecab_dictionary;
+};
+
+enum rag_status config_new(struct config **ret, struct rag_error *reterr); /* all defaults */
+void config_free(struct config *config);
+/* Read a file over what is set. RAG_EIO, RAG_EINVAL, RAG_ENOMEM. */
+enum rag_status config_load(struct config *config, const char *path, struct rag_error *reterr);
+/* Set one key ("section.key", or the key alone where it is unique). */
+enum rag_status config_set(struct config *config, const char *key, const char *value,
+                           struct rag_error *reterr);
+/* What no single key can tell: paths too long, TCP without tokens, queue sizes. */
+enum rag_status config_check(const struct config *config, struct rag_error *reterr);
+
+/* The table, for the documentation and its test. */
+struct config_key {
+    const char *section;
+    const char *name;
+    const char *fallback; /* default, as text */
+    const char *help;
+};
+const struct config_key *config_keys(size_t *ret_n);
+
+#endif

@@ -1,0 +1,37 @@
+/* daemon/http_listen.h - the listening sockets and who is at the other end. */
+#ifndef RAG_DAEMON_HTTP_LISTEN_H
+#define RAG_DAEMON_HTTP_LISTEN_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/bounds.h"
+#include "base/status.h"
+
+/* Bind and listen on a Unix socket, non-blocking and close-on-exec. The umask is held around
+ * bind(), so that the socket is never more open than 'mode'; a stale socket file (nobody
+ * answers) is replaced, a live one is RAG_EEXIST, a file that is no socket RAG_EIO.
+ * group "" keeps the process's. */
+enum rag_status listen_unix(const char *path, mode_t mode, const char *group, int *ret_fd,
+                            struct rag_error *reterr);
+/* On loopback; address 127.0.0.1 or ::1. */
+enum rag_status listen_tcp(const char *address, unsigned port, int *ret_fd,
+                           struct rag_error *reterr);
+
+/* "uid:N" of the process at the other end of a Unix socket. RAG_OK or RAG_EIO. */
+enum rag_status peer_principal(int fd, char ret[PRINCIPAL_BYTES_MAX + 1]);
+
+/* Bearer tokens: lines NAME:TOKEN. */
+struct token_list {
+    struct token *items; /* owned */
+    size_t n;
+};
+#define TOKENS_MAX      1024
+#define TOKEN_BYTES_MIN 16
+enum rag_status token_list_load(const char *path, struct token_list *ret, struct rag_error *reterr);
+void token_list_release(struct token_list *list);
+/* "token:NAME" for an Authorization header; compares in constant time. RAG_EDENIED. */
+enum rag_status token_principal(const struct token_list *list, const char *authorization,
+                                char ret[PRINCIPAL_BYTES_MAX + 1]);
+
+#endif

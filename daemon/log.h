@@ -1,0 +1,32 @@
+/* daemon/log.h - the daemon's log: one line an event, for people and for grep.
+ *
+ *     2026-01-31T23:59:59.123Z info event=ready ms=12.5
+ *     2026-01-31T23:59:59.200Z warn req=5f3a... event=request_failed status=503 ...
+ *
+ * Control characters of values are escaped as \xNN, so that no value can forge a line. A
+ * user's text never goes in: log_text_hash() gives its length and hash. Thread-safe; a line
+ * is one write(2). */
+#ifndef RAG_DAEMON_LOG_H
+#define RAG_DAEMON_LOG_H
+
+#include <stddef.h>
+
+#include "base/status.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+/* path NULL or "": standard error. RAG_OK or RAG_EIO. */
+enum rag_status log_open(const char *path, enum log_level level, struct rag_error *reterr);
+void log_close(void);
+/* Open the file again, after it was moved away (SIGHUP). Keeps the old one on failure. */
+void log_reopen(void);
+
+/* request_id may be NULL. fmt gives "key=value ..." pairs. */
+void log_event(enum log_level level, const char *request_id, const char *event, const char *fmt,
+               ...) __attribute__((format(printf, 4, 5)));
+
+#define LOG_TEXT_HASH_BYTES 48
+/* "bytes=N sha256=0123456789abcdef" of a text that must not be logged itself. */
+void log_text_hash(const char *text, size_t n, char ret[LOG_TEXT_HASH_BYTES]);
+
+#endif

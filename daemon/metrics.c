@@ -1,0 +1,199 @@
+#include "daemon/metrics.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Upper bounds of the histograms in ms, .1 ms to a minute in steps of 1, 2.5, 5. */
+static const double bounds_ms[] = {0.1, 0.25, 0.5, 1,    2.5,  5,    10,    25,    50,
+                                   100, 250,  500, 1000, 2500, 5000, 10000, 30000, 60000};
+#define N_BOUNDS (sizeof bounds_ms / sizeof bounds_ms[0])
+#define N_CODES  5 /* 1xx .. 5xx */
+
+struct histogram {
+    const char *name; /* label value; NULL: not used */
+    atomic_uint_fast64_t buckets[N_BOUNDS + 1];
+    atomic_uint_fast64_t sum_us;
+};
+
+struct metrics {
+    atomic_uint_fast64_t counters[N_METRICS];
+    _Atomic double gauges[N_METRICS];
+    struct histogram stages[METRIC_SERIES_MAX];
+    struct histogram routes[METRIC_SERIES_MAX];
+    atomic_uint_fast64_t codes[METRIC_SERIES_MAX][N_CODES];
+};
+
+static const struct {
+    const char *name;
+    const char *labels; /* or "" */
+    const char *help;   /* of the first row of a name; NULL on the others */
+    bool counter;
+} table[N_METRICS] = {
+    [METRIC_ASKS_ANSWERED] = {"ragd_asks_total",             "{outcome=\"answered\"}",  "Questions by outcome.",
+                              true                                                                                                    },
+    [METRIC_ASKS_REFUSED] = {"ragd_asks_total",             "{outcome=\"refused\"}",   NULL,                                    true },
+    [METRIC_ASKS_CANCELLED] = {"ragd_asks_total",             "{outcome=\"cancelled\"}", NULL,                                    true },
+    [METRIC_ASKS_FAILED] = {"ragd_asks_total",             "{outcome=\"failed\"}",    NULL,                                    true },
+    [METRIC_DOCUMENTS_PUT] = {"ragd_document_changes_total", "{kind=\"put\"}",
+                              "Documents received, by what became of them.",                                                     true },
+    [METRIC_DOCUMENTS_UNCHANGED] = {"ragd_document_changes_total", "{kind=\"unchanged\"}",    NULL,
+                              true                                                                                                    },
+    [METRIC_DOCUMENTS_FAILED] = {"ragd_document_changes_total", "{kind=\"failed\"}",       NULL,                                    true },
+    [METRIC_DOCUMENTS_DELETED] = {"ragd_document_changes_total", "{kind=\"deleted\"}",      NULL,                                    true },
+    [METRIC_DOCUMENT_BYTES] = {"ragd_document_bytes_total",   "",                        "Bytes of documents received.",
+                              true                                                                                                    },
+    [METRIC_HTTP_BUSY] = {"ragd_http_busy_total",        "",
+                              "Requests answered 503 because a queue was full.",                                                 true },
+    [METRIC_HTTP_VANISHED] = {"ragd_http_vanished_total",    "",
+                              "Clients that left before their reply.",                                                           true },
+    [METRIC_HTTP_REFUSED] = {"ragd_http_refused_total",     "",                        "Requests without a valid principal.",
+                              true                                                                                                    },
+    [METRIC_COLLECTIONS] = {"ragd_collections",            "",                        "Collections.",                          false},
+    [METRIC_DOCUMENTS] = {"ragd_documents",              "",                        "Visible documents.",                    false},
+    [METRIC_CHUNKS] = {"ragd_chunks",                 "",                        "Distinct visible chunks.",              false},
+    [METRIC_DATABASE_BYTES] = {"ragd_database_bytes",         "",                        "Size of the main database.",            false},
+    [METRIC_STORE_QUEUE] = {"ragd_store_queue_length",     "",                        "Writes waiting for the writer thread.",
+                              false                                                                                                   },
+    [METRIC_INDEX_PASSAGES] = {"ragd_index_passages",         "",                        "Live passages of all BM25 indexes.",
+                              false                                                                                                   },
+    [METRIC_INDEX_TOMBSTONES] = {"ragd_index_tombstones",       "",
+                              "Removed passages not merged away yet.",                                                           false},
+    [METRIC_INDEX_SEGMENTS] = {"ragd_index_segments",         "",                        "Segments of all BM25 indexes.",         false},
+    [METRIC_INDEX_BYTES] = {"ragd_index_bytes",            "",                        "Memory of all BM25 indexes.",           false},
+    [METRIC_HTTP_CONNECTIONS] = {"ragd_http_connections",       "",                        "Open connections.",                     false},
+    [METRIC_HTTP_BODY_BYTES] = {"ragd_http_body_bytes",        "",                        "Bytes of request bodies held now.",
+                              false                                                                                                   },
+    [METRIC_WORKERS_BUSY] = {"ragd_workers_busy",           "",                        "Worker threads at work.",               false},
+    [METRIC_JOBS_QUEUED] = {"ragd_jobs_queued",            "{class=\"interactive\"}",
+                              "Jobs waiting for a worker.",                                                                      false},
+    [METRIC_BULK_QUEUED] = {"ragd_jobs_queued",            "{class=\"bulk\"}",        NULL,                                    false},
+};
+
+enum rag_status metrics_new(struct metrics **ret, struct rag_error *reterr)
+{
+    struct metrics *m = calloc(1, sizeof *m);
+
+    if (!m)
+        return rag_fail(reterr, RAG_ENOMEM, "metrics: out of memory");
+    *ret = m;
+    return RAG_OK;
+}
+
+void metrics_free(struct metrics *m)
+{
+    free(m);
+}
+
+void metrics_add(struct metrics *m, enum metric metric, uint64_t n)
+{
+    assert(table[metric].counter);
+    atomic_fetch_add_explicit(&m->counters[metric], n, memory_order_relaxed);
+}
+
+void metrics_set(struct metrics *m, enum metric metric, double value)
+{
+    assert(!table[metric].counter);
+    atomic_store_explicit(&m->gauges[metric], value, memory_order_relaxed);
+}
+
+void metrics_change(struct metrics *m, enum metric metric, int64_t by)
+{
+    double old = atomic_load_explicit(&m->gauges[metric], memory_order_relaxed);
+
+    assert(!table[metric].counter);
+    while (!atomic_compare_exchange_weak_explicit(&m->gauges[metric], &old, old + (double)by,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+static void observe(struct histogram *h, double ms)
+{
+    size_t i = 0;
+
+    while (i < N_BOUNDS && ms > bounds_ms[i])
+        i++;
+    atomic_fetch_add_explicit(&h->buckets[i], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->sum_us, ms > 0 ? (uint64_t)(ms * 1000) : 0, memory_order_relaxed);
+}
+
+void metrics_stage(struct metrics *m, unsigned stage, double ms)
+{
+    assert(stage < METRIC_SERIES_MAX);
+    observe(&m->stages[stage], ms);
+}
+
+void metrics_request(struct metrics *m, unsigned route, int code, double ms)
+{
+    assert(route < METRIC_SERIES_MAX);
+    observe(&m->routes[route], ms);
+    if (code >= 100 && code < 600)
+        atomic_fetch_add_explicit(&m->codes[route][code / 100 - 1], 1, memory_order_relaxed);
+}
+
+void metrics_name_stage(struct metrics *m, unsigned stage, const char *name)
+{
+    assert(stage < METRIC_SERIES_MAX);
+    m->stages[stage].name = name;
+}
+
+void metrics_name_route(struct metrics *m, unsigned route, const char *name)
+{
+    assert(route < METRIC_SERIES_MAX);
+    m->routes[route].name = name;
+}
+
+static void write_histogram(const char *metric, const char *label, struct histogram *h,
+                            struct buf *out)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i <= N_BOUNDS; i++) {
+        total += atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
+        buf_printf(out, "%s_bucket{%s=\"%s\",le=\"", metric, label, h->name);
+        if (i < N_BOUNDS)
+            buf_printf(out, "%g\"} %llu\n", bounds_ms[i] / 1000, (unsigned long long)total);
+        else
+            buf_printf(out, "+Inf\"} %llu\n", (unsigned long long)total);
+    }
+    buf_printf(out, "%s_sum{%s=\"%s\"} %.6f\n", metric, label, h->name,
+               (double)atomic_load_explicit(&h->sum_us, memory_order_relaxed) / 1e6);
+    buf_printf(out, "%s_count{%s=\"%s\"} %llu\n", metric, label, h->name,
+               (unsigned long long)total);
+}
+
+void metrics_write(struct metrics *m, struct buf *out)
+{
+    for (int i = 0; i < N_METRICS; i++) {
+        if (table[i].help)
+            buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", table[i].name, table[i].help,
+                       table[i].name, table[i].counter ? "counter" : "gauge");
+        if (table[i].counter)
+            buf_printf(
+                out, "%s%s %llu\n", table[i].name, table[i].labels,
+                (unsigned long long)atomic_load_explicit(&m->counters[i], memory_order_relaxed));
+        else
+            buf_printf(out, "%s%s %.17g\n", table[i].name, table[i].labels,
+                       atomic_load_explicit(&m->gauges[i], memory_order_relaxed));
+    }
+    buf_append_str(out, "# HELP ragd_stage_seconds Time of each stage of a question.\n"
+                        "# TYPE ragd_stage_seconds histogram\n");
+    for (unsigned i = 0; i < METRIC_SERIES_MAX; i++)
+        if (m->stages[i].name)
+            write_histogram("ragd_stage_seconds", "stage", &m->stages[i], out);
+    buf_append_str(out, "# HELP ragd_http_request_seconds From the end of the request to its "
+                        "reply.\n# TYPE ragd_http_request_seconds histogram\n");
+    for (unsigned i = 0; i < METRIC_SERIES_MAX; i++)
+        if (m->routes[i].name)
+            write_histogram("ragd_http_request_seconds", "route", &m->routes[i], out);
+    buf_append_str(out, "# HELP ragd_http_responses_total Replies by route and class of status.\n"
+                        "# TYPE ragd_http_responses_total counter\n");
+    for (unsigned i = 0; i < METRIC_SERIES_MAX; i++)
+        for (int c = 0; m->routes[i].name && c < N_CODES; c++)
+            buf_printf(
+                out, "ragd_http_responses_total{route=\"%s\",code=\"%dxx\"} %llu\n",
+                m->routes[i].name, c + 1,
+                (unsigned long long)atomic_load_explicit(&m->codes[i][c], memory_order_relaxed));
+}

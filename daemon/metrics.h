@@ -1,0 +1,65 @@
+/* daemon/metrics.h - counters, gauges and latency histograms, as Prometheus reads them.
+ *
+ * Recording is a relaxed atomic add and never blocks. Text format 0.0.4
+ * (prometheus.io, "Exposition formats"); names begin with ragd_, units are in the name. */
+#ifndef RAG_DAEMON_METRICS_H
+#define RAG_DAEMON_METRICS_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+
+enum metric {
+    /* counters */
+    METRIC_ASKS_ANSWERED,
+    METRIC_ASKS_REFUSED,
+    METRIC_ASKS_CANCELLED,
+    METRIC_ASKS_FAILED,
+    METRIC_DOCUMENTS_PUT,
+    METRIC_DOCUMENTS_UNCHANGED,
+    METRIC_DOCUMENTS_FAILED,
+    METRIC_DOCUMENTS_DELETED,
+    METRIC_DOCUMENT_BYTES,
+    METRIC_HTTP_BUSY,     /* answered 503 */
+    METRIC_HTTP_VANISHED, /* clients that left before their reply */
+    METRIC_HTTP_REFUSED,  /* connections closed at accept */
+    /* gauges */
+    METRIC_COLLECTIONS,
+    METRIC_DOCUMENTS,
+    METRIC_CHUNKS,
+    METRIC_DATABASE_BYTES,
+    METRIC_STORE_QUEUE,
+    METRIC_INDEX_PASSAGES,
+    METRIC_INDEX_TOMBSTONES,
+    METRIC_INDEX_SEGMENTS,
+    METRIC_INDEX_BYTES,
+    METRIC_HTTP_CONNECTIONS,
+    METRIC_HTTP_BODY_BYTES, /* of bodies being received */
+    METRIC_WORKERS_BUSY,
+    METRIC_JOBS_QUEUED,
+    METRIC_BULK_QUEUED,
+    N_METRICS,
+};
+
+#define METRIC_SERIES_MAX 32 /* stages, or routes */
+
+struct metrics; /* opaque */
+
+enum rag_status metrics_new(struct metrics **ret, struct rag_error *reterr);
+void metrics_free(struct metrics *m);
+
+void metrics_add(struct metrics *m, enum metric metric, uint64_t n);    /* counters */
+void metrics_set(struct metrics *m, enum metric metric, double value);  /* gauges */
+void metrics_change(struct metrics *m, enum metric metric, int64_t by); /* integer gauges */
+/* stage: an index below METRIC_SERIES_MAX; its name was given by metrics_name_stage(). */
+void metrics_stage(struct metrics *m, unsigned stage, double ms);
+void metrics_request(struct metrics *m, unsigned route, int code, double ms);
+/* Names are static texts; called before threads start. */
+void metrics_name_stage(struct metrics *m, unsigned stage, const char *name);
+void metrics_name_route(struct metrics *m, unsigned route, const char *name);
+
+/* Append the exposition text. */
+void metrics_write(struct metrics *m, struct buf *out);
+
+#endif

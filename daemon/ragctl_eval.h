@@ -1,0 +1,106 @@
+/* daemon/ragctl_eval.h - parts of "ragctl eval"; internal to it.
+ *
+ *   ragctl_eval.c          the command: options, files, reports
+ *   ragctl_eval_daemon.c   a private ragd that lives as long as the evaluation
+ *   ragctl_eval_corpus.c   the throw-away collection and what goes into it
+ *   ragctl_eval_ask.c      one question: search, ask, score
+ *
+ * One thread. Texts of the outcomes are borrowed from the dataset or the question set, or
+ * live in the run's arena. */
+#ifndef RAG_DAEMON_RAGCTL_EVAL_H
+#define RAG_DAEMON_RAGCTL_EVAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/bounds.h"
+#include "base/status.h"
+#include "daemon/progress.h"
+#include "daemon/ragctl.h"
+#include "daemon/ragctl_client.h"
+#include "daemon/ragctl_files.h"
+#include "eval/dataset.h"
+#include "eval/evidence.h"
+#include "eval/question_set.h"
+#include "eval/run.h"
+
+/* ---- ragctl_eval_daemon.c ---- */
+
+struct eval_daemon {
+    pid_t pid;        /* 0: not running */
+    char folder[128]; /* "" when there is none */
+    char socket[160];
+};
+
+/* Start the ragd beside this program (else the one of PATH) with a state of its own in a
+ * new folder of $TMPDIR or /tmp, and wait until it is ready. RAG_EIO says why it is not,
+ * with the last line of its log; RAG_ECANCELLED after a signal. */
+enum rag_status eval_daemon_start(struct eval_daemon *d, const struct ragctl_options *options,
+                                  struct rag_error *reterr);
+/* Stop it and remove its folder. A zeroed one is a no-op. */
+void eval_daemon_stop(struct eval_daemon *d);
+
+/* From here on SIGINT, SIGTERM and SIGHUP end the evaluation in order. */
+void eval_signals_install(void);
+/* RAG_ECANCELLED when such a signal came. */
+enum rag_status eval_signals_check(struct rag_error *reterr);
+
+/* ---- the evaluation ---- */
+
+struct eval_options {
+    const char *path;
+    const char *distractors;
+    const char *protocol;
+    const char *report;
+    const char *off_topic;
+    int64_t sample; /* 0: all */
+    int64_t seed;
+    int64_t chunk_chars; /* 0: the default of the kind of file */
+    bool titles;
+    bool no_answers;
+};
+
+/* What the questions of a set are about: a document that was ingested. */
+struct eval_document {
+    const char *name;                  /* borrowed from the files */
+    struct evidence_document evidence; /* of the stored text; only of documents with evidence */
+    bool indexed;
+};
+
+struct evaluation {
+    const struct ragctl_options *options;
+    const struct eval_options *eval;
+    struct ragctl_client *client;
+    char collection[COLLECTION_NAME_BYTES_MAX + 1];
+    bool collection_made;
+    size_t top_k; /* results that are asked for */
+
+    struct dataset *dataset; /* one of the two */
+    struct question_set *set;
+    struct ragctl_files files;       /* of the set; owned */
+    struct eval_document *documents; /* [files.n], by name; owned */
+    size_t n_documents;
+
+    struct run *run;
+};
+
+/* ---- ragctl_eval_corpus.c ---- */
+
+/* Make the collection and ingest the dataset's passages, or the documents beside the set. */
+enum rag_status eval_corpus_make(struct evaluation *e, struct rag_error *reterr);
+/* Delete the collection, if it was made. */
+void eval_corpus_drop(struct evaluation *e);
+/* Index of a document of the set by name, or e->n_documents. */
+size_t eval_corpus_find(const struct evaluation *e, const char *name);
+/* Name of passage i of the dataset as a document; and back: UINT32_MAX for other names. */
+void eval_passage_name(size_t i, char ret[24]);
+uint32_t eval_passage_index(const struct evaluation *e, const char *name);
+
+/* ---- ragctl_eval_ask.c ---- */
+
+/* Put every question to the daemon and fill the run. */
+enum rag_status eval_ask_all(struct evaluation *e, struct rag_error *reterr);
+
+#endif

@@ -1,0 +1,385 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/json_writer.h"
+#include "base/sha256.h"
+#include "base/utf8.h"
+#include "daemon/ragctl_charset.h"
+#include "daemon/ragctl_eval.h"
+#include "eval/input.h"
+
+#define SLICE_BYTES       (4u << 20) /* of passages in one request: some 5,000 */
+#define SLICE_LINES_MAX   5000
+#define INGEST_TIMEOUT_MS 600000
+#define CHUNK_CHARS_WHOLE CHUNK_CHARS_MAX /* a context is one passage, as in published figures */
+#define DEPTH_WHOLE       20              /* results that are looked at: hit@20 */
+#define DEPTH_PIECES      100             /* where a document may have several chunks */
+
+void eval_passage_name(size_t i, char ret[24])
+{
+    snprintf(ret, 24, "p%zu", i);
+}
+
+uint32_t eval_passage_index(const struct evaluation *e, const char *name)
+{
+    char *end = NULL;
+    unsigned long long v;
+
+    if (!name || name[0] != 'p' || name[1] < '0' || name[1] > '9')
+        return UINT32_MAX;
+    v = strtoull(name + 1, &end, 10);
+    return *end == '\0' && v < e->dataset->n_passages ? (uint32_t)v : UINT32_MAX;
+}
+
+size_t eval_corpus_find(const struct evaluation *e, const char *name)
+{
+    size_t low = 0;
+    size_t high = e->n_documents;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(e->documents[middle].name, name);
+
+        if (order == 0)
+            return middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return e->n_documents;
+}
+
+static enum rag_status make_collection(struct evaluation *e, struct rag_error *reterr)
+{
+    int64_t chunk_chars = e->eval->chunk_chars;
+    enum rag_status status;
+    struct json_writer w;
+    uint8_t tail[8];
+    struct buf path;
+    struct buf body;
+
+    status = random_bytes(tail, sizeof tail);
+    if (status != RAG_OK)
+        return rag_fail(reterr, status, "evaluation: no random bytes for a collection's name");
+    snprintf(e->collection, sizeof e->collection, "eval-%02x%02x%02x%02x%02x%02x%02x%02x", tail[0],
+             tail[1], tail[2], tail[3], tail[4], tail[5], tail[6], tail[7]);
+    if (chunk_chars == 0 && e->dataset)
+        chunk_chars = CHUNK_CHARS_WHOLE;
+    buf_init(&path, HTTP_TARGET_BYTES_MAX);
+    buf_init(&body, 4096);
+    json_writer_init(&w, &body);
+    json_begin_object(&w, NULL);
+    if (chunk_chars > 0) {
+        json_put_int(&w, "chunk_chars", chunk_chars);
+        /* a whole context has no neighbour to overlap with; pieces do, as usual */
+        json_put_int(&w, "chunk_overlap",
+                     e->eval->chunk_chars == 0                 ? 0
+                     : chunk_chars > CHUNK_OVERLAP_DEFAULT * 3 ? CHUNK_OVERLAP_DEFAULT
+                                                               : chunk_chars / 4);
+    }
+    json_end_object(&w);
+    ragctl_client_collection_path(&path, e->collection, "", NULL);
+    status = ragctl_client_send(e->client, "PUT", buf_str(&path), &body, NULL, reterr);
+    e->collection_made = status == RAG_OK;
+    e->run->chunk_chars = (size_t)chunk_chars;
+    buf_release(&path);
+    buf_release(&body);
+    return status;
+}
+
+void eval_corpus_drop(struct evaluation *e)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct buf path;
+
+    if (!e->collection_made)
+        return;
+    buf_init(&path, HTTP_TARGET_BYTES_MAX);
+    ragctl_client_collection_path(&path, e->collection, "", NULL);
+    if (ragctl_client_call(e->client, "DELETE", buf_str(&path), NULL, &error) != RAG_OK)
+        fprintf(stderr, "ragctl: collection '%s' is left behind: %s\n", e->collection, error.text);
+    e->collection_made = false;
+    buf_release(&path);
+}
+
+/* ---- the passages of a dataset ---- */
+
+static enum rag_status check_bulk(const struct json *reply, struct rag_error *reterr)
+{
+    const struct json *first = json_first(json_member(reply, "errors"));
+    const char *message = json_string(json_member(first, "message"));
+
+    if (!first)
+        return RAG_OK;
+    return rag_fail(reterr, RAG_EINVAL, "ragd refused a passage: %s",
+                    message ? message : "(no message)");
+}
+
+static enum rag_status post_slice(struct evaluation *e, const char *path, struct buf *slice,
+                                  struct rag_error *reterr)
+{
+    struct http_request request = {
+        .method = "POST",
+        .path = path,
+        .content_type = "application/x-ndjson",
+        .body = buf_str(slice),
+        .body_bytes = slice->len,
+        .timeout_ms = INGEST_TIMEOUT_MS,
+    };
+    struct json *reply = NULL;
+    enum rag_status status;
+
+    if (buf_status(slice) != RAG_OK)
+        return rag_fail(reterr, buf_status(slice), "passage: longer than the limit of %zu bytes",
+                        slice->max);
+    status = ragctl_client_do(e->client, &request, reterr);
+    if (status == RAG_OK)
+        status = json_parse(buf_str(&e->client->body), e->client->body.len, "response of ragd",
+                            &reply, reterr);
+    if (status == RAG_OK)
+        status = check_bulk(reply, reterr);
+    json_free(reply);
+    buf_reset(slice);
+    return status == RAG_OK ? eval_signals_check(reterr) : status;
+}
+
+static void put_passage(const struct evaluation *e, size_t i, struct buf *slice)
+{
+    const struct dataset_passage *p = &e->dataset->passages[i];
+    struct json_writer w;
+    char name[24];
+
+    eval_passage_name(i, name);
+    json_writer_init(&w, slice);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "id", name);
+    if (e->eval->titles && p->title[0] != '\0')
+        json_put_string(&w, "title", p->title);
+    json_put_string_n(&w, "text", p->text, p->n_bytes);
+    json_end_object(&w);
+    buf_append_char(slice, '\n');
+}
+
+static enum rag_status ingest_passages(struct evaluation *e, struct rag_error *reterr)
+{
+    const struct dataset *d = e->dataset;
+    enum rag_status status = RAG_OK;
+    struct progress progress;
+    size_t n_lines = 0;
+    struct buf slice;
+    struct buf path;
+
+    buf_init(&path, HTTP_TARGET_BYTES_MAX);
+    buf_init(&slice, BODY_BYTES_MAX_DEFAULT);
+    ragctl_client_collection_path(&path, e->collection, "/documents", NULL);
+    progress_init(&progress, stderr, e->options->quiet, "passages", d->n_passages, 0);
+    for (size_t i = 0; i < d->n_passages && status == RAG_OK; i++) {
+        put_passage(e, i, &slice);
+        n_lines++;
+        if (slice.len >= SLICE_BYTES || n_lines == SLICE_LINES_MAX || i + 1 == d->n_passages) {
+            status = post_slice(e, buf_str(&path), &slice, reterr);
+            n_lines = 0;
+            progress_update(&progress, i + 1, 0);
+        }
+    }
+    progress_finish(&progress);
+    buf_release(&path);
+    buf_release(&slice);
+    return status;
+}
+
+/* Which depth shows twenty documents: one chunk each, or several. */
+static size_t search_depth(const struct evaluation *e)
+{
+    size_t longest = 0;
+
+    if (!e->dataset)
+        return DEPTH_PIECES;
+    for (size_t i = 0; i < e->dataset->n_passages; i++) {
+        const struct dataset_passage *p = &e->dataset->passages[i];
+        size_t n = utf8_count(p->text, p->n_bytes);
+
+        longest = n > longest ? n : longest;
+    }
+    return longest <= e->run->chunk_chars ? DEPTH_WHOLE : DEPTH_PIECES;
+}
+
+/* ---- the documents beside a question set ---- */
+
+/* Read me files and files of records are about the documents, not documents. */
+static bool is_document(const struct ragctl_file *file)
+{
+    const char *slash = strrchr(file->name, '/');
+    const char *base = slash ? slash + 1 : file->name;
+
+    return !file->records && strncasecmp(base, "README", 6) != 0 &&
+           strcmp(file->content_type, "application/json") != 0;
+}
+
+static enum rag_status put_document(struct evaluation *e, const struct ragctl_file *file,
+                                    struct rag_error *reterr)
+{
+    struct http_request request = {
+        .method = "PUT",
+        .content_type = file->content_type,
+        .timeout_ms = INGEST_TIMEOUT_MS,
+    };
+    struct rag_error inner = {RAG_OK, ""};
+    struct input *in = NULL;
+    const char *from = NULL;
+    enum rag_status status;
+    struct buf body;
+    struct buf path;
+
+    buf_init(&body, DOCUMENT_BYTES_MAX);
+    buf_init(&path, HTTP_TARGET_BYTES_MAX);
+    status = input_open(file->path, &in, reterr);
+    if (status == RAG_OK)
+        status = input_all(in, &body, reterr);
+    input_close(in);
+    if (status == RAG_OK && charset_to_utf8(&body, &from, &inner) != RAG_OK)
+        status = rag_fail(reterr, inner.status, "file '%s': %s", file->path, inner.text);
+    if (status == RAG_OK) {
+        ragctl_client_collection_path(&path, e->collection, "/documents/", file->name);
+        request.path = buf_str(&path);
+        request.body = buf_str(&body);
+        request.body_bytes = body.len;
+        status = ragctl_client_do(e->client, &request, &inner);
+        if (status != RAG_OK)
+            rag_fail(reterr, status, "file '%s': %s", file->path, inner.text);
+    }
+    buf_release(&body);
+    buf_release(&path);
+    return status == RAG_OK ? eval_signals_check(reterr) : status;
+}
+
+/* The text that citations point into. */
+static enum rag_status index_document(struct evaluation *e, size_t i, struct rag_error *reterr)
+{
+    static const char *const headers[] = {"Accept: text/plain", NULL};
+    struct http_request request = {.method = "GET", .headers = headers};
+    struct eval_document *d = &e->documents[i];
+    const char *type = ragctl_files_type(d->name);
+    enum rag_status status;
+    struct buf path;
+
+    if (d->indexed)
+        return RAG_OK;
+    buf_init(&path, HTTP_TARGET_BYTES_MAX);
+    ragctl_client_collection_path(&path, e->collection, "/documents/", d->name);
+    request.path = buf_str(&path);
+    status = ragctl_client_do(e->client, &request, reterr);
+    buf_release(&path);
+    if (status != RAG_OK)
+        return status;
+    status = evidence_document_init(&d->evidence, buf_str(&e->client->body), e->client->body.len,
+                                    type && strcmp(type, "text/html") == 0);
+    if (status != RAG_OK)
+        return rag_fail(reterr, status, "document '%s': out of memory", d->name);
+    d->indexed = true;
+    return RAG_OK;
+}
+
+/* Every document that a question names has to be there, and its evidence findable. */
+static enum rag_status check_questions(struct evaluation *e, struct rag_error *reterr)
+{
+    for (size_t i = 0; i < e->set->n; i++) {
+        const struct set_question *q = &e->set->questions[i];
+
+        for (size_t k = 0; k < q->n_documents + q->n_evidence; k++) {
+            const char *name =
+                k < q->n_documents ? q->documents[k] : q->evidence[k - q->n_documents].document;
+            size_t found = eval_corpus_find(e, name);
+            struct evidence_place place;
+            enum rag_status status;
+
+            if (found == e->n_documents)
+                return rag_fail(reterr, RAG_EFORMAT,
+                                "question '%.64s': document '%s' is not beside the questions",
+                                q->id, name);
+            status = index_document(e, found, reterr);
+            if (status == RAG_OK && k >= q->n_documents)
+                status = evidence_find(&e->documents[found].evidence,
+                                       q->evidence[k - q->n_documents].text, &place);
+            if (status != RAG_OK)
+                return status;
+            if (k >= q->n_documents && place.char_start == place.char_end) {
+                e->run->n_evidence_lost++;
+                ragctl_note(e->options, "question '%s': its evidence does not occur in '%s'", q->id,
+                            name);
+            }
+        }
+    }
+    return RAG_OK;
+}
+
+static void on_unreadable(void *context, const char *path, const char *why)
+{
+    const struct ragctl_options *options = context;
+
+    ragctl_note(options, "file '%s': left out: %s", path, why);
+}
+
+static enum rag_status list_documents(struct evaluation *e, const char *folder,
+                                      struct rag_error *reterr)
+{
+    struct ragctl_files_options options = {
+        .prefix = "",
+        .on_unreadable = on_unreadable,
+        .context = (void *)(uintptr_t)e->options,
+    };
+    enum rag_status status = ragctl_files_add(&e->files, folder, &options, reterr);
+
+    if (status == RAG_OK)
+        status = ragctl_files_sort(&e->files, reterr);
+    if (status != RAG_OK)
+        return status;
+    e->documents = calloc(e->files.n + 1, sizeof *e->documents);
+    if (!e->documents)
+        return rag_fail(reterr, RAG_ENOMEM, "evaluation: out of memory");
+    return RAG_OK;
+}
+
+static enum rag_status ingest_documents(struct evaluation *e, struct rag_error *reterr)
+{
+    char *folder = strdup(e->eval->path);
+    struct progress progress;
+    enum rag_status status;
+
+    if (!folder)
+        return rag_fail(reterr, RAG_ENOMEM, "evaluation: out of memory");
+    status = list_documents(e, dirname(folder), reterr);
+    progress_init(&progress, stderr, e->options->quiet, "files", e->files.n, 0);
+    for (size_t i = 0; i < e->files.n && status == RAG_OK; i++) {
+        if (!is_document(&e->files.items[i]))
+            continue;
+        status = put_document(e, &e->files.items[i], reterr);
+        e->documents[e->n_documents++].name = e->files.items[i].name;
+        progress_update(&progress, i + 1, 0);
+    }
+    progress_finish(&progress);
+    if (status == RAG_OK && e->n_documents == 0)
+        status = rag_fail(reterr, RAG_ENOTFOUND, "folder '%s': holds no documents beside '%s'",
+                          folder, e->eval->path);
+    free(folder);
+    return status == RAG_OK ? check_questions(e, reterr) : status;
+}
+
+enum rag_status eval_corpus_make(struct evaluation *e, struct rag_error *reterr)
+{
+    enum rag_status status = make_collection(e, reterr);
+
+    if (status == RAG_OK)
+        status = e->dataset ? ingest_passages(e, reterr) : ingest_documents(e, reterr);
+    e->run->n_passages = e->dataset ? e->dataset->n_passages : e->n_documents;
+    e->top_k = search_depth(e);
+    return status;
+}

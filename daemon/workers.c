@@ -1,0 +1,183 @@
+#include "daemon/workers.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+struct job {
+    void (*run)(void *context);
+    void *context;
+    struct job *next;
+};
+
+struct queue {
+    struct job *head;
+    struct job **tail;
+    size_t n;
+    size_t max;
+};
+
+struct workers {
+    pthread_t *threads; /* owned, [n_threads] */
+    size_t n_threads;
+    size_t bulk_max; /* bulk jobs that may run at once */
+
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t wake;   /* a job came or may now run, or stopping */
+    struct queue queues[N_JOB_CLASSES];
+    size_t n_busy;
+    size_t n_bulk_running;
+    uint64_t n_done;
+    uint64_t n_refused;
+    bool stopping;
+};
+
+static struct job *take(struct queue *q)
+{
+    struct job *job = q->head;
+
+    q->head = job->next;
+    if (!q->head)
+        q->tail = &q->head;
+    q->n--;
+    return job;
+}
+
+/* The next job that may run now, or NULL. The mutex is held. */
+static struct job *next_job(struct workers *w, bool *ret_bulk)
+{
+    if (w->queues[JOB_INTERACTIVE].head) {
+        *ret_bulk = false;
+        return take(&w->queues[JOB_INTERACTIVE]);
+    }
+    if (w->queues[JOB_BULK].head && w->n_bulk_running < w->bulk_max) {
+        *ret_bulk = true;
+        return take(&w->queues[JOB_BULK]);
+    }
+    return NULL;
+}
+
+static bool all_empty(const struct workers *w)
+{
+    return !w->queues[JOB_INTERACTIVE].head && !w->queues[JOB_BULK].head;
+}
+
+static void *work(void *context)
+{
+    struct workers *w = context;
+
+    pthread_mutex_lock(&w->mutex);
+    for (;;) {
+        bool bulk = false;
+        struct job *job = next_job(w, &bulk);
+
+        if (!job) {
+            if (w->stopping && all_empty(w))
+                break;
+            pthread_cond_wait(&w->wake, &w->mutex);
+            continue;
+        }
+        w->n_busy++;
+        w->n_bulk_running += bulk;
+        pthread_mutex_unlock(&w->mutex);
+        job->run(job->context);
+        free(job);
+        pthread_mutex_lock(&w->mutex);
+        w->n_busy--;
+        w->n_done++;
+        if (bulk) {
+            w->n_bulk_running--;
+            pthread_cond_signal(&w->wake); /* a bulk job that had to wait may run now */
+        }
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+void workers_stop(struct workers *w)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->mutex);
+    w->stopping = true;
+    pthread_cond_broadcast(&w->wake);
+    pthread_mutex_unlock(&w->mutex);
+    for (size_t i = 0; i < w->n_threads; i++) {
+        pthread_join(w->threads[i], NULL);
+        /* the last bulk jobs may be waiting for a slot that a leaving thread freed */
+        pthread_mutex_lock(&w->mutex);
+        pthread_cond_broadcast(&w->wake);
+        pthread_mutex_unlock(&w->mutex);
+    }
+    pthread_cond_destroy(&w->wake);
+    pthread_mutex_destroy(&w->mutex);
+    free(w->threads);
+    free(w);
+}
+
+enum rag_status workers_start(const struct workers_options *options, struct workers **ret,
+                              struct rag_error *reterr)
+{
+    struct workers *w = calloc(1, sizeof *w);
+
+    assert(options->n_threads >= 2);
+    if (!w)
+        return rag_fail(reterr, RAG_ENOMEM, "workers: out of memory");
+    pthread_mutex_init(&w->mutex, NULL);
+    pthread_cond_init(&w->wake, NULL);
+    w->bulk_max = options->n_threads / 2;
+    w->queues[JOB_INTERACTIVE] =
+        (struct queue){NULL, &w->queues[JOB_INTERACTIVE].head, 0, options->queue_max};
+    w->queues[JOB_BULK] =
+        (struct queue){NULL, &w->queues[JOB_BULK].head, 0, options->bulk_queue_max};
+    w->threads = calloc(options->n_threads, sizeof *w->threads);
+    while (w->threads && w->n_threads < options->n_threads &&
+           pthread_create(&w->threads[w->n_threads], NULL, work, w) == 0)
+        w->n_threads++;
+    if (w->n_threads < options->n_threads) {
+        workers_stop(w);
+        return rag_fail(reterr, RAG_ENOMEM, "workers: cannot start %zu threads",
+                        options->n_threads);
+    }
+    *ret = w;
+    return RAG_OK;
+}
+
+enum rag_status workers_submit(struct workers *w, enum job_class job_class,
+                               void (*run)(void *context), void *context)
+{
+    struct queue *q = &w->queues[job_class];
+    enum rag_status status = RAG_OK;
+    struct job *job = malloc(sizeof *job);
+
+    if (!job)
+        return RAG_ENOMEM;
+    *job = (struct job){run, context, NULL};
+    pthread_mutex_lock(&w->mutex);
+    if (q->n >= q->max || w->stopping) {
+        w->n_refused++;
+        status = RAG_EBUSY;
+    } else {
+        *q->tail = job;
+        q->tail = &job->next;
+        q->n++;
+        job = NULL; /* the queue owns it */
+        pthread_cond_signal(&w->wake);
+    }
+    pthread_mutex_unlock(&w->mutex);
+    free(job);
+    return status;
+}
+
+void workers_stats(struct workers *w, struct workers_stats *ret)
+{
+    pthread_mutex_lock(&w->mutex);
+    ret->n_threads = w->n_threads;
+    ret->n_busy = w->n_busy;
+    for (int c = 0; c < N_JOB_CLASSES; c++)
+        ret->n_queued[c] = w->queues[c].n;
+    ret->n_done = w->n_done;
+    ret->n_refused = w->n_refused;
+    pthread_mutex_unlock(&w->mutex);
+}

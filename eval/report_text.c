@@ -1,0 +1,97 @@
+#include "eval/report_text.h"
+
+static void put_share(struct buf *out, const char *label, struct tally t)
+{
+    if (t.whole == 0)
+        return;
+    buf_printf(out, "  %-34s %.3f  (%zu of %zu)\n", label, metrics_share(t.part, t.whole), t.part,
+               t.whole);
+}
+
+static void put_head(const struct run *run, struct buf *out)
+{
+    buf_printf(out, "%s: %zu questions, %zu %s", run->source, run->n_outcomes, run->n_passages,
+               run->question_set ? "documents" : "passages");
+    if (run->n_distractors > 0)
+        buf_printf(out, " (%zu distractors)", run->n_distractors);
+    if (run->sample > 0)
+        buf_printf(out, ", sample %zu seed %llu", run->sample, (unsigned long long)run->seed);
+    if (!run->question_set)
+        buf_printf(out, ", protocol %s", run->protocol);
+    buf_printf(out, ", %.1f s\n", run->seconds);
+}
+
+static void put_stages(const struct run *run, struct buf *out)
+{
+    buf_printf(out, "\n%-12s %8s %8s %8s %8s %8s %8s\n", "retrieval", "hit@1", "hit@5", "hit@10",
+               "hit@20", "MRR@10", "nDCG@10");
+    for (int stage = 0; stage < N_RUN_STAGES; stage++) {
+        struct stage_quality q = stage_quality_mean(&run->sums[stage]);
+
+        if (!run->ran[stage])
+            continue;
+        buf_printf(out, "%-12s %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f\n",
+                   run_stage_name((enum run_stage)stage), q.hit_at_1, q.hit_at_5, q.hit_at_10,
+                   q.hit_at_20, q.mrr_at_10, q.ndcg_at_10);
+    }
+}
+
+static void put_dataset_answers(const struct run_summary *s, struct buf *out)
+{
+    buf_append_str(out, "\nanswers (a refusal is a miss)\n");
+    if (s->n_scored > 0)
+        buf_printf(out, "  %-34s %.3f\n  %-34s %.3f\n", "exact match", s->em, "F1 by characters",
+                   s->f1);
+    put_share(out, "first citation overlaps the gold", s->cited);
+}
+
+static void put_group(const char *name, const struct run_group *g, struct buf *out)
+{
+    if (g->cited.whole == 0)
+        return;
+    buf_printf(out, "\n%s\n", name);
+    put_share(out, "evidence cited", g->cited);
+    put_share(out, "all evidence cited", g->cited_all);
+    put_share(out, "answer text holds the norm", g->norm_found);
+    put_share(out, "refused although answerable", g->refused);
+}
+
+static void put_refusals(const struct run_summary *s, struct buf *out)
+{
+    buf_append_str(out, "\nrefusals\n");
+    put_share(out, "precision", s->refusal_precision);
+    put_share(out, "recall (unanswerable refused)", s->refusal_recall);
+    put_share(out, "  on topic", s->refused_by_topic[TOPIC_ON]);
+    put_share(out, "  off topic", s->refused_by_topic[TOPIC_OFF]);
+    put_share(out, "answered of the answerable", s->answered);
+}
+
+static void put_latencies(const struct run *run, struct buf *out)
+{
+    buf_printf(out, "\n%-20s %10s %10s %10s\n", "latency, ms", "p50", "p95", "p99");
+    for (size_t i = 0; i < run->n_latencies; i++) {
+        const struct run_latency *l = &run->latencies[i];
+
+        buf_printf(out, "%-20s %10.3f %10.3f %10.3f\n", l->name, latency_percentile(&l->times, 50),
+                   latency_percentile(&l->times, 95), latency_percentile(&l->times, 99));
+    }
+}
+
+void report_text(const struct run *run, struct buf *out)
+{
+    struct run_summary s;
+
+    run_summarize(run, &s);
+    put_head(run, out);
+    put_stages(run, out);
+    if (s.asked && run->question_set) {
+        put_group("answerable questions", &s.originals, out);
+        put_group("paraphrases", &s.paraphrases, out);
+    } else if (s.asked) {
+        put_dataset_answers(&s, out);
+    }
+    if (s.asked)
+        put_refusals(&s, out);
+    if (run->n_latencies > 0)
+        put_latencies(run, out);
+}
