@@ -4,33 +4,149 @@
 #include <string.h>
 
 #include "base/bounds.h"
+#include "base/buf.h"
 #include "base/sha256.h"
-#include "text/term_list.h"
-#include "text/word.h"
+#include "text/terms.h"
 
 struct analyzer {
     char fingerprint[ANALYZER_FINGERPRINT_BYTES];
+    struct suffix_tables *suffixes; /* owned */
+    struct lexicon lexicon;
+    struct term_rules rules; /* borrows the two above */
 };
+
+static const struct {
+    const char *name;
+    unsigned bit;
+} feature_names[] = {
+    {"particles",      FEATURE_PARTICLES     },
+    {"verbs",          FEATURE_VERBS         },
+    {"noun-ends",      FEATURE_NOUN_ENDS     },
+    {"stems",          FEATURE_STEMS         },
+    {"straddle",       FEATURE_STRADDLE      },
+    {"damping",        FEATURE_DAMPING       },
+    {"question-words", FEATURE_QUESTION_WORDS},
+    {"units",          FEATURE_UNITS         },
+    {"codes",          FEATURE_CODES         },
+    {"english",        FEATURE_ENGLISH       },
+};
+
+enum rag_status analyzer_features(const char *names, unsigned *ret_bits, struct rag_error *reterr)
+{
+    const size_t n_names = sizeof feature_names / sizeof feature_names[0];
+    unsigned bits = 0;
+
+    while (*names) {
+        size_t n = strcspn(names, ",");
+        size_t i = 0;
+
+        while (i < n_names &&
+               (strlen(feature_names[i].name) != n || memcmp(feature_names[i].name, names, n) != 0))
+            i++;
+        if (i == n_names)
+            return rag_fail(reterr, RAG_EINVAL, "feature '%.*s': there is none of this name",
+                            (int)(n > 80 ? 80 : n), names);
+        bits |= feature_names[i].bit;
+        names += n + (names[n] == ',');
+    }
+    *ret_bits = bits;
+    return RAG_OK;
+}
+
+static enum rag_status analyze(const struct analyzer *a, const char *text, size_t n, bool question,
+                               struct term_list *list)
+{
+    struct word_reader reader;
+    struct word w;
+    struct term_pass p = {
+        .rules = &a->rules, .w = &w, .list = list, .question = question, .word_weight = 1};
+
+    if (n > UINT32_MAX)
+        return RAG_ELIMIT;
+    list->n = 0;
+    word_reader_init(&reader, text, n);
+    while (p.status == RAG_OK && word_next(&reader, &w))
+        terms_of_word(&p);
+    return p.status;
+}
+
+static enum rag_status analyze_synonym(const void *context, const char *text, size_t n,
+                                       struct term_list *list)
+{
+    return analyze(context, text, n, true, list);
+}
+
+static enum rag_status read_files(struct analyzer *a, const struct analyzer_options *options,
+                                  struct rag_error *reterr)
+{
+    struct buf dictionary;
+    struct buf synonyms;
+    enum rag_status status = RAG_OK;
+
+    buf_init(&dictionary, USER_DICTIONARY_BYTES_MAX * 2ul);
+    buf_init(&synonyms, SYNONYMS_BYTES_MAX * 2ul);
+    if (options->user_dictionary)
+        status =
+            lexicon_read_dictionary(&a->lexicon, options->user_dictionary, &dictionary, reterr);
+    if (status == RAG_OK && options->synonyms)
+        status = lexicon_read_synonyms(&a->lexicon, options->synonyms, analyze_synonym, a,
+                                       &synonyms, reterr);
+    if (status == RAG_OK) {
+        const uint32_t head[] = {ANALYZER_VERSION, a->rules.features};
+        const struct sha256_part parts[] = {
+            {head,                 sizeof head   },
+            {buf_str(&dictionary), dictionary.len},
+            {buf_str(&synonyms),   synonyms.len  },
+        };
+        uint8_t digest[SHA256_BYTES];
+
+        status = sha256_lengths(parts, sizeof parts / sizeof parts[0], digest);
+        if (status == RAG_OK)
+            sha256_hex(digest, a->fingerprint);
+        else
+            rag_fail(reterr, status, "analyzer: out of memory");
+    }
+    buf_release(&dictionary);
+    buf_release(&synonyms);
+    return status;
+}
 
 enum rag_status analyzer_open(const struct analyzer_options *options, struct analyzer **ret,
                               struct rag_error *reterr)
 {
-    static const char version[] = {'0' + ANALYZER_VERSION};
+    static const struct analyzer_options none = {0};
     struct analyzer *a = calloc(1, sizeof *a);
-    uint8_t digest[SHA256_BYTES];
+    enum rag_status status;
 
-    (void)options;
-    if (!a || sha256(version, sizeof version, digest) != RAG_OK) {
+    if (!options)
+        options = &none;
+    if (options->mecab_dictionary) {
+        free(a);
+        return rag_fail(reterr, RAG_EINVAL, "mecab dictionary '%s': libmecab is not built in",
+                        options->mecab_dictionary);
+    }
+    if (!a || !(a->suffixes = suffix_tables_new())) {
         free(a);
         return rag_fail(reterr, RAG_ENOMEM, "analyzer: out of memory");
     }
-    sha256_hex(digest, a->fingerprint);
+    a->rules = (struct term_rules){.features = FEATURES_ALL & ~options->features_off,
+                                   .suffixes = a->suffixes,
+                                   .lexicon = &a->lexicon};
+    status = read_files(a, options, reterr);
+    if (status != RAG_OK) {
+        analyzer_close(a);
+        return status;
+    }
     *ret = a;
     return RAG_OK;
 }
 
 void analyzer_close(struct analyzer *a)
 {
+    if (!a)
+        return;
+    lexicon_release(&a->lexicon);
+    suffix_tables_free(a->suffixes);
     free(a);
 }
 
@@ -39,81 +155,21 @@ const char *analyzer_fingerprint(const struct analyzer *a)
     return a->fingerprint;
 }
 
-static enum rag_status push(const struct word *w, size_t from, size_t to, enum term_class class,
-                            enum term_kind kind, struct term_list *list)
-{
-    char bytes[WORD_CHARS_MAX * 4];
-    struct term term = {.byte_start = w->chars[from].byte_start,
-                        .byte_end = w->chars[to - 1].byte_end,
-                        .position = w->position,
-                        .weight = 1,
-                        .kind = (uint8_t)kind};
-
-    term.id = term_id(class, bytes, word_utf8(w, from, to, bytes));
-    return term_list_push(list, &term);
-}
-
-static enum rag_status push_bigrams(const struct word *w, size_t from, size_t to,
-                                    enum term_class class, enum term_kind kind,
-                                    struct term_list *list)
-{
-    enum rag_status status = RAG_OK;
-
-    if (to - from == 1)
-        return push(w, from, to, class, kind, list);
-    for (size_t i = from; i + 2 <= to && status == RAG_OK; i++)
-        status = push(w, i, i + 2, class, kind, list);
-    return status;
-}
-
-static enum rag_status push_run(const struct word *w, size_t from, size_t to,
-                                struct term_list *list)
-{
-    switch (w->chars[from].script) {
-    case SCRIPT_HANGUL:
-        return push_bigrams(w, from, to, CLASS_HANGUL, to - from == 1 ? TERM_STEM : TERM_BIGRAM,
-                            list);
-    case SCRIPT_HAN:
-    case SCRIPT_KANA:
-        return push_bigrams(w, from, to, CLASS_HAN, TERM_HANJA, list);
-    case SCRIPT_LETTER:
-        return push(w, from, to, CLASS_WORD, TERM_WORD, list);
-    case SCRIPT_DIGIT:
-        return push(w, from, to, CLASS_NUMBER, TERM_NUMBER, list);
-    default:
-        return RAG_OK;
-    }
-}
-
 enum rag_status analyzer_passage(const struct analyzer *a, const char *text, size_t n,
                                  struct term_list *list)
 {
-    struct word_reader reader;
-    struct word w;
-    enum rag_status status = RAG_OK;
-
-    (void)a;
-    if (n > UINT32_MAX)
-        return RAG_ELIMIT;
-    list->n = 0;
-    word_reader_init(&reader, text, n);
-    while (status == RAG_OK && word_next(&reader, &w))
-        for (size_t from = 0, to; from < w.n && status == RAG_OK; from = to) {
-            to = from + 1;
-            while (to < w.n && w.chars[to].script == w.chars[from].script)
-                to++;
-            status = push_run(&w, from, to, list);
-        }
-    return status;
+    return analyze(a, text, n, false, list);
 }
 
 enum rag_status analyzer_question(const struct analyzer *a, const char *text, size_t n,
                                   struct term_list *list)
 {
-    enum rag_status status = analyzer_passage(a, text, n, list);
+    enum rag_status status = analyze(a, text, n, true, list);
 
     if (status == RAG_OK)
         status = term_list_unique(list);
+    if (status == RAG_OK)
+        status = lexicon_expand(&a->lexicon, list);
     if (status == RAG_OK)
         status = term_list_cap(list, QUERY_TERMS_MAX);
     return status;

@@ -18,12 +18,13 @@
 #define ANALYZER_FINGERPRINT_BYTES 65 /* hex SHA-256 and NUL */
 
 enum term_kind {
-    TERM_BIGRAM, /* two neighbouring Hangul syllables of one word */
-    TERM_STEM,   /* a Hangul word without particle or ending (also one syllable) */
-    TERM_WORD,   /* a Latin (or other alphabetic) word, lower case */
-    TERM_NUMBER, /* digits, with unit or form normalised */
-    TERM_HANJA,  /* Han characters: bigrams and words */
-    TERM_OTHER,  /* symbols that carry meaning: C++, @, model codes */
+    TERM_BIGRAM,  /* two neighbouring Hangul syllables of one word */
+    TERM_STEM,    /* a Hangul word without particle or ending (also one syllable) */
+    TERM_WORD,    /* a Latin (or other alphabetic) word, lower case */
+    TERM_NUMBER,  /* digits, with unit or form normalised */
+    TERM_HANJA,   /* Han characters: bigrams and words */
+    TERM_OTHER,   /* whole codes and names with symbols: AP-520, C++ */
+    TERM_SYNONYM, /* of a question: added by the synonyms file, not asked in this word */
 };
 
 struct term {
@@ -49,7 +50,13 @@ struct analyzer_options {
     const char *user_dictionary;  /* path, or NULL: one word per line, '#' comments */
     const char *synonyms;         /* path, or NULL: "word, word, ..." per line */
     const char *mecab_dictionary; /* directory of a mecab-ko dictionary, or NULL: no libmecab */
+    unsigned features_off;        /* 0, or what analyzer_features() gave: for measuring what one
+                                     feature is worth; part of the fingerprint */
 };
+
+/* The bits of a list of feature names, "particles,verbs" (docs/ANALYZER.md names them).
+ * RAG_OK, or RAG_EINVAL naming the one that is none. */
+enum rag_status analyzer_features(const char *names, unsigned *ret_bits, struct rag_error *reterr);
 
 struct analyzer; /* opaque */
 

@@ -10,7 +10,7 @@
 
 /* The id of a normalised term: XXH3-64 of its bytes, seeded by its class. A Hangul
  * bigram and a two-syllable stem are one class: 수도 finds 수도 in 수도권. */
-enum term_class { CLASS_HANGUL = 1, CLASS_STEM, CLASS_WORD, CLASS_NUMBER, CLASS_HAN };
+enum term_class { CLASS_HANGUL = 1, CLASS_STEM, CLASS_VERB, CLASS_WORD, CLASS_NUMBER, CLASS_HAN };
 uint64_t term_id(enum term_class class, const char *bytes, size_t n);
 
 /* RAG_OK or RAG_ENOMEM (the list is as before). */
