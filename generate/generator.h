@@ -58,8 +58,8 @@ struct generator_request {
     size_t n_passages;
     enum grounding_policy grounding;
     struct sampling sampling;
-    int64_t deadline_ns;        /* clock_monotonic_ns(); 0: none */
-    const atomic_bool *cancel;  /* or NULL; set by another thread */
+    int64_t deadline_ns;       /* clock_monotonic_ns(); 0: none */
+    const atomic_bool *cancel; /* or NULL; set by another thread */
     const char *request_id;
     bool offline; /* the text must not leave this machine */
 
@@ -102,6 +102,13 @@ struct generator_result {
     float confidence;     /* 0..1 */
     struct citation citations[CITATIONS_MAX];
     size_t n_citations;
+    /* The words that answer, when the backend can name them (a date, a number, a name): bytes
+     * of the document of passages[short_passage]; start == end: it cannot. short_answer is
+     * that text. */
+    size_t short_passage;
+    uint32_t short_start;
+    uint32_t short_end;
+    char short_answer[256];
     uint64_t prompt_tokens; /* 0 for backends without tokens */
     uint64_t cached_tokens;
     uint64_t output_tokens;

@@ -1,0 +1,18 @@
+/* generate/extractive_fit.h - does a text hold the kind of answer that is asked for, and where?
+ * Internal to generate/. */
+#ifndef RAG_GENERATE_EXTRACTIVE_FIT_H
+#define RAG_GENERATE_EXTRACTIVE_FIT_H
+
+#include "generate/extractive_read.h"
+
+struct fit {
+    float value;    /* 0..1 */
+    uint32_t start; /* of the candidate in the passage's text; equal to end: none */
+    uint32_t end;
+};
+
+/* For the span [start, end) of text, whose hits of the question are r->hits[from..to). */
+struct fit fit_find(const struct reading *r, const char *text, uint32_t start, uint32_t end,
+                    size_t from, size_t to);
+
+#endif
