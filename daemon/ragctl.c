@@ -2,6 +2,7 @@
 #include "daemon/ragctl.h"
 
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,8 +13,8 @@
 
 static const char shared_help[] =
     "Options of every command, before or after it:\n"
-    "  -s, --socket PATH   of the daemon (default: $RAGD_SOCKET, else " RAGCTL_SOCKET_DEFAULT ")\n"
-    "      --url URL       http://127.0.0.1:PORT instead; the bearer token is $RAGD_TOKEN\n"
+    "  -s, --socket PATH   of the daemon ($RAGD_SOCKET, else " RAGCTL_SOCKET_DEFAULT ")\n"
+    "      --url URL       http://127.0.0.1:PORT instead; its token is in $RAGD_TOKEN\n"
     "  -c, --collection C  the collection\n"
     "      --json          print one JSON object\n"
     "  -q, --quiet         no progress bar, no notes\n"

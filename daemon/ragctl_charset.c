@@ -8,7 +8,7 @@
 
 #include "base/utf8.h"
 
-#define PIECE_BYTES 65536 /* room asked for at a time while decoding */
+#define PIECE_BYTES 8192 /* decoded at a time */
 
 /* Decode all of 'text' from 'charset' into 'out'. RAG_EFORMAT: it is not that. */
 static enum rag_status decode(const char *text, size_t n, const char *charset, struct buf *out)
@@ -21,17 +21,15 @@ static enum rag_status decode(const char *text, size_t n, const char *charset, s
     if (cd == (iconv_t)-1)
         return RAG_EFORMAT; /* the system has no such table: then it is not that either */
     while (left > 0 && status == RAG_OK) {
-        char *room = buf_reserve(out, PIECE_BYTES);
-        size_t room_left = PIECE_BYTES;
-        char *end = room;
+        char piece[PIECE_BYTES];
+        size_t room = sizeof piece;
+        char *end = piece;
 
-        if (!room) {
-            status = buf_status(out);
-            break;
-        }
-        if (iconv(cd, &in, &left, &end, &room_left) == (size_t)-1 && errno != E2BIG)
+        if (iconv(cd, &in, &left, &end, &room) == (size_t)-1 && errno != E2BIG)
             status = RAG_EFORMAT;
-        buf_commit(out, PIECE_BYTES - room_left);
+        buf_append(out, piece, sizeof piece - room);
+        if (status == RAG_OK)
+            status = buf_status(out);
     }
     iconv_close(cd);
     return status;

@@ -4,34 +4,35 @@
 
 /* The texts say what etc/man/ragctl.1 says, shorter. */
 
+/* clang-format off */
 static const char ingest_help[] =
-    "Reads files and folders (recursively, in order of name) into a collection, which\n"
-    "is created when it is missing. Suffixes: .txt .text .md .markdown .html .htm .json\n"
-    "(one record) .ndjson .jsonl (a record per line: {\"id\",\"text\",\"title\",\"metadata\"}).\n"
-    "Hidden and other files are skipped and counted. A document is named by its path\n"
-    "below the folder given, a single file by its base name; the same content again is\n"
-    "\"unchanged\" and costs nothing. Text in CP949 (EUC-KR) or UTF-16 is converted, with\n"
-    "a note. A busy daemon is waited for. Every file that fails is named with the reason.\n"
+    "Reads files and folders (recursively, in order of name) into a collection,\n"
+    "which is created when missing. Suffixes: .txt .text .md .markdown .html .htm\n"
+    ".json (one record) .ndjson .jsonl (a record per line:\n"
+    "{\"id\",\"text\",\"title\",\"metadata\"}). Hidden and other files are skipped and\n"
+    "counted. A document is named by its path below the folder given, a single file\n"
+    "by its base name; the same content again is \"unchanged\" and costs nothing. Text\n"
+    "in CP949 (EUC-KR) or UTF-16 is converted, with a note. A busy daemon is waited\n"
+    "for. A file that fails is named with the reason, and the others go on.\n"
     "\n"
     "  --prefix TEXT         put before every document name (\"hr/\")\n"
-    "  --name NAME           name of the one file given; needed for '-', standard input\n"
+    "  --name NAME           name of the one file given; '-', standard input, needs\n"
+    "                        it\n"
     "  --type TYPE           Content-Type of the files given by themselves\n"
-    "  --metadata KEY=TEXT   for every document; may be repeated. KEY:=JSON for numbers,\n"
-    "                        booleans and arrays: --metadata year:=2024\n"
+    "  --metadata KEY=TEXT   for every document; may be repeated. KEY:=JSON gives\n"
+    "                        numbers, booleans and arrays: --metadata year:=2024\n"
     "  --metadata-file FILE  a JSON object, the same\n"
     "  --jobs N              requests at a time (1..32, default 2)\n"
-    "  --delete-missing      afterwards delete the documents under --prefix that are in\n"
-    "                        none of the folders given (asks for --yes when that is more\n"
-    "                        than half of them)\n"
+    "  --delete-missing      afterwards delete the documents under --prefix that are\n"
+    "                        in none of the folders given (needs --yes when that is\n"
+    "                        more than half of them and more than 20)\n"
     "  --no-create           fail when there is no such collection\n"
     "  --dry-run             only list what would be sent\n"
     "\n"
     "Exit status: 0, or 1 when any file failed.\n"
-    "JSON: "
-    "{\"collection\",\"created\",\"documents\",\"unchanged\",\"failed\",\"deleted\",\"chunks\",\n"
-    "\"files\",\"hidden\",\"unsupported\",\"converted\",\"bytes\",\"elapsed_s\",\"errors\":[{"
-    "\"path\",\n"
-    "\"document\",\"line\",\"message\"}]}\n";
+    "JSON: {\"collection\",\"created\",\"documents\",\"unchanged\",\"failed\",\"deleted\",\n"
+    "\"chunks\",\"files\",\"hidden\",\"unsupported\",\"converted\",\"bytes\",\"elapsed_s\",\n"
+    "\"errors\":[{\"path\",\"document\",\"line\",\"message\"}]}\n";
 
 static const char search_help[] =
     "Prints the passages that the words find, best first.\n"
@@ -43,49 +44,49 @@ static const char search_help[] =
     "  --stages          with --json: the ranking after each stage as well\n"
     "\n"
     "Put -- before words that begin with a dash.\n"
-    "JSON: "
-    "{\"results\":[{\"rank\",\"document\",\"chunk\",\"score\",\"title\",\"heading\",\"text\",\n"
-    "\"byte_start\",\"byte_end\",\"bm25_rank\",\"bm25_score\",\"rerank_score\"}],\"stages_ms\",\n"
-    "\"request_id\"}\n";
+    "JSON: {\"results\":[{\"rank\",\"document\",\"chunk\",\"score\",\"title\",\"heading\",\n"
+    "\"text\",\"byte_start\",\"byte_end\",\"bm25_rank\",\"bm25_score\",\"rerank_score\"}],\n"
+    "\"candidates\",\"stages_ms\",\"request_id\"}\n";
 
 static const char ask_help[] =
-    "Answers a question from the documents of a collection, with citations: [n] in the\n"
-    "answer is explained below it by the document, its heading and the text cited. When\n"
-    "the documents do not answer it, says so and why. On a terminal sentences appear as\n"
-    "they are ready.\n"
+    "Answers a question from the documents of a collection, with citations: [n] in\n"
+    "the answer is explained below it by the document, its heading and the text\n"
+    "cited. When the documents do not answer it, says so and why. On a terminal\n"
+    "sentences appear as they are ready.\n"
     "\n"
-    "  --top-k N             passages to answer from (1..50)\n"
-    "  --where, --filter     as in search\n"
-    "  --stream, --no-stream whether sentences appear one by one, terminal or not\n"
+    "  --top-k N              passages to answer from (1..50)\n"
+    "  --where, --filter      as in search\n"
+    "  --stream, --no-stream  whether sentences appear one by one, terminal or not\n"
     "\n"
     "Exit status: 0 answered, 3 refused, 1 failed.\n"
-    "JSON: "
-    "{\"answer\",\"refused\",\"reason\",\"citations\":[{\"n\",\"document\",\"chunk\",\"byte_"
-    "start\",\n"
-    "\"byte_end\",\"text\"}],\"backend\",\"cache\",\"request_id\",\"stages_ms\"}\n";
+    "JSON: {\"answer\",\"refused\",\"reason\",\"citations\":[{\"n\",\"document\",\"chunk\",\n"
+    "\"byte_start\",\"byte_end\",\"text\"}],\"backend\",\"cache\",\"request_id\",\n"
+    "\"stages_ms\"}\n";
 
 static const char chat_help[] =
-    "Reads questions from standard input, one per line, and answers each as 'ask' does,\n"
-    "with the last 10 questions and answers as context. /forget drops that context,\n"
-    "/quit or the end of input ends. Works in a pipe; --json prints one object per line.\n"
+    "Reads questions from standard input, one per line, and answers each as 'ask'\n"
+    "does, with the last 10 questions and answers as context. /forget drops that\n"
+    "context, /quit or the end of input ends. Works in a pipe; --json prints one\n"
+    "object per line.\n"
     "\n"
-    "  --top-k, --where, --filter, --no-stream   as in ask\n";
+    "  --top-k, --where, --filter, --no-stream  as in ask\n";
 
 static const char collection_help[] =
     "  list              the collections that you may read\n"
     "  show NAME         its settings and sizes\n"
-    "  create NAME       make it; you are its reader and writer unless you say otherwise\n"
+    "  create NAME       make it; you are its reader and writer unless you say\n"
+    "                    otherwise\n"
     "  set NAME          change what the options name, keep the rest\n"
     "  delete NAME       with every document in it; needs --yes\n"
     "  check NAME        compare its index with the store (reads everything)\n"
     "\n"
-    "  --readers LIST    who may search and ask: uid:1000,token:web or * for everybody who\n"
-    "                    may connect\n"
+    "  --readers LIST    who may search and ask: uid:1000,token:web or * for\n"
+    "                    everybody who may connect\n"
     "  --writers LIST    who may change documents and settings\n"
     "  --offline yes|no  its text never leaves this machine\n"
-    "  --chunk-chars N   characters of a chunk (100..8000); for documents ingested from\n"
-    "                    then on\n"
-    "  --chunk-overlap N characters that neighbours share (less than half a chunk)\n";
+    "  --chunk-chars N   characters of a chunk (100..8000); for documents ingested\n"
+    "                    from then on\n"
+    "  --chunk-overlap N  characters that neighbours share (less than half a chunk)\n";
 
 static const char document_help[] =
     "  list              names, chunks, sizes, times, titles\n"
@@ -94,7 +95,8 @@ static const char document_help[] =
     "\n"
     "  --prefix TEXT     list: only names that begin so\n"
     "  --limit N         list: at most so many\n"
-    "  --text            get: exactly the stored text, in whose bytes citations count\n"
+    "  --text            get: exactly the stored text, in whose bytes citations\n"
+    "                    count\n"
     "  --ignore-missing  delete: a name that is not there is no failure\n";
 
 static const char audit_help[] =
@@ -110,31 +112,34 @@ static const char audit_help[] =
     "  --limit N         rows\n"
     "  --after SEQ       list, export: oldest first from there\n"
     "  --output FILE     export: into a new file\n"
-    "  --head N:HEX|FILE verify: also that the log still reaches this head, which finds a\n"
-    "                    dropped tail; FILE may be a copy of audit.head or a saved --json\n"
+    "  --head N:HEX|FILE  verify: also that the log still reaches this head, which\n"
+    "                     finds a dropped tail; FILE may be a copy of audit.head or\n"
+    "                     a saved --json\n"
     "  --why TEXT        erase: stays in the log\n"
     "\n"
     "Keep the head that verify prints on another machine.\n";
 
 static const char backup_help[] =
-    "Writes a consistent copy of the running daemon's databases into DIR, a folder that\n"
-    "is empty or does not exist, in the daemon's view of the file system. Readers and\n"
-    "writers go on meanwhile. Only administrators may.\n";
+    "Writes a consistent copy of the running daemon's databases into DIR, a folder\n"
+    "that is empty or does not exist, in the daemon's view of the file system.\n"
+    "Readers and writers go on meanwhile. Only administrators may.\n";
 
 static const char restore_help[] =
-    "Checks every file of a backup against its manifest and copies it into a folder that\n"
-    "holds no state. No daemon may run there. Works without any daemon.\n"
+    "Checks every file of a backup against its manifest and copies it into a folder\n"
+    "that holds no state. No daemon may run there. Works without any daemon.\n"
     "\n"
     "  --state DIR       where to; then start ragd --state DIR\n"
     "  --check           only check the backup\n";
 
 static const char status_help[] =
-    "Is it there, is it ready, and how much does it hold. Exit status 1 when it is not.\n"
+    "Is it there, is it ready, and how much does it hold. Exit status 1 when it is\n"
+    "not.\n"
     "JSON: {\"version\",\"ready\",\"collections\",\"documents\",\"chunks\"}\n";
 
 static const char doctor_help[] =
-    "Checks the socket and its mode, the daemon and its version, readiness, each index\n"
-    "against the store, the audit chain; each line ok, warn or FAIL, with what to do.\n"
+    "Checks the socket and its mode, the daemon and its version, readiness, each\n"
+    "index against the store, the audit chain; each line ok, warn or FAIL, with what\n"
+    "to do.\n"
     "\n"
     "  --state DIR       also the state folder: its mode and the free space\n"
     "  --config FILE     also the configuration, by the ragd beside this ragctl\n"
@@ -143,49 +148,53 @@ static const char doctor_help[] =
     "JSON: {\"checks\":[{\"check\",\"result\",\"message\"}],\"warnings\",\"failures\"}\n";
 
 static const char metrics_help[] =
-    "Prints the daemon's counters and latency histograms in the Prometheus text format.\n";
+    "Prints the daemon's counters and latency histograms in the Prometheus text\n"
+    "format.\n";
 
-static const char version_help[] = "Prints the version of ragctl.\n";
+static const char version_help[] =
+    "Prints the version of ragctl.\n";
 
 static const char eval_help[] =
-    "Reads KLUE-MRC v1.1 or SQuAD/KorQuAD 1.0 JSON, indexes its passages in a throw-away\n"
-    "collection, asks every question and prints hit@k, MRR, nDCG, answer EM and F1,\n"
-    "citation accuracy, refusal precision and recall, and latencies per stage. Starts a\n"
-    "private ragd of its own unless --socket is given.\n"
+    "Reads KLUE-MRC v1.1 or SQuAD/KorQuAD 1.0 JSON, indexes its passages in a\n"
+    "throw-away collection, asks every question and prints hit@k, MRR, nDCG, answer\n"
+    "EM and F1, citation accuracy, refusal precision and recall, and latencies per\n"
+    "stage. Starts a private ragd of its own unless --socket is given.\n"
     "\n"
-    "  --sample N        so many questions, chosen as numpy's default_rng(seed).permutation\n"
+    "  --sample N        so many questions, chosen as numpy's\n"
+    "                    default_rng(seed).permutation\n"
     "  --seed N          of the choice (default 42)\n"
     "  --protocol book   count a hit when the retrieved text equals the context\n"
     "  --distractors F   add passages (JSONL, also .zst)\n"
     "  --html FILE       a self-contained report with plots\n";
 
 static const struct ragctl_command table[] = {
-    {"ingest",                                   "ingest --collection C [options] PATH...",
+    {"ingest", "ingest --collection C [options] PATH...",
      "read files and folders into a collection", ingest_help, true, ragctl_ingest},
     {"search", "search --collection C [options] QUERY", "find passages", search_help, true,
      ragctl_search},
-    {"ask",                                      "ask --collection C [options] QUESTION", "answer a question with citations", ask_help,
-     true, ragctl_ask},
-    {"chat",                                          "chat --collection C [options]", "answer questions from standard input", chat_help,
+    {"ask", "ask --collection C [options] QUESTION", "answer a question with citations",
+     ask_help, true, ragctl_ask},
+    {"chat", "chat --collection C [options]", "answer questions from standard input", chat_help,
      true, ragctl_chat},
-    {"collection",   "collection list|show|create|set|delete|check [NAME] [options]",
+    {"collection", "collection list|show|create|set|delete|check [NAME] [options]",
      "collections and who may use them", collection_help, false, ragctl_collection},
-    {"document",                               "document list|get|delete --collection C [NAME...] [options]",
+    {"document", "document list|get|delete --collection C [NAME...] [options]",
      "documents of a collection", document_help, true, ragctl_document},
-    {"audit",                              "audit list|show|export|verify|erase [SEQ] [options]",
-     "who did and asked what, unforgeably", audit_help, false, ragctl_audit},
-    {"backup",                                      "backup DIR", "copy a running daemon's state", backup_help, false, ragctl_backup},
-    {"restore",        "restore DIR --state DIR | restore DIR --check", "bring a backup back",
+    {"audit", "audit list|show|export|verify|erase [SEQ] [options]",
+     "who did and asked what, tamper-evident", audit_help, false, ragctl_audit},
+    {"backup", "backup DIR", "copy a running daemon's state", backup_help, false, ragctl_backup},
+    {"restore", "restore DIR --state DIR | restore DIR --check", "bring a backup back",
      restore_help, false, ragctl_restore},
-    {"eval",                                       "eval FILE [options]", "measure retrieval and answers on a question set", eval_help,
+    {"eval", "eval FILE [options]", "measure retrieval and answers on a question set", eval_help,
      false, ragctl_eval},
-    {"status",                                          "status", "is ragd there and ready", status_help, false, ragctl_status},
-    {"doctor","doctor [--state DIR] [--config FILE]", "find out what is wrong", doctor_help, false,
-     ragctl_doctor},
-    {"metrics",                                 "metrics", "counters for Prometheus", metrics_help, false, ragctl_metrics},
-    {"version",                               "version", "print the version", version_help, false, ragctl_version},
-    {0                              },
+    {"status", "status", "is ragd there and ready", status_help, false, ragctl_status},
+    {"doctor", "doctor [--state DIR] [--config FILE]", "find out what is wrong", doctor_help,
+     false, ragctl_doctor},
+    {"metrics", "metrics", "counters for Prometheus", metrics_help, false, ragctl_metrics},
+    {"version", "version", "print the version", version_help, false, ragctl_version},
+    {0},
 };
+/* clang-format on */
 
 const struct ragctl_command *ragctl_command_table(void)
 {

@@ -243,7 +243,7 @@ static void check_queue(struct doctor *d)
         finding(d, FINDING_FAIL, "metrics", "%s", error.text);
         return;
     }
-    queued = doctor_metric(buf_str(&d->client.body), "ragd_store_queue");
+    queued = doctor_metric(buf_str(&d->client.body), "ragd_store_queue_length");
     if (queued > 0)
         finding(d, FINDING_OK, "metrics", "%.0f writes are queued right now", queued);
     else

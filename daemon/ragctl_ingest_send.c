@@ -11,8 +11,9 @@
 
 #define SLICE_BYTES       (2u << 20) /* of record lines in one request: some 2,000 records */
 #define SLICE_LINES_MAX   2000       /* so that progress moves with short records too */
-#define INGEST_TIMEOUT_MS 600000     /* a 64 MiB document takes a slow disk a while */
-#define INGEST_BUSY_MS    600000     /* a full queue empties in seconds; a bulk load may wait */
+#define READ_BYTES        65536
+#define INGEST_TIMEOUT_MS 600000 /* a 64 MiB document takes a slow disk a while */
+#define INGEST_BUSY_MS    600000 /* a full queue empties in seconds; a bulk load may wait */
 
 #define RECONNECTS_MAX 4 /* a daemon that restarts is back within seconds */
 
@@ -66,27 +67,21 @@ static enum rag_status read_whole(const struct ragctl_file *file, struct buf *bo
 {
     FILE *f = open_file(file);
     enum rag_status status = RAG_OK;
+    char piece[READ_BYTES];
+    size_t n;
 
     if (!f)
         return rag_fail_errno(reterr, RAG_EIO, errno, "cannot be opened");
-    while (status == RAG_OK) {
-        char *room = buf_reserve(body, 65536);
-        size_t n;
-
-        if (!room) {
-            status = rag_fail(reterr, buf_status(body),
-                              buf_status(body) == RAG_ELIMIT
-                                  ? "longer than the limit of %u bytes for one document"
-                                  : "out of memory (limit %u bytes)",
-                              DOCUMENT_BYTES_MAX);
-            break;
-        }
-        n = fread(room, 1, 65536, f);
-        buf_commit(body, n);
-        if (n == 0)
-            break;
-    }
-    if (status == RAG_OK && ferror(f))
+    do {
+        n = fread(piece, 1, sizeof piece, f);
+        buf_append(body, piece, n);
+    } while (n > 0 && buf_status(body) == RAG_OK);
+    if (buf_status(body) == RAG_ELIMIT)
+        status = rag_fail(reterr, RAG_ELIMIT, "over the limit of %u bytes for one document",
+                          DOCUMENT_BYTES_MAX);
+    else if (buf_status(body) != RAG_OK)
+        status = rag_fail(reterr, buf_status(body), "out of memory");
+    else if (ferror(f))
         status = rag_fail_errno(reterr, RAG_EIO, errno, "cannot be read");
     close_file(f);
     return status;
