@@ -157,6 +157,14 @@ static uint64_t head_sum(const struct head *head, const char *binding, const str
     return sum;
 }
 
+/* The file system has no room, or takes no file of this size. */
+static enum rag_status status_of(int errnum)
+{
+    bool full = errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG || errnum == EROFS;
+
+    return full ? RAG_ENOSPC : RAG_EIO;
+}
+
 static enum rag_status write_all(int fd, const void *data, uint64_t n, const char *path,
                                  struct rag_error *reterr)
 {
@@ -168,9 +176,8 @@ static enum rag_status write_all(int fd, const void *data, uint64_t n, const cha
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
-            return rag_fail_errno(
-                reterr, errno == ENOSPC || errno == EDQUOT || errno == EROFS ? RAG_ENOSPC : RAG_EIO,
-                errno, "bm25 snapshot '%s': cannot write", path);
+            return rag_fail_errno(reterr, status_of(errno), errno,
+                                  "bm25 snapshot '%s': cannot write", path);
         at += written;
         n -= (uint64_t)written;
     }
@@ -259,9 +266,8 @@ enum rag_status bm25_save(struct bm25 *index, const char *path, const char *bind
     }
     fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
-        status = rag_fail_errno(
-            reterr, errno == ENOSPC || errno == EDQUOT || errno == EROFS ? RAG_ENOSPC : RAG_EIO,
-            errno, "bm25 snapshot '%s': cannot create", temporary);
+        status = rag_fail_errno(reterr, status_of(errno), errno,
+                                "bm25 snapshot '%s': cannot create", temporary);
         goto out;
     }
     made = true;
@@ -269,8 +275,8 @@ enum rag_status bm25_save(struct bm25 *index, const char *path, const char *bind
     if (status != RAG_OK)
         goto out;
     if (fsync(fd) != 0) {
-        status = rag_fail_errno(reterr, errno == ENOSPC || errno == EDQUOT ? RAG_ENOSPC : RAG_EIO,
-                                errno, "bm25 snapshot '%s': cannot sync", temporary);
+        status = rag_fail_errno(reterr, status_of(errno), errno, "bm25 snapshot '%s': cannot sync",
+                                temporary);
         goto out;
     }
     if (rename(temporary, path) != 0) {
