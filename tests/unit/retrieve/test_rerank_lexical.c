@@ -1,0 +1,144 @@
+/* The head of a ranking, reordered by reading it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/bounds.h"
+#include "retrieve/rerank_lexical.h"
+
+#define PASSAGES 4
+
+struct row {
+    const char *name;
+    const char *question;
+    struct {
+        const char *title;
+        const char *text;
+        float bm25;
+    } passages[PASSAGES];
+    size_t first; /* index of the one that should lead */
+};
+
+static const struct row rows[] = {
+    {"one sentence that holds the question beats the same words strewn about",
+     "태풍 매미의 최대 풍속은?", {{"",
+       "태풍은 바다에서 생긴다. 매미는 여름에 운다. 이 곡의 최대 강점은 여기에 있다. 풍속은 "
+       "다르다.",
+       6},
+      {"", "태풍 매미의 최대 풍속은 초속 60미터였다. 피해가 컸다.", 6}},
+     1},
+    {"words side by side beat the same words apart",
+     "서울 시청 주소",               {{"", "서울에 오면 누구나 들르는 곳으로 이름난 시청 앞 광장의 옛 사진과 오래된 주소", 4},
+      {"", "서울 시청 주소는 세종대로이다", 4}},
+     1},
+    {"the title speaks for its sentences",
+     "금강산의 높이는?",            {{"설악산", "높이는 1708미터이다.", 3}, {"금강산", "높이는 1638미터이다.", 3}},
+     1},
+    {"equal passages keep their order",
+     "금강산",                          {{"", "금강산", 2}, {"", "금강산", 2}, {"", "금강산", 2}},
+     0},
+    {"a much better bm25 score is not thrown away",
+     "환불 규정",                      {{"", "환불은 규정에 따라 칠 일 안에 된다.", 8}, {"", "환불", 1}},
+     0},
+};
+
+static size_t load(const struct row *row, struct passage *ret)
+{
+    size_t n = 0;
+
+    memset(ret, 0, PASSAGES * sizeof *ret);
+    for (; n < PASSAGES && row->passages[n].text; n++) {
+        ret[n] = (struct passage){.id = n,
+                                  .document = "",
+                                  .title = row->passages[n].title,
+                                  .heading = "",
+                                  .context = "",
+                                  .text = row->passages[n].text,
+                                  .text_bytes = strlen(row->passages[n].text),
+                                  .bm25_score = row->passages[n].bm25,
+                                  .bm25_rank = (uint32_t)n + 1};
+    }
+    return n;
+}
+
+static void rerank(const char *text, struct passage *passages, size_t n)
+{
+    float idf[QUERY_TERMS_MAX];
+    struct term_list terms = {0};
+    struct question question = {0};
+    struct analyzer *a = NULL;
+    struct lexical_query query = {
+        .text = text, .n_bytes = strlen(text), .terms = &terms, .idf = idf, .question = &question};
+
+    assert_int_equal(analyzer_open(NULL, &a, NULL), RAG_OK);
+    query.analyzer = a;
+    assert_int_equal(analyzer_question(a, text, strlen(text), &terms), RAG_OK);
+    for (size_t i = 0; i < terms.n; i++)
+        idf[i] = 3;
+    assert_int_equal(rerank_lexical(&query, passages, n), RAG_OK);
+    term_list_release(&terms);
+    analyzer_close(a);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        struct passage passages[PASSAGES];
+        size_t n = load(&rows[r], passages);
+
+        rerank(rows[r].question, passages, n);
+        if (passages[0].id != rows[r].first)
+            fail_msg("%s: passage %zu leads", rows[r].name, (size_t)passages[0].id);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(passages[i].final_rank, i + 1);
+            assert_true(passages[i].rerank_score >= 0 && passages[i].rerank_score <= 1);
+            assert_true(i == 0 || passages[i].rerank_score <= passages[i - 1].rerank_score);
+        }
+    }
+}
+
+static void test_scores_compare_between_questions(void **state)
+{
+    struct passage answered = {.title = "",
+                               .heading = "",
+                               .text = "연차 휴가는 15일이다.",
+                               .text_bytes = strlen("연차 휴가는 15일이다."),
+                               .bm25_score = 4};
+    struct passage unrelated = answered;
+
+    (void)state;
+    rerank("연차 휴가는 며칠인가?", &answered, 1);
+    unrelated.bm25_score = 0.5f;
+    rerank("화성 탐사선의 연차 보고서를 누가 언제 어디에서 처음 발표했나?", &unrelated, 1);
+    assert_true(answered.rerank_score > 2 * unrelated.rerank_score);
+}
+
+static void test_nothing_to_do(void **state)
+{
+    struct passage passage = {
+        .title = "", .heading = "", .text = "", .text_bytes = 0, .bm25_score = 1};
+
+    (void)state;
+    rerank("질문", NULL, 0);
+    rerank("?", &passage, 1);
+    assert_float_equal(passage.rerank_score, 0, 1e-6);
+    assert_int_equal(passage.final_rank, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_scores_compare_between_questions),
+        cmocka_unit_test(test_nothing_to_do),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
