@@ -155,17 +155,24 @@ static const char version_help[] =
     "Prints the version of ragctl.\n";
 
 static const char eval_help[] =
-    "Reads KLUE-MRC v1.1 or SQuAD/KorQuAD 1.0 JSON, indexes its passages in a\n"
-    "throw-away collection, asks every question and prints hit@k, MRR, nDCG, answer\n"
-    "EM and F1, citation accuracy, refusal precision and recall, and latencies per\n"
-    "stage. Starts a private ragd of its own unless --socket is given.\n"
+    "Reads KLUE-MRC v1.1 or SQuAD/KorQuAD 1.0 JSON, or a question set (JSONL beside its\n"
+    "documents, or its folder), indexes the passages in a throw-away collection, asks\n"
+    "every question and prints hit@k, MRR, nDCG, answer EM and F1, citation accuracy,\n"
+    "refusal precision and recall, and latencies per stage. Starts a private ragd of\n"
+    "its own unless --socket is given.\n"
     "\n"
-    "  --sample N        so many questions, chosen as numpy's\n"
-    "                    default_rng(seed).permutation\n"
-    "  --seed N          of the choice (default 42)\n"
-    "  --protocol book   count a hit when the retrieved text equals the context\n"
-    "  --distractors F   add passages (JSONL, also .zst)\n"
-    "  --html FILE       a self-contained report with plots\n";
+    "  --sample N          so many questions, as numpy's default_rng(seed).permutation\n"
+    "                      chooses them\n"
+    "  --seed N            of that choice (default 42)\n"
+    "  --protocol book     count a hit when the retrieved text equals the context\n"
+    "  --distractors FILE  add passages (JSONL, also .zst)\n"
+    "  --report FILE       a self-contained HTML report with plots\n"
+    "  --titles            give the passages their article's title\n"
+    "  --chunk-chars N     cut the passages (default: whole)\n"
+    "  --off-topic IDS     which unanswerable questions of a set are off its topic\n"
+    "  --no-answers        measure retrieval only\n"
+    "\n"
+    "JSON: {\"questions\",\"passages\",\"stages\",\"answers\",\"refusal\",\"latency_ms\"}\n";
 
 static const struct ragctl_command table[] = {
     {"ingest", "ingest --collection C [options] PATH...",
