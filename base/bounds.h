@@ -21,6 +21,14 @@
 #define HEADING_PATH_BYTES_MAX   2048 /* joined by " > "; cut from the left */
 #define HEADING_DEPTH_MAX        6    /* as HTML and Markdown */
 #define HTML_DEPTH_MAX           512  /* deeper trees are a stack attack, not a page */
+#define HTML_TREE_BYTES_MAX      (512u << 20) /* parse tree: 10-20 times a page, 150 times a bomb */
+#define HTML_CPU_MS_BASE         2000 /* for a parse: gumbo is O(n * depth); and per MiB: */
+#define HTML_CPU_MS_PER_MIB      500  /* ten times what an ordinary page takes */
+#define HTML_ATTRIBUTE_BYTES_MAX 256  /* of a style that is read for display: none */
+#define BLOCKS_PER_DOCUMENT_MAX  (1u << 22) /* paragraphs, items, rows: 16 bytes each at 64 MiB */
+#define FRONT_MATTER_LINES_MAX   200  /* of a Markdown file; longer ones are no front matter */
+#define MARKDOWN_EMPTY_CELLS_MAX 1000000 /* beyond what a table's bytes explain */
+#define TEXT_HEADINGS_MAX        65536 /* candidates looked at in one plain text */
 
 /* ---- chunks (characters = Unicode code points) ---- */
 #define CHUNK_CHARS_DEFAULT     700 /* about 10 Korean sentences; KLUE contexts are 500-2000 */
@@ -28,6 +36,8 @@
 #define CHUNK_CHARS_MAX         8000
 #define CHUNK_OVERLAP_DEFAULT   80 /* one sentence, so that a pronoun keeps its noun */
 #define CHUNKS_PER_DOCUMENT_MAX (1u << 20)
+#define CHUNK_CONTEXT_BYTES_MAX 1024 /* a table's header rows, repeated; longer ones are cut */
+#define CHUNK_LABEL_BYTES_MAX   (256u << 20) /* all headings and contexts of one document */
 #define STAGE_SLICE_CHUNKS      512 /* chunks per staging transaction: bounds a writer's wait */
 
 /* ---- questions ---- */
@@ -67,6 +77,7 @@
 #define NFC_STRETCH_BYTES_MAX 1024 /* normalised at once: utf8proc sorts marks in O(n^2) */
 #define GRAPHEME_LOOKBACK_MAX 128  /* code points; a longer cluster is no character of a language  \
                                     */
+#define MORPHEME_PIECE_BYTES_MAX 16384 /* a line that libmecab parses at once */
 #define WORD_CHARS_MAX        256  /* a longer "word" is analysed in pieces */
 
 /* ---- evaluation files (read by ragctl) ---- */

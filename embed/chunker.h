@@ -4,8 +4,9 @@
  * (code points), cut at a heading always, else at a paragraph, else at a sentence, else
  * at a word, and never inside a grapheme cluster; it overlaps the one before it by whole
  * sentences of at most overlap_chars when a section is longer than a chunk. Every
- * character that is not white space is in some chunk. Rows of a cut table carry the header row in 'context'. Sizes are in
- * characters, never in a model's tokens: changing a model never re-chunks. */
+ * character that is not white space is in some chunk. Rows of a cut table carry the header row in
+ * 'context'. Sizes are in characters, never in a model's tokens: changing a model never re-chunks.
+ */
 #ifndef RAG_EMBED_CHUNKER_H
 #define RAG_EMBED_CHUNKER_H
 

@@ -26,7 +26,7 @@ const char *document_format_mime(enum document_format format);
 
 enum block_kind {
     BLOCK_PARAGRAPH,
-    BLOCK_HEADING,      /* level 1..6 */
+    BLOCK_HEADING, /* level 1..6 */
     BLOCK_LIST_ITEM,
     BLOCK_TABLE_HEADER, /* a row; belongs to the rows after it */
     BLOCK_TABLE_ROW,
@@ -47,7 +47,7 @@ struct block {
 struct extracted {
     char *text; /* NFC, NUL-terminated, owned */
     size_t n_bytes;
-    char *title; /* owned; "" when the format gave none (plain text: "") */
+    char *title;          /* owned; "" when the format gave none (plain text: "") */
     struct block *blocks; /* owned */
     size_t n_blocks;
     char *metadata; /* JSON object of a JSON record's other fields, or NULL; owned */
