@@ -51,6 +51,7 @@
 #define ANSWER_BYTES_MAX    65536
 #define CITATIONS_MAX       64
 #define FILTER_CLAUSES_MAX  32
+#define FILTER_VALUES_MAX   256 /* of one clause: SQLite nests at most 1,000 terms */
 
 /* ---- JSON ---- */
 #define JSON_DEPTH_MAX 64 /* recursion of the parser */

@@ -74,11 +74,10 @@ static enum rag_status add_member(struct clauses *out, const struct json *m,
     enum filter_op op;
 
     if (json_is_array(m)) {
-        if (json_size(m) > 1024)
+        if (json_size(m) > FILTER_VALUES_MAX)
             return rag_fail(reterr, RAG_EINVAL,
-                            "'filter': '%.64s' lists %zu values, the limit is "
-                            "1024",
-                            key, json_size(m));
+                            "'filter': '%.64s' lists %zu values, the limit is %d", key,
+                            json_size(m), FILTER_VALUES_MAX);
         return add(out, key, FILTER_IN, json_first(m), json_size(m), reterr);
     }
     if (!json_is_object(m))

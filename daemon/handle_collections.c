@@ -21,7 +21,7 @@ static enum rag_status write_collection(struct app *app, struct collection *c, c
         json_begin_object(w, key);
         json_put_string(w, "name", c->name);
         json_put_int(w, "documents", (int64_t)stored.n_documents);
-        json_put_int(w, "chunks", (int64_t)stored.n_chunks);
+        json_put_int(w, "chunks", (int64_t)index.n_passages);
         json_put_int(w, "generation", (int64_t)stored.generation);
         json_put_string(w, "created", created);
         collection_write_settings(c, w);

@@ -28,7 +28,8 @@ void audit_close(struct audit *audit);
 struct audit_entry {
     uint64_t seq; /* from 1; assigned by append */
     int64_t time_ms;
-    const char *kind; /* "ask", "search", "document.put", "document.delete", "collection.put", ... */
+    const char
+        *kind; /* "ask", "search", "document.put", "document.delete", "collection.put", ... */
     const char *principal;
     const char *payload; /* JSON object; NULL: erased */
     uint8_t hash[SHA256_BYTES];
@@ -68,9 +69,9 @@ struct audit_report {
     bool whole;
     uint64_t n_rows;
     uint64_t n_erased;
-    uint64_t first_seq;   /* > 1 after a retention cut */
-    uint64_t bad_seq;     /* of the first row that is wrong; 0 */
-    char problem[256];    /* "row 17 was changed", "rows 18..20 are missing", ...; "" */
+    uint64_t first_seq; /* > 1 after a retention cut */
+    uint64_t bad_seq;   /* of the first row that is wrong; 0 */
+    char problem[256];  /* "row 17 was changed", "rows 18..20 are missing", ...; "" */
     struct audit_head head;
 };
 /* Check the whole chain; with 'head' also that the log reaches it. RAG_OK when the check

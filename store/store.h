@@ -45,13 +45,12 @@ void store_close(struct store *store); /* finishes queued writes; NULL is a no-o
 /* ---- collections ---- */
 struct store_collection {
     int64_t id;
-    char *name;          /* owned by the arena given, as all texts returned */
-    char *settings;      /* JSON, meaning is the daemon's: readers, writers, sizes, offline */
-    char *binding;       /* analyzer fingerprint and chunker version its chunks were made with */
+    char *name;     /* owned by the arena given, as all texts returned */
+    char *settings; /* JSON, meaning is the daemon's: readers, writers, sizes, offline */
+    char *binding;  /* analyzer fingerprint and chunker version its chunks were made with */
     int64_t created_ms;
     uint64_t generation; /* grows with every change of its documents */
     uint64_t n_documents;
-    uint64_t n_chunks;   /* distinct, visible */
 };
 enum rag_status store_collection_put(struct store *store, const char *name, const char *settings,
                                      const char *binding, int64_t *ret_id, bool *ret_created,
@@ -71,7 +70,7 @@ struct store_document {
     char *name; /* unique within the collection */
     char *title;
     char *mime;
-    char *metadata; /* JSON object */
+    char *metadata;                    /* JSON object */
     uint8_t source_hash[SHA256_BYTES]; /* of what was sent: equal means unchanged */
     uint64_t version_id;
     int64_t updated_ms;
@@ -152,12 +151,11 @@ enum rag_status store_version_chunks(struct store *store, uint64_t version_id,
                                      void *context, struct rag_error *reterr);
 /* Every visible (chunk, owners) of a collection, ascending ids, and the change number of
  * that snapshot: what an index must hold. Text is filled only when with_text. */
-enum rag_status store_collection_chunks(struct store *store, int64_t collection_id, bool with_text,
-                                        enum rag_status (*visit)(void *context,
-                                                                 const struct store_passage *p,
-                                                                 struct rag_error *reterr),
-                                        void *context, uint64_t *ret_change,
-                                        struct rag_error *reterr);
+enum rag_status
+store_collection_chunks(struct store *store, int64_t collection_id, bool with_text,
+                        enum rag_status (*visit)(void *context, const struct store_passage *p,
+                                                 struct rag_error *reterr),
+                        void *context, uint64_t *ret_change, struct rag_error *reterr);
 
 /* ---- metadata filters: all clauses must hold ---- */
 enum filter_op { FILTER_EQ, FILTER_IN, FILTER_GT, FILTER_GTE, FILTER_LT, FILTER_LTE };
@@ -201,8 +199,8 @@ struct store_stats {
     uint64_t n_documents;
     uint64_t n_chunks;
     uint64_t database_bytes;
-    uint64_t n_commits;       /* transactions of the writer since open */
-    uint64_t n_writes;        /* changes in them: writes / commits is the group size */
+    uint64_t n_commits; /* transactions of the writer since open */
+    uint64_t n_writes;  /* changes in them: writes / commits is the group size */
     size_t queue_length;
 };
 enum rag_status store_stats(struct store *store, struct store_stats *ret, struct rag_error *reterr);

@@ -1,0 +1,471 @@
+/* store/audit.c - appending to and reading the audit log. Format: audit.h.
+ *
+ * Invariants
+ *   1. Rows are seq = n + 1 of the row before; the first follows the checkpoint, or is 1.
+ *   2. audit.head is written after a commit, never before: it may lag behind the database
+ *      by the commits since its last write, and is never ahead of it. */
+#define _GNU_SOURCE
+#include "store/audit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json_writer.h"
+#include "store/audit_internal.h"
+
+#define QUEUE_MAX 4096 /* appends that wait: more than there are workers and connections */
+
+static const char *const schema[] = {
+    "CREATE TABLE audit("
+    "  seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, kind TEXT NOT NULL,"
+    "  principal TEXT NOT NULL, salt BLOB, payload TEXT, payload_hash BLOB NOT NULL,"
+    "  hash BLOB NOT NULL, change INTEGER);"
+    "CREATE UNIQUE INDEX audit_change ON audit(change) WHERE change IS NOT NULL;"
+    "CREATE TABLE checkpoint("
+    "  id INTEGER PRIMARY KEY CHECK(id=1), seq INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL, signature BLOB NOT NULL, public_key BLOB NOT NULL,"
+    "  last_change INTEGER NOT NULL);",
+};
+
+/* ---- hashes ---- */
+
+static void put_le64(uint8_t out[8], uint64_t v)
+{
+    for (int i = 0; i < 8; i++)
+        out[i] = (uint8_t)(v >> (8 * i));
+}
+
+enum rag_status audit_row_hash(const uint8_t previous[SHA256_BYTES], const struct audit_row *row,
+                               uint8_t ret[SHA256_BYTES])
+{
+    uint8_t seq[8];
+    uint8_t time[8];
+    const struct sha256_part parts[] = {
+        {previous,          SHA256_BYTES          },
+        {seq,               sizeof seq            },
+        {time,              sizeof time           },
+        {row->kind,         strlen(row->kind)     },
+        {row->principal,    strlen(row->principal)},
+        {row->payload_hash, SHA256_BYTES          },
+    };
+
+    put_le64(seq, row->seq);
+    put_le64(time, (uint64_t)row->time_ms);
+    return sha256_lengths(parts, sizeof parts / sizeof parts[0], ret);
+}
+
+enum rag_status audit_payload_hash(const uint8_t *salt, const char *payload,
+                                   uint8_t ret[SHA256_BYTES])
+{
+    const struct sha256_part parts[] = {
+        {salt,    AUDIT_SALT_BYTES},
+        {payload, strlen(payload) }
+    };
+
+    return sha256_lengths(parts, 2, ret);
+}
+
+/* ---- appending ---- */
+
+static void copy_hash(sqlite3_stmt *statement, int column, uint8_t ret[SHA256_BYTES])
+{
+    const void *blob = sqlite3_column_blob(statement, column);
+
+    memset(ret, 0, SHA256_BYTES);
+    if (blob && sqlite3_column_bytes(statement, column) == SHA256_BYTES)
+        memcpy(ret, blob, SHA256_BYTES);
+}
+
+enum rag_status audit_tail(struct database *db, struct audit_head *ret, struct rag_error *reterr)
+{
+    static const char sql[] = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
+    struct audit_checkpoint checkpoint;
+    sqlite3_stmt *statement;
+    bool found = false;
+    bool row = false;
+    enum rag_status status = database_statement(db, sql, &statement, reterr);
+
+    if (status == RAG_OK)
+        status = database_step(db, statement, &row, reterr);
+    if (status != RAG_OK)
+        return status;
+    memset(ret, 0, sizeof *ret);
+    if (row) {
+        ret->n = (uint64_t)sqlite3_column_int64(statement, 0);
+        copy_hash(statement, 1, ret->hash);
+        sqlite3_reset(statement);
+        return RAG_OK;
+    }
+    status = audit_checkpoint_get(db, &checkpoint, &found, reterr);
+    if (status == RAG_OK && found) {
+        ret->n = checkpoint.seq;
+        memcpy(ret->hash, checkpoint.hash, SHA256_BYTES);
+    }
+    return status;
+}
+
+enum rag_status audit_insert(struct database *db, const char *kind, const char *principal,
+                             const char *payload, uint64_t change, uint64_t *ret_seq,
+                             struct rag_error *reterr)
+{
+    static const char sql[] =
+        "INSERT INTO audit(seq, time_ms, kind, principal, salt, payload, payload_hash, hash,"
+        " change) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)";
+    struct audit_row row = {.kind = kind, .principal = principal};
+    uint8_t salt[AUDIT_SALT_BYTES];
+    uint8_t hash[SHA256_BYTES];
+    sqlite3_stmt *statement;
+    struct audit_head tail;
+    enum rag_status status = audit_tail(db, &tail, reterr);
+
+    if (status != RAG_OK)
+        return status;
+    row.seq = tail.n + 1;
+    row.time_ms = clock_wall_ms();
+    if (random_bytes(salt, sizeof salt) != RAG_OK ||
+        audit_payload_hash(salt, payload, row.payload_hash) != RAG_OK ||
+        audit_row_hash(tail.hash, &row, hash) != RAG_OK)
+        return rag_fail(reterr, RAG_ENOMEM, "audit row %" PRIu64 ": cannot be hashed", row.seq);
+    status = database_statement(db, sql, &statement, reterr);
+    if (status != RAG_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, (int64_t)row.seq);
+    sqlite3_bind_int64(statement, 2, row.time_ms);
+    sqlite3_bind_text(statement, 3, kind, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 4, principal, -1, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 5, salt, sizeof salt, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 6, payload, -1, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 7, row.payload_hash, SHA256_BYTES, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 8, hash, SHA256_BYTES, SQLITE_STATIC);
+    if (change != 0)
+        sqlite3_bind_int64(statement, 9, (int64_t)change);
+    status = database_run(db, statement, reterr);
+    if (status == RAG_OK)
+        *ret_seq = row.seq;
+    return status;
+}
+
+struct append_job {
+    const char *kind;
+    const char *principal;
+    const char *payload;
+    uint64_t change;
+    uint64_t seq;
+};
+
+static enum rag_status run_append(struct database *db, void *context, struct rag_error *reterr)
+{
+    static const char find[] = "SELECT seq FROM audit WHERE change=?1";
+    struct append_job *j = context;
+    sqlite3_stmt *statement;
+    enum rag_status status = RAG_OK;
+    bool row = false;
+
+    if (j->change != 0) {
+        status = database_statement(db, find, &statement, reterr);
+        if (status != RAG_OK)
+            return status;
+        sqlite3_bind_int64(statement, 1, (int64_t)j->change);
+        status = database_step(db, statement, &row, reterr);
+        if (row) {
+            j->seq = (uint64_t)sqlite3_column_int64(statement, 0);
+            sqlite3_reset(statement);
+            return RAG_OK;
+        }
+    }
+    if (status == RAG_OK)
+        status = audit_insert(db, j->kind, j->principal, j->payload, j->change, &j->seq, reterr);
+    return status;
+}
+
+enum rag_status audit_append(struct audit *audit, const char *kind, const char *principal,
+                             const char *payload, uint64_t change, uint64_t *ret_seq,
+                             struct rag_error *reterr)
+{
+    struct append_job j = {kind, principal, payload, change, 0};
+    enum rag_status status = writer_do(audit->writer, run_append, &j, reterr);
+
+    if (status == RAG_OK)
+        *ret_seq = j.seq;
+    return status;
+}
+
+/* ---- the head ---- */
+
+static enum rag_status read_last_change(struct database *db, uint64_t *ret)
+{
+    static const char sql[] = "SELECT max(coalesce((SELECT max(change) FROM audit),0),"
+                              " coalesce((SELECT last_change FROM checkpoint),0))";
+    sqlite3_stmt *statement;
+    bool row = false;
+    enum rag_status status = database_statement(db, sql, &statement, NULL);
+
+    if (status == RAG_OK)
+        status = database_step(db, statement, &row, NULL);
+    if (status == RAG_OK && row)
+        *ret = (uint64_t)sqlite3_column_int64(statement, 0);
+    if (row)
+        sqlite3_reset(statement);
+    return status;
+}
+
+static void on_committed(void *context, struct database *db)
+{
+    struct audit *audit = context;
+    char line[128];
+    char hex[SHA256_HEX_BYTES];
+    struct audit_head head;
+    uint64_t last_change = 0;
+    ssize_t written;
+    int n;
+
+    if (audit_tail(db, &head, NULL) != RAG_OK || read_last_change(db, &last_change) != RAG_OK)
+        return;
+    pthread_mutex_lock(&audit->mutex);
+    audit->head = head;
+    audit->last_change = last_change;
+    pthread_mutex_unlock(&audit->mutex);
+    sha256_hex(head.hash, hex);
+    n = snprintf(line, sizeof line, "%020" PRIu64 ":%s\n", head.n, hex);
+    written = pwrite(audit->head_fd, line, (size_t)n, 0); /* one fixed-size line */
+    (void)written; /* the database is the truth; a head that lags is allowed */
+}
+
+void audit_head(struct audit *audit, struct audit_head *ret)
+{
+    pthread_mutex_lock(&audit->mutex);
+    *ret = audit->head;
+    pthread_mutex_unlock(&audit->mutex);
+}
+
+uint64_t audit_last_change(struct audit *audit)
+{
+    uint64_t change;
+
+    pthread_mutex_lock(&audit->mutex);
+    change = audit->last_change;
+    pthread_mutex_unlock(&audit->mutex);
+    return change;
+}
+
+/* ---- open and close ---- */
+
+enum rag_status audit_open(const char *state_dir, struct audit **ret, struct rag_error *reterr)
+{
+    struct audit *audit = calloc(1, sizeof *audit);
+    struct writer_options writer;
+    enum rag_status status;
+    char *head_path = NULL;
+
+    if (!audit)
+        return rag_fail(reterr, RAG_ENOMEM, "audit: out of memory");
+    audit->head_fd = -1;
+    pthread_mutex_init(&audit->mutex, NULL);
+    pthread_mutex_init(&audit->reader_mutex, NULL);
+    audit->dir = strdup(state_dir);
+    if (asprintf(&audit->path, "%s/audit.db", state_dir) < 0)
+        audit->path = NULL;
+    if (asprintf(&head_path, "%s/audit.head", state_dir) < 0)
+        head_path = NULL;
+    status = audit->dir && audit->path && head_path
+                 ? database_open(audit->path, true, &audit->writer_db, reterr)
+                 : rag_fail(reterr, RAG_ENOMEM, "audit: out of memory");
+    if (status == RAG_OK)
+        status =
+            database_migrate(&audit->writer_db, schema, sizeof schema / sizeof schema[0], reterr);
+    if (status == RAG_OK)
+        status = database_open(audit->path, false, &audit->reader, reterr);
+    if (status == RAG_OK) {
+        audit->head_fd = open(head_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (audit->head_fd < 0)
+            status =
+                rag_fail_errno(reterr, RAG_EIO, errno, "audit head '%s': cannot open", head_path);
+    }
+    if (status == RAG_OK) {
+        on_committed(audit, &audit->writer_db);
+        writer = (struct writer_options){.db = &audit->writer_db,
+                                         .queue_max = QUEUE_MAX,
+                                         .committed = on_committed,
+                                         .context = audit};
+        status = writer_start(&writer, &audit->writer, reterr);
+    }
+    free(head_path);
+    if (status != RAG_OK) {
+        audit_close(audit);
+        return status;
+    }
+    *ret = audit;
+    return RAG_OK;
+}
+
+void audit_close(struct audit *audit)
+{
+    if (!audit)
+        return;
+    writer_stop(audit->writer);
+    database_close(&audit->reader);
+    database_close(&audit->writer_db);
+    if (audit->head_fd >= 0)
+        (void)close(audit->head_fd);
+    pthread_mutex_destroy(&audit->mutex);
+    pthread_mutex_destroy(&audit->reader_mutex);
+    free(audit->dir);
+    free(audit->path);
+    free(audit);
+}
+
+/* ---- reading ---- */
+
+#define ENTRY_COLUMNS "SELECT seq, time_ms, kind, principal, payload, hash, change FROM audit"
+
+static struct audit_entry borrow_entry(sqlite3_stmt *statement)
+{
+    struct audit_entry entry = {
+        .seq = (uint64_t)sqlite3_column_int64(statement, 0),
+        .time_ms = sqlite3_column_int64(statement, 1),
+        .kind = column_text(statement, 2),
+        .principal = column_text(statement, 3),
+        .payload = (const char *)sqlite3_column_text(statement, 4), /* NULL: erased */
+        .change = (uint64_t)sqlite3_column_int64(statement, 6),
+    };
+
+    copy_hash(statement, 5, entry.hash);
+    return entry;
+}
+
+enum rag_status audit_list(struct audit *audit, const struct audit_query *q,
+                           enum rag_status (*visit)(void *context, const struct audit_entry *entry,
+                                                    struct rag_error *reterr),
+                           void *context, struct rag_error *reterr)
+{
+#define CONDITIONS                                                                                 \
+    " WHERE seq>?1 AND (?2=0 OR seq<?2) AND (?4 IS NULL OR kind=?4)"                               \
+    " AND (?5 IS NULL OR principal=?5) AND (?6=0 OR time_ms>=?6) AND (?7=0 OR time_ms<=?7)"
+    static const char up[] = ENTRY_COLUMNS CONDITIONS " ORDER BY seq LIMIT ?3";
+    static const char down[] = ENTRY_COLUMNS CONDITIONS " ORDER BY seq DESC LIMIT ?3";
+    struct database *db = &audit->reader;
+    sqlite3_stmt *statement;
+    enum rag_status status;
+    bool row = true;
+
+    pthread_mutex_lock(&audit->reader_mutex);
+    status = database_statement(db, q->before ? down : up, &statement, reterr);
+    if (status == RAG_OK) {
+        sqlite3_bind_int64(statement, 1, (int64_t)q->after);
+        sqlite3_bind_int64(statement, 2, (int64_t)q->before);
+        sqlite3_bind_int64(statement, 3, (int64_t)q->limit);
+        sqlite3_bind_text(statement, 4, q->kind, -1, SQLITE_STATIC);
+        sqlite3_bind_text(statement, 5, q->principal, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(statement, 6, q->since_ms);
+        sqlite3_bind_int64(statement, 7, q->until_ms);
+    }
+    while (status == RAG_OK) {
+        struct audit_entry entry;
+
+        status = database_step(db, statement, &row, reterr);
+        if (status != RAG_OK || !row)
+            break;
+        entry = borrow_entry(statement);
+        status = visit(context, &entry, reterr);
+        if (status != RAG_OK)
+            sqlite3_reset(statement);
+    }
+    pthread_mutex_unlock(&audit->reader_mutex);
+    return status;
+#undef CONDITIONS
+}
+
+struct one {
+    struct arena *arena;
+    struct audit_entry entry;
+    bool found;
+};
+
+static enum rag_status keep_one(void *context, const struct audit_entry *entry,
+                                struct rag_error *reterr)
+{
+    struct one *one = context;
+
+    one->entry = *entry;
+    one->entry.kind = arena_strdup(one->arena, entry->kind);
+    one->entry.principal = arena_strdup(one->arena, entry->principal);
+    if (entry->payload)
+        one->entry.payload = arena_strdup(one->arena, entry->payload);
+    if (!one->entry.kind || !one->entry.principal || (entry->payload && !one->entry.payload))
+        return rag_fail(reterr, RAG_ENOMEM, "audit row %" PRIu64 ": out of memory", entry->seq);
+    one->found = true;
+    return RAG_OK;
+}
+
+enum rag_status audit_get(struct audit *audit, uint64_t seq, struct arena *arena,
+                          struct audit_entry *ret, struct rag_error *reterr)
+{
+    struct audit_query q = {.after = seq - 1, .before = seq + 1, .limit = 1};
+    struct one one = {.arena = arena};
+    enum rag_status status = RAG_OK;
+
+    if (seq > 0)
+        status = audit_list(audit, &q, keep_one, &one, reterr);
+    if (status == RAG_OK && !one.found)
+        status = rag_fail(reterr, RAG_ENOTFOUND, "audit row %" PRIu64 ": does not exist", seq);
+    if (status == RAG_OK)
+        *ret = one.entry;
+    return status;
+}
+
+/* ---- erase ---- */
+
+struct erase_job {
+    uint64_t seq;
+    const char *principal;
+    const char *payload;
+};
+
+static enum rag_status run_erase(struct database *db, void *context, struct rag_error *reterr)
+{
+    static const char sql[] = "UPDATE audit SET payload=NULL, salt=NULL WHERE seq=?1";
+    struct erase_job *j = context;
+    sqlite3_stmt *statement;
+    uint64_t seq;
+    enum rag_status status = database_statement(db, sql, &statement, reterr);
+
+    if (status != RAG_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, (int64_t)j->seq);
+    status = database_run(db, statement, reterr);
+    if (status == RAG_OK && sqlite3_changes(db->handle) == 0)
+        status = rag_fail(reterr, RAG_ENOTFOUND, "audit row %" PRIu64 ": does not exist", j->seq);
+    if (status == RAG_OK)
+        status = audit_insert(db, "audit.erase", j->principal, j->payload, 0, &seq, reterr);
+    return status;
+}
+
+enum rag_status audit_erase(struct audit *audit, uint64_t seq, const char *principal,
+                            const char *why, struct rag_error *reterr)
+{
+    struct erase_job j = {seq, principal, NULL};
+    struct json_writer w;
+    enum rag_status status;
+    struct buf payload;
+
+    buf_init(&payload, 65536);
+    json_writer_init(&w, &payload);
+    json_begin_object(&w, NULL);
+    json_put_int(&w, "seq", (int64_t)seq);
+    json_put_string(&w, "why", why);
+    json_end_object(&w);
+    status = buf_status(&payload);
+    j.payload = buf_str(&payload);
+    if (status == RAG_OK)
+        status = writer_do(audit->writer, run_erase, &j, reterr);
+    else
+        rag_fail(reterr, status, "audit row %" PRIu64 ": the reason is too long", seq);
+    buf_release(&payload);
+    return status;
+}

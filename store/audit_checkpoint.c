@@ -1,0 +1,260 @@
+/* store/audit_checkpoint.c - cutting the log behind a signature (Ed25519, RFC 8032, libcrypto).
+ *
+ * Signed message: "ragd audit checkpoint v1" NUL, seq and time_ms as little-endian u64, hash.
+ * audit.key holds the 32-byte private key (mode 0600), audit.pub the 32-byte public one, both
+ * raw. Whoever can read audit.key can forge a checkpoint: keep a copy of audit.pub elsewhere. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "store/audit_internal.h"
+
+#define KEY_BYTES     32
+#define MESSAGE_BYTES (25 + 8 + 8 + SHA256_BYTES)
+
+static void make_message(const struct audit_checkpoint *c, uint8_t ret[MESSAGE_BYTES])
+{
+    memcpy(ret, "ragd audit checkpoint v1", 25); /* with its NUL */
+    for (int i = 0; i < 8; i++) {
+        ret[25 + i] = (uint8_t)(c->seq >> (8 * i));
+        ret[33 + i] = (uint8_t)((uint64_t)c->time_ms >> (8 * i));
+    }
+    memcpy(ret + 41, c->hash, SHA256_BYTES);
+}
+
+/* Read exactly n bytes. RAG_ENOTFOUND when the file is not there. */
+static enum rag_status read_key(const char *dir, const char *name, uint8_t *ret, size_t n,
+                                struct rag_error *reterr)
+{
+    char path[4096];
+    ssize_t got;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno == ENOENT)
+        return rag_fail(reterr, RAG_ENOTFOUND, "key '%s': does not exist", path);
+    if (fd < 0)
+        return rag_fail_errno(reterr, RAG_EIO, errno, "key '%s': cannot open", path);
+    got = read(fd, ret, n);
+    (void)close(fd);
+    if (got != (ssize_t)n)
+        return rag_fail(reterr, RAG_EFORMAT, "key '%s': not %zu bytes", path, n);
+    return RAG_OK;
+}
+
+static enum rag_status write_key(const char *dir, const char *name, const uint8_t *data, size_t n,
+                                 mode_t mode, struct rag_error *reterr)
+{
+    enum rag_status status = RAG_OK;
+    char path[4096];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (fd < 0)
+        return rag_fail_errno(reterr, RAG_EIO, errno, "key '%s': cannot create", path);
+    if (write(fd, data, n) != (ssize_t)n || fsync(fd) < 0)
+        status = rag_fail_errno(reterr, RAG_EIO, errno, "key '%s': cannot write", path);
+    (void)close(fd);
+    return status;
+}
+
+static enum rag_status load_or_make_key(const char *dir, EVP_PKEY **ret, uint8_t *ret_public,
+                                        struct rag_error *reterr)
+{
+    uint8_t private_key[KEY_BYTES];
+    size_t n_public = AUDIT_PUBLIC_BYTES;
+    enum rag_status status = read_key(dir, "audit.key", private_key, KEY_BYTES, reterr);
+    bool fresh = status == RAG_ENOTFOUND;
+    EVP_PKEY *key = NULL;
+
+    if (fresh) {
+        status = random_bytes(private_key, KEY_BYTES);
+        if (status == RAG_OK)
+            status = write_key(dir, "audit.key", private_key, KEY_BYTES, 0600, reterr);
+    }
+    if (status == RAG_OK) {
+        key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, private_key, KEY_BYTES);
+        if (!key || EVP_PKEY_get_raw_public_key(key, ret_public, &n_public) != 1)
+            status = rag_fail(reterr, RAG_EFORMAT, "key '%s/audit.key': not an Ed25519 key", dir);
+    }
+    explicit_bzero(private_key, sizeof private_key);
+    if (status == RAG_OK && fresh)
+        status = write_key(dir, "audit.pub", ret_public, AUDIT_PUBLIC_BYTES, 0644, reterr);
+    if (status != RAG_OK) {
+        EVP_PKEY_free(key);
+        return status;
+    }
+    *ret = key;
+    return RAG_OK;
+}
+
+enum rag_status audit_checkpoint_sign(const char *dir, struct audit_checkpoint *c,
+                                      struct rag_error *reterr)
+{
+    size_t n_signature = AUDIT_SIGNATURE_BYTES;
+    uint8_t message[MESSAGE_BYTES];
+    EVP_MD_CTX *ctx = NULL;
+    EVP_PKEY *key = NULL;
+    enum rag_status status = load_or_make_key(dir, &key, c->public_key, reterr);
+
+    if (status != RAG_OK)
+        return status;
+    make_message(c, message);
+    ctx = EVP_MD_CTX_new();
+    if (!ctx || EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) != 1 ||
+        EVP_DigestSign(ctx, c->signature, &n_signature, message, sizeof message) != 1)
+        status = rag_fail(reterr, RAG_EINTERNAL, "audit checkpoint: cannot be signed");
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(key);
+    return status;
+}
+
+enum rag_status audit_checkpoint_verify(const char *dir, const struct audit_checkpoint *c,
+                                        bool *ret_good, struct rag_error *reterr)
+{
+    uint8_t public_key[AUDIT_PUBLIC_BYTES];
+    uint8_t message[MESSAGE_BYTES];
+    EVP_MD_CTX *ctx = NULL;
+    EVP_PKEY *key = NULL;
+    enum rag_status status = read_key(dir, "audit.pub", public_key, sizeof public_key, reterr);
+
+    *ret_good = false;
+    if (status == RAG_ENOTFOUND)
+        return RAG_OK; /* nothing to trust */
+    if (status != RAG_OK)
+        return status;
+    if (memcmp(public_key, c->public_key, sizeof public_key) != 0)
+        return RAG_OK;
+    make_message(c, message);
+    key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, sizeof public_key);
+    ctx = EVP_MD_CTX_new();
+    *ret_good =
+        key && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
+        EVP_DigestVerify(ctx, c->signature, AUDIT_SIGNATURE_BYTES, message, sizeof message) == 1;
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(key);
+    return RAG_OK;
+}
+
+static void copy_blob(sqlite3_stmt *statement, int column, uint8_t *ret, size_t n)
+{
+    const void *blob = sqlite3_column_blob(statement, column);
+
+    memset(ret, 0, n);
+    if (blob && (size_t)sqlite3_column_bytes(statement, column) == n)
+        memcpy(ret, blob, n);
+}
+
+enum rag_status audit_checkpoint_get(struct database *db, struct audit_checkpoint *ret,
+                                     bool *ret_found, struct rag_error *reterr)
+{
+    static const char sql[] = "SELECT seq, time_ms, hash, signature, public_key FROM checkpoint";
+    sqlite3_stmt *statement;
+    bool row = false;
+    enum rag_status status = database_statement(db, sql, &statement, reterr);
+
+    if (status == RAG_OK)
+        status = database_step(db, statement, &row, reterr);
+    if (status == RAG_OK && row) {
+        ret->seq = (uint64_t)sqlite3_column_int64(statement, 0);
+        ret->time_ms = sqlite3_column_int64(statement, 1);
+        copy_blob(statement, 2, ret->hash, SHA256_BYTES);
+        copy_blob(statement, 3, ret->signature, AUDIT_SIGNATURE_BYTES);
+        copy_blob(statement, 4, ret->public_key, AUDIT_PUBLIC_BYTES);
+        sqlite3_reset(statement);
+    }
+    *ret_found = row;
+    return status;
+}
+
+/* ---- cut ---- */
+
+struct cut_job {
+    const char *dir;
+    const char *principal;
+    uint64_t seq;
+};
+
+static enum rag_status row_hash(struct database *db, uint64_t seq, uint8_t ret[SHA256_BYTES],
+                                struct rag_error *reterr)
+{
+    static const char sql[] = "SELECT hash FROM audit WHERE seq=?1";
+    sqlite3_stmt *statement;
+    bool row = false;
+    enum rag_status status = database_statement(db, sql, &statement, reterr);
+
+    if (status != RAG_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, (int64_t)seq);
+    status = database_step(db, statement, &row, reterr);
+    if (status == RAG_OK && !row)
+        return rag_fail(reterr, RAG_ENOTFOUND, "audit row %" PRIu64 ": does not exist", seq);
+    if (row) {
+        copy_blob(statement, 0, ret, SHA256_BYTES);
+        sqlite3_reset(statement);
+    }
+    return status;
+}
+
+static enum rag_status store_checkpoint(struct database *db, const struct audit_checkpoint *c,
+                                        struct rag_error *reterr)
+{
+    static const char sql[] =
+        "INSERT OR REPLACE INTO checkpoint(id, seq, time_ms, hash, signature, public_key,"
+        " last_change) VALUES(1,?1,?2,?3,?4,?5,"
+        " max(coalesce((SELECT max(change) FROM audit WHERE seq<=?1),0),"
+        "     coalesce((SELECT last_change FROM checkpoint),0)))";
+    sqlite3_stmt *statement;
+    enum rag_status status = database_statement(db, sql, &statement, reterr);
+
+    if (status != RAG_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, (int64_t)c->seq);
+    sqlite3_bind_int64(statement, 2, c->time_ms);
+    sqlite3_bind_blob(statement, 3, c->hash, SHA256_BYTES, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 4, c->signature, AUDIT_SIGNATURE_BYTES, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 5, c->public_key, AUDIT_PUBLIC_BYTES, SQLITE_STATIC);
+    return database_run(db, statement, reterr);
+}
+
+static enum rag_status run_cut(struct database *db, void *context, struct rag_error *reterr)
+{
+    static const char sql[] = "DELETE FROM audit WHERE seq<=?1";
+    struct cut_job *j = context;
+    struct audit_checkpoint c = {.seq = j->seq, .time_ms = clock_wall_ms()};
+    sqlite3_stmt *statement;
+    char payload[64];
+    uint64_t seq;
+    enum rag_status status = row_hash(db, j->seq, c.hash, reterr);
+
+    if (status == RAG_OK)
+        status = audit_checkpoint_sign(j->dir, &c, reterr);
+    if (status == RAG_OK)
+        status = store_checkpoint(db, &c, reterr);
+    /* the cut itself is a row, behind everything that it drops */
+    snprintf(payload, sizeof payload, "{\"seq\":%" PRIu64 "}", j->seq);
+    if (status == RAG_OK)
+        status = audit_insert(db, "audit.cut", j->principal, payload, 0, &seq, reterr);
+    if (status == RAG_OK)
+        status = database_statement(db, sql, &statement, reterr);
+    if (status != RAG_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, (int64_t)j->seq);
+    return database_run(db, statement, reterr);
+}
+
+enum rag_status audit_cut(struct audit *audit, uint64_t seq, const char *principal,
+                          struct rag_error *reterr)
+{
+    struct cut_job j = {audit->dir, principal, seq};
+
+    return writer_do(audit->writer, run_cut, &j, reterr);
+}

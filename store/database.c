@@ -1,0 +1,204 @@
+#define _GNU_SOURCE
+#include "store/database.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+/* SQLITE_IOERR hides why; the system's errno tells a full disk from a broken one. */
+static enum rag_status status_of_io(sqlite3 *handle)
+{
+    switch (sqlite3_system_errno(handle)) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EROFS:
+        return RAG_ENOSPC;
+    default:
+        return RAG_EIO;
+    }
+}
+
+enum rag_status database_fail(struct database *db, int code, struct rag_error *reterr)
+{
+    enum rag_status status;
+
+    switch (code & 0xFF) {
+    case SQLITE_FULL:
+    case SQLITE_READONLY:
+        status = RAG_ENOSPC;
+        break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        status = RAG_EFORMAT;
+        break;
+    case SQLITE_NOMEM:
+        status = RAG_ENOMEM;
+        break;
+    case SQLITE_TOOBIG:
+        status = RAG_ELIMIT;
+        break;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        status = RAG_EBUSY;
+        break;
+    case SQLITE_CANTOPEN:
+    case SQLITE_IOERR:
+        status = db->handle ? status_of_io(db->handle) : RAG_EIO;
+        break;
+    default:
+        status = RAG_EIO;
+        break;
+    }
+    return rag_fail(reterr, status, "database '%s': %s", db->what,
+                    db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code));
+}
+
+enum rag_status database_exec(struct database *db, const char *sql, struct rag_error *reterr)
+{
+    int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+
+    return code == SQLITE_OK ? RAG_OK : database_fail(db, code, reterr);
+}
+
+void database_close(struct database *db)
+{
+    if (!db->handle)
+        return;
+    for (size_t i = 0; i < db->n_cached; i++)
+        sqlite3_finalize(db->cache[i].statement);
+    (void)sqlite3_close(db->handle);
+    memset(db, 0, sizeof *db);
+}
+
+enum rag_status database_open(const char *path, bool create, struct database *ret,
+                              struct rag_error *reterr)
+{
+    /* The file may be damaged or crafted: no functions in its schema, sizes checked. WAL and
+     * FULL: a commit is durable when it returns. secure_delete: what was deleted is not left
+     * in free pages. */
+    static const char setup[] = "PRAGMA trusted_schema=OFF;"
+                                "PRAGMA cell_size_check=ON;"
+                                "PRAGMA foreign_keys=OFF;"
+                                "PRAGMA secure_delete=ON;"
+                                "PRAGMA synchronous=FULL;"
+                                "PRAGMA temp_store=MEMORY;"
+                                "PRAGMA cache_size=-16384;";
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
+    struct database db = {.what = path};
+    enum rag_status status = RAG_OK;
+    int code;
+
+    code = sqlite3_open_v2(path, &db.handle, flags, NULL);
+    if (code != SQLITE_OK) {
+        status = database_fail(&db, code, reterr);
+        goto out;
+    }
+    sqlite3_extended_result_codes(db.handle, 1);
+    sqlite3_busy_timeout(db.handle, 10000);
+    (void)sqlite3_db_config(db.handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    status = database_exec(&db, setup, reterr);
+    if (status == RAG_OK)
+        status =
+            database_exec(&db, create ? "PRAGMA journal_mode=WAL" : "PRAGMA query_only=ON", reterr);
+out:
+    if (status != RAG_OK) {
+        database_close(&db);
+        return status;
+    }
+    *ret = db;
+    return RAG_OK;
+}
+
+enum rag_status database_statement(struct database *db, const char *static_sql, sqlite3_stmt **ret,
+                                   struct rag_error *reterr)
+{
+    sqlite3_stmt *statement = NULL;
+    int code;
+
+    for (size_t i = 0; i < db->n_cached; i++) {
+        if (db->cache[i].sql == static_sql) {
+            sqlite3_reset(db->cache[i].statement);
+            sqlite3_clear_bindings(db->cache[i].statement);
+            *ret = db->cache[i].statement;
+            return RAG_OK;
+        }
+    }
+    code =
+        sqlite3_prepare_v3(db->handle, static_sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
+    if (code != SQLITE_OK)
+        return database_fail(db, code, reterr);
+    assert(db->n_cached < STATEMENTS_MAX);
+    db->cache[db->n_cached].sql = static_sql;
+    db->cache[db->n_cached++].statement = statement;
+    *ret = statement;
+    return RAG_OK;
+}
+
+enum rag_status database_step(struct database *db, sqlite3_stmt *statement, bool *ret_row,
+                              struct rag_error *reterr)
+{
+    int code = sqlite3_step(statement);
+
+    *ret_row = code == SQLITE_ROW;
+    if (code == SQLITE_ROW)
+        return RAG_OK;
+    sqlite3_reset(statement);
+    return code == SQLITE_DONE ? RAG_OK : database_fail(db, code, reterr);
+}
+
+enum rag_status database_run(struct database *db, sqlite3_stmt *statement, struct rag_error *reterr)
+{
+    enum rag_status status;
+    bool row = true;
+
+    do {
+        status = database_step(db, statement, &row, reterr);
+    } while (status == RAG_OK && row);
+    return status;
+}
+
+enum rag_status database_migrate(struct database *db, const char *const *steps, size_t n_steps,
+                                 struct rag_error *reterr)
+{
+    sqlite3_stmt *statement = NULL;
+    enum rag_status status;
+    char pragma[64];
+    int version = 0;
+    int code;
+
+    code = sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &statement, NULL);
+    if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+        version = sqlite3_column_int(statement, 0);
+    else
+        code = sqlite3_errcode(db->handle);
+    sqlite3_finalize(statement);
+    if (code != SQLITE_OK)
+        return database_fail(db, code, reterr);
+    if (version < 0 || (size_t)version > n_steps)
+        return rag_fail(reterr, RAG_EFORMAT,
+                        "database '%s': format %d is newer than this program's %zu", db->what,
+                        version, n_steps);
+    for (size_t i = (size_t)version; i < n_steps; i++) {
+        sqlite3_snprintf(sizeof pragma, pragma, "PRAGMA user_version=%d", (int)i + 1);
+        status = database_exec(db, "BEGIN IMMEDIATE", reterr);
+        if (status == RAG_OK)
+            status = database_exec(db, steps[i], reterr);
+        if (status == RAG_OK)
+            status = database_exec(db, pragma, reterr);
+        if (status == RAG_OK)
+            status = database_exec(db, "COMMIT", reterr);
+        if (status != RAG_OK) {
+            (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+            return status;
+        }
+    }
+    return RAG_OK;
+}
+
+const char *column_text(sqlite3_stmt *statement, int column)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+
+    return text ? (const char *)text : "";
+}
