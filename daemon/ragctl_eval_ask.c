@@ -50,11 +50,12 @@ static uint32_t book_copies(const void *context, uint32_t value)
                : 1;
 }
 
-/* Count one ranked list of question i; *ret_best: the rank of the best gold document. */
+/* Count one ranked list of question i, and keep the rank of its best gold document. */
 static void count_list(struct evaluation *e, size_t i, enum run_stage stage, const uint32_t *list,
                        size_t n)
 {
     bool book = strcmp(e->run->protocol, "book") == 0;
+    struct outcome *o = &e->run->outcomes[i];
     uint32_t ranks[EVAL_EVIDENCE_MAX];
     uint32_t best = RANK_NOT_FOUND;
     size_t n_relevant = 1;
@@ -74,9 +75,10 @@ static void count_list(struct evaluation *e, size_t i, enum run_stage stage, con
         if (ranks[k] != RANK_NOT_FOUND && (best == RANK_NOT_FOUND || ranks[k] < best))
             best = ranks[k];
     }
-    stage_quality_add(&e->run->sums[stage], ranks, n_relevant);
+    stage_quality_add(o->paraphrase ? &e->run->paraphrases[stage] : &e->run->sums[stage], ranks,
+                      n_relevant);
     e->run->ran[stage] = true;
-    e->run->outcomes[i].rank[stage] = best;
+    o->rank[stage] = best;
 }
 
 static void count_array(struct evaluation *e, size_t i, enum run_stage stage,
@@ -355,7 +357,8 @@ static void describe_dataset_question(const struct evaluation *e, size_t i, stru
     o->id = q->id;
     o->question = q->text;
     o->answerable = q->answerable;
-    o->retrievable = q->answerable;
+    /* the book asks where the context is, answerable or not */
+    o->retrievable = q->answerable || strcmp(e->run->protocol, "book") == 0;
     o->gold_name = p->title;
     o->gold_text = p->text;
     o->scored = q->answerable && q->n_answers > 0;

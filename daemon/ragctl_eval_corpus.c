@@ -373,13 +373,28 @@ static enum rag_status ingest_documents(struct evaluation *e, struct rag_error *
     return status == RAG_OK ? check_questions(e, reterr) : status;
 }
 
+static void count_corpus(struct evaluation *e)
+{
+    struct run *run = e->run;
+
+    run->n_passages = run->n_distinct = e->n_documents;
+    if (!e->dataset)
+        return;
+    run->n_distinct = e->dataset->n_passages;
+    for (size_t i = 0; i < e->dataset->n_passages; i++) {
+        uint32_t n = e->dataset->passages[i].n_paragraphs;
+
+        run->n_passages += n > 0 ? n : 1;
+    }
+}
+
 enum rag_status eval_corpus_make(struct evaluation *e, struct rag_error *reterr)
 {
     enum rag_status status = make_collection(e, reterr);
 
     if (status == RAG_OK)
         status = e->dataset ? ingest_passages(e, reterr) : ingest_documents(e, reterr);
-    e->run->n_passages = e->dataset ? e->dataset->n_passages : e->n_documents;
+    count_corpus(e);
     e->top_k = search_depth(e);
     return status;
 }

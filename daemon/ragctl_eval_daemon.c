@@ -21,7 +21,8 @@
 #define POLL_MS        20
 #define PROBE_MS       2000 /* one question whether it is ready */
 #define LOG_TAIL_BYTES 4096
-#define FOLDER_MAX     90 /* sun_path holds 108 bytes, the socket's name included */
+#define EXIT_NOT_RUN   127 /* of the child, as shells do it */
+#define FOLDER_MAX     90  /* sun_path holds 108 bytes, the socket's name included */
 
 /* Set by the handler; the only thing that it touches. */
 static volatile sig_atomic_t caught_signal;
@@ -102,12 +103,12 @@ static void run_child(const char *program, char *const argv[], const char *log, 
     setsid(); /* Ctrl-C is for us, who then stop it in order */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent || null < 0 || out < 0)
-        _exit(127);
+        _exit(EXIT_NOT_RUN);
     dup2(null, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
     execvp(program, argv);
-    _exit(127);
+    _exit(EXIT_NOT_RUN);
 }
 
 /* The last line of the log that says something, for a message. */
@@ -132,7 +133,7 @@ static void log_tail(const struct eval_daemon *d, char ret[256])
         n--;
     tail[n] = '\0';
     line = strrchr(tail, '\n');
-    snprintf(ret, 256, "%s", line ? line + 1 : tail);
+    snprintf(ret, 256, "%.255s", line ? line + 1 : tail);
 }
 
 static enum rag_status not_started(const struct eval_daemon *d, const char *program,
@@ -161,7 +162,11 @@ static enum rag_status wait_ready(struct eval_daemon *d, const struct ragctl_opt
             break;
         if (waitpid(d->pid, &how, WNOHANG) == d->pid) {
             d->pid = 0;
-            status = not_started(d, program, "ended before it was ready", reterr);
+            status = not_started(d, program,
+                                 WIFEXITED(how) && WEXITSTATUS(how) == EXIT_NOT_RUN
+                                     ? "cannot be run; is it beside ragctl or in $PATH?"
+                                     : "ended before it was ready",
+                                 reterr);
         } else if (clock_elapsed_ms(since_ns) > START_MS) {
             status = not_started(d, program, "not ready within 30 s", reterr);
         } else {

@@ -161,10 +161,8 @@ enum rag_status dataset_book_corpus(struct dataset *d, struct rag_error *reterr)
         d->passages[n++].n_paragraphs = rows[i];
     }
     d->n_passages = n;
-    for (size_t i = 0; i < d->n_questions; i++) {
+    for (size_t i = 0; i < d->n_questions; i++)
         d->questions[i].passage = moved[d->questions[i].passage];
-        d->questions[i].answerable = true;
-    }
     free(moved);
     free(rows);
     memset(d->slots, 0, d->n_slots * sizeof *d->slots);

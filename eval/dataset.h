@@ -82,9 +82,8 @@ enum rag_status dataset_sample(struct dataset *d, size_t n_sample, uint64_t seed
                                struct rag_error *reterr);
 
 /* How the published KLUE-MRC experiment makes its corpus: the contexts of the questions that
- * are there, and nothing else (distractors stay). Every question counts as answerable by its
- * context. n_paragraphs of a passage becomes the number of questions that have it: there the
- * corpus holds a context once per row. */
+ * are there, and nothing else (add distractors after). n_paragraphs of a passage becomes the
+ * number of questions that have it: there the corpus holds a context once per row. */
 enum rag_status dataset_book_corpus(struct dataset *d, struct rag_error *reterr);
 
 /* Add (or find) a passage of NFC text; used by the readers. *ret_added (may be NULL). */

@@ -315,7 +315,7 @@ enum rag_status dataset_read_squad(struct dataset *d, struct input *in, struct r
     buf_init(&r.context, (size_t)DOCUMENT_BYTES_MAX * 3); /* NFC grows a text threefold at worst */
     buf_init(&r.scratch, (size_t)DOCUMENT_BYTES_MAX * 3);
     status = input_all(in, &text, reterr);
-    snprintf(what, sizeof what, "file '%.200s'", r.file);
+    snprintf(what, sizeof what, "file '%.200s' as JSON", r.file);
     if (status == RAG_OK) {
         const char *from = buf_str(&text);
         size_t n = text.len;

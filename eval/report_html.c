@@ -31,7 +31,7 @@ static const char style[] =
     ".chips{display:flex;flex-wrap:wrap;gap:8px;margin-bottom:22px}"
     ".chips span{background:var(--card);border:1px solid var(--line);border-radius:99px;"
     "padding:2px 12px;font-size:13px;color:var(--soft)}.chips b{color:var(--ink);font-weight:600}"
-    ".kpis{display:grid;grid-template-columns:repeat(auto-fill,minmax(148px,1fr));gap:12px;"
+    ".kpis{display:grid;grid-template-columns:repeat(4,1fr);gap:12px;"
     "margin-bottom:18px}"
     ".kpi,section{background:var(--card);border:1px solid var(--line);border-radius:14px}"
     ".kpi{padding:14px 16px}.kpi p{margin:0;color:var(--soft);font-size:12.5px;line-height:1.4}"
@@ -67,7 +67,8 @@ static const char style[] =
     ".legend{display:flex;gap:18px;color:var(--soft);font-size:13px;margin-top:10px}"
     ".legend i{display:inline-block;width:11px;height:11px;border-radius:50%;margin-right:6px}"
     "footer{color:var(--soft);font-size:13px;text-align:center;margin-top:26px}"
-    "@media print{body{background:#fff}section,.kpi{break-inside:avoid}}";
+    "@media(max-width:760px){.kpis{grid-template-columns:repeat(2,1fr)}}@media "
+    "print{body{background:#fff}section,.kpi{break-inside:avoid}}";
 
 /* ---- parts ---- */
 
@@ -120,6 +121,8 @@ static void put_head(const struct run *run, struct buf *out)
                run->seconds);
     chip_number(out, "질문 questions", run->n_outcomes);
     chip_number(out, run->question_set ? "문서 documents" : "지문 passages", run->n_passages);
+    if (run->n_distinct != run->n_passages)
+        chip_number(out, "서로 다른 지문 distinct", run->n_distinct);
     if (run->n_distractors > 0)
         chip_number(out, "방해 지문 distractors", run->n_distractors);
     if (run->version[0] != '\0')
@@ -152,24 +155,26 @@ static void put_kpis(const struct run *run, const struct run_summary *s, struct 
         kpi(out, s->em, "답이 정확히 같음", "exact match");
         kpi(out, s->f1, "답의 글자 F1", "character F1");
     }
-    kpi_tally(out, s->cited, run->question_set ? "근거를 인용함" : "첫 인용이 정답과 겹침",
+    kpi_tally(out, s->originals.cited,
+              run->question_set ? "근거를 인용함" : "첫 인용이 정답과 겹침",
               run->question_set ? "evidence cited" : "citation overlaps gold");
+    kpi_tally(out, s->paraphrases.cited, "바꿔 말한 질문의 근거 인용",
+              "paraphrases: evidence cited");
     kpi_tally(out, s->refusal_precision, "거절의 정밀도", "refusal precision");
     kpi_tally(out, s->refusal_recall, "답 없는 질문을 거절", "refusal recall");
     kpi_tally(out, s->answered, "답 있는 질문에 답함", "answered rate");
     buf_append_str(out, "</div>\n");
 }
 
-static void put_retrieval(const struct run *run, struct buf *out)
+static void stage_table(const struct run *run, const struct stage_quality sums[N_RUN_STAGES],
+                        const char *label, struct buf *out)
 {
-    if (run->sums[RUN_FINAL].n == 0)
-        return;
-    section(out, "검색 품질", "Retrieval quality by stage");
-    chart_stages(run, out);
-    buf_append_str(out, "<table><tr><th>단계 stage</th><th>hit@1</th><th>hit@5</th><th>hit@10</th>"
-                        "<th>hit@20</th><th>MRR@10</th><th>nDCG@10</th></tr>\n");
+    buf_printf(out,
+               "<table><tr><th>%s</th><th>hit@1</th><th>hit@5</th><th>hit@10</th>"
+               "<th>hit@20</th><th>MRR@10</th><th>nDCG@10</th></tr>\n",
+               label);
     for (int s = 0; s < N_RUN_STAGES; s++) {
-        struct stage_quality q = stage_quality_mean(&run->sums[s]);
+        struct stage_quality q = stage_quality_mean(&sums[s]);
 
         if (!run->ran[s])
             continue;
@@ -179,12 +184,24 @@ static void put_retrieval(const struct run *run, struct buf *out)
                    s == RUN_FINAL ? " class=\"total\"" : "", run_stage_name((enum run_stage)s),
                    q.hit_at_1, q.hit_at_5, q.hit_at_10, q.hit_at_20, q.mrr_at_10, q.ndcg_at_10);
     }
-    buf_printf(
-        out,
-        "</table><p class=\"note\">정답 지문이 있는 질문 %zu개의 평균. 같은 문서의 조각은 한 번만 "
-        "센다. · Means over the %zu questions that have a gold passage; chunks of one "
-        "document count once.</p></section>\n",
-        run->sums[RUN_FINAL].n, run->sums[RUN_FINAL].n);
+    buf_append_str(out, "</table>");
+}
+
+static void put_retrieval(const struct run *run, struct buf *out)
+{
+    if (run->sums[RUN_FINAL].n == 0)
+        return;
+    section(out, "검색 품질", "Retrieval quality by stage");
+    chart_stages(run, out);
+    stage_table(run, run->sums, "단계 stage", out);
+    buf_printf(out,
+               "<p class=\"note\">정답 지문이 있는 질문 %zu개의 평균. 같은 문서의 조각은 한 번만 "
+               "센다. · Means over the %zu questions that have a gold passage; chunks of one "
+               "document count once.</p>\n",
+               run->sums[RUN_FINAL].n, run->sums[RUN_FINAL].n);
+    if (run->paraphrases[RUN_FINAL].n > 0)
+        stage_table(run, run->paraphrases, "바꿔 말한 질문 paraphrases", out);
+    buf_append_str(out, "</section>\n");
     section(out, "정답 지문의 순위", "Rank of the gold passage in the final list");
     chart_ranks(run, out);
     buf_append_str(out, "</section>\n");

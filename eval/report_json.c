@@ -7,11 +7,12 @@ static void put_share(struct json_writer *w, const char *key, struct tally t)
     json_put_double(w, key, metrics_share(t.part, t.whole));
 }
 
-static void put_stages(struct json_writer *w, const struct run *run)
+static void put_stages(struct json_writer *w, const struct run *run,
+                       const struct stage_quality sums[N_RUN_STAGES])
 {
     json_begin_object(w, "stages");
     for (int stage = 0; stage < N_RUN_STAGES; stage++) {
-        struct stage_quality q = stage_quality_mean(&run->sums[stage]);
+        struct stage_quality q = stage_quality_mean(&sums[stage]);
 
         if (!run->ran[stage] && stage != RUN_FINAL)
             continue;
@@ -27,7 +28,8 @@ static void put_stages(struct json_writer *w, const struct run *run)
     json_end_object(w);
 }
 
-static void put_group(struct json_writer *w, const char *key, const struct run_group *g)
+static void put_group(struct json_writer *w, const char *key, const struct run *run,
+                      const struct run_group *g, const struct stage_quality sums[N_RUN_STAGES])
 {
     json_begin_object(w, key);
     json_put_int(w, "questions", (int64_t)g->cited.whole);
@@ -35,14 +37,15 @@ static void put_group(struct json_writer *w, const char *key, const struct run_g
     put_share(w, "all_cited", g->cited_all);
     put_share(w, "false_refusals", g->refused);
     put_share(w, "answer_text", g->norm_found);
+    put_stages(w, run, sums);
     json_end_object(w);
 }
 
-static void put_evidence(struct json_writer *w, const struct run_summary *s)
+static void put_evidence(struct json_writer *w, const struct run *run, const struct run_summary *s)
 {
     json_begin_object(w, "evidence");
-    put_group(w, "originals", &s->originals);
-    put_group(w, "paraphrases", &s->paraphrases);
+    put_group(w, "originals", run, &s->originals, run->sums);
+    put_group(w, "paraphrases", run, &s->paraphrases, run->paraphrases);
     json_begin_object(w, "refused");
     put_share(w, "on_topic", s->refused_by_topic[TOPIC_ON]);
     put_share(w, "off_topic", s->refused_by_topic[TOPIC_OFF]);
@@ -76,11 +79,11 @@ void report_json(const struct run *run, struct buf *out)
     json_begin_object(&w, NULL);
     json_put_int(&w, "questions", (int64_t)run->n_outcomes);
     json_put_int(&w, "passages", (int64_t)run->n_passages);
-    put_stages(&w, run);
+    put_stages(&w, run, run->sums);
     json_begin_object(&w, "answers");
     json_put_double(&w, "em", s.n_scored > 0 ? s.em : metrics_share(0, 0));
     json_put_double(&w, "f1", s.n_scored > 0 ? s.f1 : metrics_share(0, 0));
-    put_share(&w, "citation_overlaps_gold", s.cited);
+    put_share(&w, "citation_overlaps_gold", s.originals.cited);
     json_end_object(&w);
     json_begin_object(&w, "refusal");
     put_share(&w, "precision", s.refusal_precision);
@@ -88,7 +91,7 @@ void report_json(const struct run *run, struct buf *out)
     put_share(&w, "answered_rate", s.answered);
     json_end_object(&w);
     if (run->question_set)
-        put_evidence(&w, &s);
+        put_evidence(&w, run, &s);
     put_latencies(&w, run);
     json_end_object(&w);
 }

@@ -7,9 +7,11 @@
  *  "latency_ms":{"<stage>":{"p50","p95","p99"}}}
  *
  * Stages that did not run are absent; "final" is always there. A figure of which nothing was
- * counted (the recall of refusals where every question is answerable) is null. A run of a
- * question set has "evidence" besides:
- *  {"originals":{"questions","cited","all_cited","false_refusals","answer_text"},
+ * counted (the recall of refusals where every question is answerable) is null.
+ *
+ * A run of a question set has "evidence" besides; its "stages" and "answers" leave the
+ * paraphrases out, its refusal figures count them:
+ *  {"originals":{"questions","cited","all_cited","false_refusals","answer_text","stages"},
  *   "paraphrases":{the same},
  *   "refused":{"on_topic","off_topic","unmarked"}}    the shares, null where there are none */
 #ifndef RAG_EVAL_REPORT_JSON_H

@@ -12,8 +12,10 @@ static void put_head(const struct run *run, struct buf *out)
 {
     buf_printf(out, "%s: %zu questions, %zu %s", run->source, run->n_outcomes, run->n_passages,
                run->question_set ? "documents" : "passages");
+    if (run->n_distinct != run->n_passages)
+        buf_printf(out, " (%zu distinct)", run->n_distinct);
     if (run->n_distractors > 0)
-        buf_printf(out, " (%zu distractors)", run->n_distractors);
+        buf_printf(out, " with %zu distractors", run->n_distractors);
     if (run->sample > 0)
         buf_printf(out, ", sample %zu seed %llu", run->sample, (unsigned long long)run->seed);
     if (!run->question_set)
@@ -21,12 +23,15 @@ static void put_head(const struct run *run, struct buf *out)
     buf_printf(out, ", %.1f s\n", run->seconds);
 }
 
-static void put_stages(const struct run *run, struct buf *out)
+static void put_stages(const struct run *run, const char *name,
+                       const struct stage_quality sums[N_RUN_STAGES], struct buf *out)
 {
-    buf_printf(out, "\n%-12s %8s %8s %8s %8s %8s %8s\n", "retrieval", "hit@1", "hit@5", "hit@10",
-               "hit@20", "MRR@10", "nDCG@10");
+    if (sums[RUN_FINAL].n == 0)
+        return;
+    buf_printf(out, "\n%-12s %8s %8s %8s %8s %8s %8s\n", name, "hit@1", "hit@5", "hit@10", "hit@20",
+               "MRR@10", "nDCG@10");
     for (int stage = 0; stage < N_RUN_STAGES; stage++) {
-        struct stage_quality q = stage_quality_mean(&run->sums[stage]);
+        struct stage_quality q = stage_quality_mean(&sums[stage]);
 
         if (!run->ran[stage])
             continue;
@@ -42,7 +47,7 @@ static void put_dataset_answers(const struct run_summary *s, struct buf *out)
     if (s->n_scored > 0)
         buf_printf(out, "  %-34s %.3f\n  %-34s %.3f\n", "exact match", s->em, "F1 by characters",
                    s->f1);
-    put_share(out, "first citation overlaps the gold", s->cited);
+    put_share(out, "first citation overlaps the gold", s->originals.cited);
 }
 
 static void put_group(const char *name, const struct run_group *g, struct buf *out)
@@ -83,7 +88,8 @@ void report_text(const struct run *run, struct buf *out)
 
     run_summarize(run, &s);
     put_head(run, out);
-    put_stages(run, out);
+    put_stages(run, "retrieval", run->sums, out);
+    put_stages(run, "paraphrases", run->paraphrases, out);
     if (s.asked && run->question_set) {
         put_group("answerable questions", &s.originals, out);
         put_group("paraphrases", &s.paraphrases, out);

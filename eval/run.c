@@ -83,7 +83,6 @@ static void count_answerable(const struct run *run, const struct outcome *o, str
 {
     struct run_group *g = o->paraphrase ? &s->paraphrases : &s->originals;
 
-    count(&s->cited, o->cited && !o->refused);
     count(&s->answered, !o->refused);
     count(&g->cited, o->cited && !o->refused);
     count(&g->refused, o->refused);

@@ -88,11 +88,13 @@ struct run {
     uint64_t seed;
     size_t chunk_chars;
     bool titles;
-    size_t n_passages; /* of the corpus, distractors included; documents of a set */
+    size_t n_passages; /* of the corpus, equal ones and distractors included; documents of a set */
+    size_t n_distinct; /* texts among them */
     size_t n_distractors;
     size_t n_evidence_lost; /* evidence texts that do not occur in the stored documents */
 
-    struct stage_quality sums[N_RUN_STAGES];
+    struct stage_quality sums[N_RUN_STAGES];        /* of questions as they were asked first */
+    struct stage_quality paraphrases[N_RUN_STAGES]; /* and of their paraphrases, apart */
     bool ran[N_RUN_STAGES];
     struct outcome *outcomes; /* owned */
     size_t n_outcomes;

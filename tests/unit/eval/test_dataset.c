@@ -205,7 +205,7 @@ static void test_sample_and_book_corpus(void **state)
     assert_int_equal(d.n_passages, 2);
     assert_string_equal(d.passages[d.questions[0].passage].text, "하나");
     assert_string_equal(d.passages[d.questions[1].passage].text, "셋");
-    assert_true(d.questions[0].answerable);
+    assert_false(d.questions[0].answerable);
     assert_int_equal(d.passages[0].n_paragraphs, 1);
     dataset_release(&d);
 }

@@ -67,6 +67,7 @@ static void fill(struct run *run)
     assert_int_equal(run_init(run, sizeof rows / sizeof rows[0]), RAG_OK);
     run->source = "x.json";
     run->n_passages = 5;
+    run->n_distinct = 4;
     for (size_t i = 0; i < run->n_outcomes; i++) {
         struct outcome *o = &run->outcomes[i];
 
@@ -100,7 +101,7 @@ static void test_summary(void **state)
     assert_int_equal(s.n_unanswerable, 2);
     near(s.em, 0.25);
     near(s.f1, (1 + 0.5 + 0 + 0.25) / 4);
-    near(metrics_share(s.cited.part, s.cited.whole), 0.5);
+    near(metrics_share(s.originals.cited.part, s.originals.cited.whole), 0.5);
     near(metrics_share(s.refusal_precision.part, s.refusal_precision.whole), 0.5);
     near(metrics_share(s.refusal_recall.part, s.refusal_recall.whole), 0.5);
     near(metrics_share(s.answered.part, s.answered.whole), 0.75);
@@ -258,7 +259,7 @@ static void test_text(void **state)
     fill(&run);
     buf_init(&out, REPORT_MAX);
     report_text(&run, &out);
-    assert_non_null(strstr(buf_str(&out), "x.json: 6 questions, 5 passages"));
+    assert_non_null(strstr(buf_str(&out), "x.json: 6 questions, 5 passages (4 distinct)"));
     assert_non_null(strstr(buf_str(&out), "final          0.5000   0.7500"));
     assert_non_null(strstr(buf_str(&out), "(3 of 4)"));
     buf_release(&out);
