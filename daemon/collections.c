@@ -86,8 +86,8 @@ static enum rag_status read_list(const struct json *body, const char *key, char 
 {
     const struct json *array;
     enum rag_status status = json_get_array(body, key, &array, reterr);
-    char **fresh;
-    size_t n_fresh;
+    char **fresh = NULL;
+    size_t n_fresh = 0;
 
     if (status != RAG_OK || !array)
         return status;

@@ -198,7 +198,7 @@ enum rag_status exchange_route(struct http_exchange *x, const char *method, cons
                  path);
         exchange_refuse(x, 404, RAG_ENOTFOUND, message);
     } else if (!x->refused) {
-        snprintf(message, sizeof message, "method %.20s: not for '%.150s'; allowed: %.60s", method,
+        snprintf(message, sizeof message, "method %.20s: not for '%.100s'; allowed: %.60s", method,
                  path, buf_str(&allow));
         exchange_refuse(x, 405, RAG_EINVAL, message);
         x->allow = arena_strdup(&x->arena, buf_str(&allow));
