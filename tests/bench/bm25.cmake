@@ -11,3 +11,7 @@ if(XAPIAN_FOUND AND CMAKE_CXX_COMPILER)
     rag_bench(bench_bm25_xapian SOURCES bench_bm25_xapian.cpp LINK PkgConfig::XAPIAN)
     set_target_properties(bench_bm25_xapian PROPERTIES CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON)
 endif()
+
+rag_bench(bench_bm25_cranfield
+    SOURCES bench_bm25_cranfield.c
+    LINK rag_retrieve PkgConfig::XXHASH m)
