@@ -30,7 +30,6 @@ struct cursor {
     uint32_t next;  /* block where the next span begins */
     uint32_t block; /* decoded below, or NO_BLOCK */
     uint32_t n;
-    uint32_t at; /* postings of the block before it were passed by bm25_probe's docs */
     uint32_t docs[BM25_BLOCK];
     uint32_t tfs[BM25_BLOCK];
 };
@@ -50,7 +49,8 @@ struct search {
     struct bm25_top top;
     struct cursor *cursors; /* q->n */
     size_t n;               /* terms that the segment holds: cursors in use */
-    struct reach *reaches;  /* [term * SPAN_WINDOWS + window] */
+    size_t stride;          /* windows of a span, at most SPAN_WINDOWS */
+    struct reach *reaches;  /* [term * stride + window] */
     uint64_t *windows;      /* sort keys: bound << 32 | window */
     uint32_t *order;        /* cursors by bound in the window, ascending */
     int32_t *sums;          /* sums[i]: bounds of order[0..i-1] together */
@@ -74,10 +74,17 @@ static void search_release(struct search *x)
 static enum rag_status search_alloc(struct search *x)
 {
     size_t n = x->q->n;
+    uint32_t n_docs = 0;
 
+    for (size_t i = 0; i < x->view->n_segments; i++)
+        if (x->view->segments[i]->shape.n_docs > n_docs)
+            n_docs = x->view->segments[i]->shape.n_docs;
+    x->stride = (size_t)n_docs / WINDOW + 1;
+    if (x->stride > SPAN_WINDOWS)
+        x->stride = SPAN_WINDOWS;
     x->cursors = malloc((n + 1) * sizeof *x->cursors);
-    x->reaches = malloc((n + 1) * SPAN_WINDOWS * sizeof *x->reaches);
-    x->windows = malloc(SPAN_WINDOWS * sizeof *x->windows);
+    x->reaches = malloc((n + 1) * x->stride * sizeof *x->reaches);
+    x->windows = malloc(x->stride * sizeof *x->windows);
     x->order = malloc((n + 1) * sizeof *x->order);
     x->sums = malloc((n + 2) * sizeof *x->sums);
     x->scores = calloc(WINDOW, sizeof *x->scores);
@@ -143,25 +150,20 @@ static void load_block(struct cursor *c, uint32_t b)
     if (c->block == b)
         return;
     c->n = bm25_block_decode(&c->list, b, c->docs, c->tfs);
+    for (uint32_t i = c->n; i < BM25_BLOCK; i++)
+        c->docs[i] = UINT32_MAX; /* first_from() looks at all places */
     c->block = b;
-    c->at = 0;
 }
 
-/* Place of the first posting of the loaded block that is >= doc. */
-static uint32_t first_from(const struct cursor *c, uint32_t doc)
+/* Place of the first posting of the loaded block that is >= doc; there is one. Seven
+ * steps that need no branch: the outcomes are random. */
+static inline uint32_t first_from(const struct cursor *c, uint32_t doc)
 {
-    uint32_t low = 0;
-    uint32_t high = c->n;
+    uint32_t at = 0;
 
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-
-        if (c->docs[middle] < doc)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    for (uint32_t step = BM25_BLOCK / 2; step > 0; step /= 2)
+        at += c->docs[at + step - 1] < doc ? step : 0;
+    return at;
 }
 
 /* Add the term to the scores of the window's docs [first, end). */
@@ -197,13 +199,12 @@ static size_t probe_term(struct search *x, struct cursor *c, const struct reach 
         while (b < b_end && block_last(c, b) < doc)
             b++;
         if (b < b_end && (c->block == b || score + block_bound(x, c, b) + rest >= need)) {
+            uint32_t at;
+
             load_block(c, b);
-            if (c->at > 0 && c->docs[c->at - 1] >= doc)
-                c->at = 0;
-            while (c->docs[c->at] < doc) /* ends: the block's last doc is >= doc */
-                c->at++;
-            if (c->docs[c->at] == doc)
-                score += bm25_part(c->tfs[c->at], x->s->lengths[doc], x->q->norm, c->coef);
+            at = first_from(c, doc); /* the block's last doc is >= doc */
+            if (c->docs[at] == doc)
+                score += bm25_part(c->tfs[at], x->s->lengths[doc], x->q->norm, c->coef);
         }
         if (score + rest < need)
             continue;
@@ -238,16 +239,16 @@ static void order_terms(struct search *x, uint32_t w)
 
     for (size_t i = 1; i < x->n; i++) {
         uint32_t moved = x->order[i];
-        int32_t bound = reaches[(size_t)moved * SPAN_WINDOWS].bound;
+        int32_t bound = reaches[moved * x->stride].bound;
         size_t j = i;
 
-        for (; j > 0 && reaches[(size_t)x->order[j - 1] * SPAN_WINDOWS].bound > bound; j--)
+        for (; j > 0 && reaches[x->order[j - 1] * x->stride].bound > bound; j--)
             x->order[j] = x->order[j - 1];
         x->order[j] = moved;
     }
     x->sums[0] = 0;
     for (size_t i = 0; i < x->n; i++)
-        x->sums[i + 1] = x->sums[i] + reaches[(size_t)x->order[i] * SPAN_WINDOWS].bound;
+        x->sums[i + 1] = x->sums[i] + reaches[x->order[i] * x->stride].bound;
 }
 
 /* With a filter that keeps few docs of the window: they are the candidates, and every
@@ -262,7 +263,7 @@ static bool kept_docs(struct search *x, uint32_t first, uint32_t end, uint32_t w
         n += id_set_has(x->keep, x->s->ids[doc]);
     }
     for (size_t i = 0; i < x->n; i++)
-        n_postings += (uint64_t)x->reaches[i * SPAN_WINDOWS + w].blocks * BM25_BLOCK;
+        n_postings += (uint64_t)x->reaches[i * x->stride + w].blocks * BM25_BLOCK;
     *ret_n = n;
     if (n * x->n * 4 > n_postings)
         return false;
@@ -293,7 +294,7 @@ static void search_window(struct search *x, uint32_t span, uint32_t w)
         while (x->sums[n_rest + 1] < need)
             n_rest++;
         for (size_t i = n_rest; i < x->n; i++) {
-            const struct reach *reach = &x->reaches[(size_t)x->order[i] * SPAN_WINDOWS + w];
+            const struct reach *reach = &x->reaches[x->order[i] * x->stride + w];
 
             if (reach->bound)
                 add_term(x, &x->cursors[x->order[i]], reach, first, end);
@@ -302,7 +303,7 @@ static void search_window(struct search *x, uint32_t span, uint32_t w)
     }
     n = admit(x, first, n);
     for (size_t i = n_rest; i-- > 0 && n;) {
-        const struct reach *reach = &x->reaches[(size_t)x->order[i] * SPAN_WINDOWS + w];
+        const struct reach *reach = &x->reaches[x->order[i] * x->stride + w];
 
         if (reach->bound)
             n = probe_term(x, &x->cursors[x->order[i]], reach, first, n, need, x->sums[i]);
@@ -327,12 +328,12 @@ static void search_span(struct search *x, uint32_t span, uint32_t n_windows)
     uint32_t end = span + n_windows * WINDOW;
 
     for (size_t i = 0; i < x->n; i++)
-        find_reaches(x, &x->cursors[i], x->reaches + i * SPAN_WINDOWS, span, end);
+        find_reaches(x, &x->cursors[i], x->reaches + i * x->stride, span, end);
     for (uint32_t w = 0; w < n_windows; w++) {
         uint64_t bound = 0;
 
         for (size_t i = 0; i < x->n; i++)
-            bound += (uint64_t)x->reaches[i * SPAN_WINDOWS + w].bound;
+            bound += (uint64_t)x->reaches[i * x->stride + w].bound;
         x->windows[w] = bound << 32 | (UINT32_MAX - w); /* ties: the earlier one first */
     }
     qsort(x->windows, n_windows, sizeof *x->windows, by_key_descending);
