@@ -57,9 +57,11 @@
 #define JSON_DEPTH_MAX 64 /* recursion of the parser */
 
 /* ---- HTTP ---- */
-#define HTTP_HEADER_BYTES_MAX    16384 /* all headers of one request */
+#define HTTP_HEADER_BYTES_MAX    32768 /* all headers of one request; METADATA_BYTES_MAX twice */
 #define HTTP_CONNECTIONS_DEFAULT 1024
 #define HTTP_TARGET_BYTES_MAX    8192
+#define HTTP_BODY_RATE_MIN       1024 /* bytes/s of a body in the long run: a slower client holds  \
+                                         its connection and its memory for nothing */
 #define JOBS_QUEUED_DEFAULT      256 /* waiting asks and searches; then 503 with Retry-After */
 #define INGEST_QUEUED_DEFAULT    16  /* waiting documents: each holds its body in memory */
 #define INGEST_JOBS_MAX          32   /* parallel requests of one 'ragctl ingest' */

@@ -1,5 +1,7 @@
+#define _GNU_SOURCE
 #include "text/analyzer.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +14,8 @@ struct analyzer {
     char fingerprint[ANALYZER_FINGERPRINT_BYTES];
     struct suffix_tables *suffixes; /* owned */
     struct lexicon lexicon;
-    struct term_rules rules; /* borrows the two above */
+    struct morphemes *morphemes; /* owned; NULL: stems by tables */
+    struct term_rules rules;     /* borrows the tables and the lexicon */
 };
 
 static const struct {
@@ -61,12 +64,19 @@ static enum rag_status analyze(const struct analyzer *a, const char *text, size_
     struct term_pass p = {
         .rules = &a->rules, .w = &w, .list = list, .question = question, .word_weight = 1};
 
+    struct morpheme_list morphemes = {0};
+
     if (n > UINT32_MAX)
         return RAG_ELIMIT;
     list->n = 0;
+    if (a->morphemes) {
+        p.status = morphemes_read(a->morphemes, text, n, &morphemes);
+        p.morphemes = &morphemes;
+    }
     word_reader_init(&reader, text, n);
     while (p.status == RAG_OK && word_next(&reader, &w))
         terms_of_word(&p);
+    morpheme_list_release(&morphemes);
     return p.status;
 }
 
@@ -76,11 +86,30 @@ static enum rag_status analyze_synonym(const void *context, const char *text, si
     return analyze(context, text, n, true, list);
 }
 
+/* The entries decide the terms; the other files of a dictionary come with them. */
+static enum rag_status dictionary_digest(const char *dictionary, uint8_t ret[SHA256_BYTES],
+                                         struct rag_error *reterr)
+{
+    struct buf path;
+    enum rag_status status;
+
+    buf_init(&path, PATH_MAX);
+    buf_printf(&path, "%s/sys.dic", dictionary);
+    status = buf_status(&path);
+    if (status != RAG_OK)
+        rag_fail(reterr, status, "mecab dictionary: path longer than %d bytes", PATH_MAX);
+    else
+        status = sha256_file(buf_str(&path), ret, reterr);
+    buf_release(&path);
+    return status;
+}
+
 static enum rag_status read_files(struct analyzer *a, const struct analyzer_options *options,
                                   struct rag_error *reterr)
 {
     struct buf dictionary;
     struct buf synonyms;
+    uint8_t mecab[SHA256_BYTES] = {0};
     enum rag_status status = RAG_OK;
 
     buf_init(&dictionary, USER_DICTIONARY_BYTES_MAX * 2ul);
@@ -91,6 +120,8 @@ static enum rag_status read_files(struct analyzer *a, const struct analyzer_opti
     if (status == RAG_OK && options->synonyms)
         status = lexicon_read_synonyms(&a->lexicon, options->synonyms, analyze_synonym, a,
                                        &synonyms, reterr);
+    if (status == RAG_OK && options->mecab_dictionary)
+        status = dictionary_digest(options->mecab_dictionary, mecab, reterr);
     if (status == RAG_OK) {
         const uint32_t head[] = {ANALYZER_VERSION, a->rules.features};
         const struct sha256_part parts[] = {
@@ -116,15 +147,10 @@ enum rag_status analyzer_open(const struct analyzer_options *options, struct ana
 {
     static const struct analyzer_options none = {0};
     struct analyzer *a = calloc(1, sizeof *a);
-    enum rag_status status;
+    enum rag_status status = RAG_OK;
 
     if (!options)
         options = &none;
-    if (options->mecab_dictionary) {
-        free(a);
-        return rag_fail(reterr, RAG_EINVAL, "mecab dictionary '%s': libmecab is not built in",
-                        options->mecab_dictionary);
-    }
     if (!a || !(a->suffixes = suffix_tables_new())) {
         free(a);
         return rag_fail(reterr, RAG_ENOMEM, "analyzer: out of memory");
@@ -132,7 +158,10 @@ enum rag_status analyzer_open(const struct analyzer_options *options, struct ana
     a->rules = (struct term_rules){.features = FEATURES_ALL & ~options->features_off,
                                    .suffixes = a->suffixes,
                                    .lexicon = &a->lexicon};
-    status = read_files(a, options, reterr);
+    if (options->mecab_dictionary)
+        status = morphemes_open(options->mecab_dictionary, &a->morphemes, reterr);
+    if (status == RAG_OK)
+        status = read_files(a, options, reterr);
     if (status != RAG_OK) {
         analyzer_close(a);
         return status;
@@ -146,6 +175,7 @@ void analyzer_close(struct analyzer *a)
     if (!a)
         return;
     lexicon_release(&a->lexicon);
+    morphemes_close(a->morphemes);
     suffix_tables_free(a->suffixes);
     free(a);
 }

@@ -179,6 +179,69 @@ static bool stands_after(const struct word *w, size_t from)
     return from > 1 && closes(w->chars[from - 1].c);
 }
 
+/* The nouns [from, to) that stand together: the compound and, when it has several
+ * morphemes (n_parts > 1, ends in 'ends'), each of them. */
+static void push_nouns(struct term_pass *p, size_t from, size_t to, const size_t *ends,
+                       size_t n_parts)
+{
+    uint32_t syllables[WORD_CHARS_MAX];
+    struct stem whole = {to - from, STEM_SURE, false};
+
+    for (size_t i = from; i < to; i++)
+        syllables[i - from] = p->w->chars[i].c;
+    push_stem(p, from, to, syllables, &whole);
+    for (size_t i = 0, start = from; n_parts > 1 && i < n_parts; start = ends[i++])
+        push(p, start, ends[i], CLASS_STEM, TERM_STEM,
+             weigh(p, ends[i] - start == 1 ? W_DOUBT : W_STEM));
+}
+
+static void push_verb_morpheme(struct term_pass *p, size_t from, size_t to)
+{
+    uint32_t syllables[WORD_CHARS_MAX];
+    struct stem stem = {to - from, STEM_VERB, false};
+
+    for (size_t i = from; i < to; i++)
+        syllables[i - from] = p->w->chars[i].c;
+    push_stem(p, from, to, syllables, &stem);
+}
+
+/* The run [from, to) by its morphemes. */
+static void push_morphemes(struct term_pass *p, size_t from, size_t to)
+{
+    const struct morpheme_list *list = p->morphemes;
+    size_t ends[WORD_CHARS_MAX];
+    size_t n_ends = 0;
+    size_t noun = from;
+
+    for (size_t at = from, end; at < to; at = end) {
+        enum morpheme_kind kind = MORPHEME_OTHER;
+
+        while (p->next_morpheme < list->n &&
+               list->items[p->next_morpheme].byte_end <= p->w->chars[at].byte_start)
+            p->next_morpheme++;
+        end = at + 1;
+        if (p->next_morpheme < list->n) {
+            kind = (enum morpheme_kind)list->items[p->next_morpheme].kind;
+            while (end < to && p->w->chars[end].byte_start < list->items[p->next_morpheme].byte_end)
+                end++;
+        }
+        if (kind == MORPHEME_NOUN) {
+            ends[n_ends++] = end;
+            continue;
+        }
+        if (n_ends > 0)
+            push_nouns(p, noun, at, ends, n_ends);
+        n_ends = 0;
+        noun = end;
+        if (kind == MORPHEME_VERB)
+            push_verb_morpheme(p, at, end);
+        else if (kind == MORPHEME_OTHER)
+            push_nouns(p, at, end, NULL, 1);
+    }
+    if (n_ends > 0)
+        push_nouns(p, noun, to, ends, n_ends);
+}
+
 static void push_hangul(struct term_pass *p, size_t from, size_t to)
 {
     const struct term_rules *rules = p->rules;
@@ -204,6 +267,8 @@ static void push_hangul(struct term_pass *p, size_t from, size_t to)
         stem = rest;
         if (rest.n > 0)
             push_stem(p, from + known, to, syllables + known, &rest);
+    } else if (p->morphemes) {
+        push_morphemes(p, from, to);
     } else {
         stem = korean_stem(rules->suffixes, syllables, n, after, rules->features);
         push_stem(p, from, to, syllables, &stem);

@@ -12,6 +12,7 @@
 #include "text/analyzer.h"
 #include "text/korean.h"
 #include "text/lexicon.h"
+#include "text/morphemes.h"
 #include "text/term_list.h"
 #include "text/word.h"
 
@@ -42,8 +43,10 @@ struct term_pass {
     const struct word *w; /* the word being read */
     struct term_list *list;
     bool question;
-    float word_weight;      /* question_word_weight() of the word, else 1 */
-    enum rag_status status; /* sticky: RAG_OK or RAG_ENOMEM */
+    const struct morpheme_list *morphemes; /* of the whole text, or NULL: stems by tables */
+    size_t next_morpheme;                  /* the first that ends behind what was read */
+    float word_weight;                     /* question_word_weight() of the word, else 1 */
+    enum rag_status status;                /* sticky: RAG_OK or RAG_ENOMEM */
 };
 
 /* Append the terms of p->w. */

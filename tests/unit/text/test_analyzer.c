@@ -320,6 +320,9 @@ static void test_options(void **state)
     (void)state;
     assert_int_equal(analyzer_open(&options, &a, &err), RAG_EIO);
     assert_non_null(strstr(err.text, "/nonexistent/words"));
+    options = (struct analyzer_options){.mecab_dictionary = "/nonexistent/dictionary"};
+    assert_int_equal(analyzer_open(&options, &a, &err), RAG_EINVAL);
+    assert_non_null(strstr(err.text, "/nonexistent/dictionary"));
     assert_int_equal(analyzer_features("verbs,nothing", &bits, &err), RAG_EINVAL);
     assert_non_null(strstr(err.text, "'nothing'"));
     assert_int_equal(bits, 7);
