@@ -26,6 +26,7 @@
 #define BATCH   50000u
 #define K       10u
 #define WARM_UP 50u
+#define CHANGES 2000u
 
 struct result {
     double build_s; /* without analysis; < 0: not run */
@@ -33,6 +34,7 @@ struct result {
     double *rank;   /* reciprocal, 0 when not in the first ten */
     size_t n;
     uint64_t bytes;
+    double changes_per_s;
 };
 
 struct question {
@@ -170,6 +172,34 @@ static struct bm25 *build_bm25(struct bench *b, struct result *r)
     return index;
 }
 
+/* One batch per change on the full index: a new passage, then an old one removed. */
+static double change_rate(struct bench *b, struct bm25 *index)
+{
+    size_t n_passages = corpus_n(b->corpus);
+    size_t n_changes = n_passages < CHANGES ? n_passages : CHANGES;
+    int64_t spent = 0;
+
+    for (size_t i = 0; i < 2 * n_changes; i++) {
+        struct bm25_batch *batch;
+        size_t n;
+        uint32_t length;
+        int64_t start;
+
+        check(corpus_passage(b->corpus, i / 2, b->postings, &n, &length), "analysis");
+        start = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+        check(bm25_batch_new(&batch), "bm25_batch_new");
+        if (i % 2)
+            check(bm25_batch_remove(batch, i / 2 + 1, b->postings, n), "bm25_batch_remove");
+        else
+            check(bm25_batch_add(batch, n_passages + 1 + i, b->postings, n, length),
+                  "bm25_batch_add");
+        check(bm25_apply(index, batch, n_passages + i, NULL), "bm25_apply");
+        bm25_batch_free(batch);
+        spent += cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
+    }
+    return 2e9 * (double)n_changes / (double)spent;
+}
+
 static void run_bm25(struct bench *b, struct result *r)
 {
     struct bm25 *index = build_bm25(b, r);
@@ -210,6 +240,8 @@ static void run_bm25(struct bench *b, struct result *r)
         bm25_free(loaded);
     }
     unlink(path);
+    r->changes_per_s = change_rate(b, index);
+    printf("bm25    %.0f changes of one passage per second\n", r->changes_per_s);
     bm25_free(index);
 }
 
@@ -470,8 +502,9 @@ int main(int argc, char **argv)
     printf(",\"mrr_at_10\":%.4f", mean(ours.rank, ours.n));
     print_ratio("fts5", &ours, &fts5);
     print_ratio("xapian", &ours, &xapian);
-    printf(",\"index_bytes\":%" PRIu64 ",\"build_passages_per_s\":%.0f,\"synthetic\":%s}\n",
-           ours.bytes, (double)corpus_n(b.corpus) / ours.build_s,
+    printf(",\"index_bytes\":%" PRIu64 ",\"build_passages_per_s\":%.0f,"
+           "\"changes_per_s\":%.0f,\"synthetic\":%s}\n",
+           ours.bytes, (double)corpus_n(b.corpus) / ours.build_s, ours.changes_per_s,
            corpus_is_synthetic(b.corpus) ? "true" : "false");
     corpus_close(b.corpus);
     free(b.questions);

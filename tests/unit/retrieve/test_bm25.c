@@ -567,9 +567,43 @@ static void removes_run_before_adds(void **state)
     bm25_free(index);
 }
 
+/* More passages than the windows whose bounds are kept at a time (2 Mi). */
+static void a_segment_of_more_than_one_span(void **state)
+{
+    static struct bm25_hit got[50], want[50];
+    struct bm25_query_term terms[] = {
+        {1, 1.0f},
+        {2, 1.0f},
+        {3, 1.0f}
+    };
+    struct bm25_batch *batch;
+    struct bm25 *index;
+    size_t n_got = 0;
+    size_t n_want = 0;
+
+    (void)state;
+    assert_int_equal(bm25_new(&options, &index), RAG_OK);
+    assert_int_equal(bm25_batch_new(&batch), RAG_OK);
+    for (uint64_t id = 0; id < 2200000; id++) {
+        struct bm25_posting postings[] = {
+            {1 + id % 7,  8 + (uint32_t)(id % 1009) % 64},
+            {20 + id % 3, 8                             }
+        };
+
+        assert_int_equal(bm25_batch_add(batch, id, postings, 2, 16 + (uint32_t)(id % 997)), RAG_OK);
+    }
+    assert_int_equal(bm25_apply(index, batch, 1, NULL), RAG_OK);
+    bm25_batch_free(batch);
+    assert_int_equal(bm25_search(index, terms, 3, NULL, 50, got, &n_got, NULL), RAG_OK);
+    assert_int_equal(bm25_search_exhaustive(index, terms, 3, NULL, 50, want, &n_want, NULL),
+                     RAG_OK);
+    check_same(got, n_got, want, n_want, 50);
+    bm25_free(index);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(histories) + 5];
+    struct CMUnitTest tests[COUNT(histories) + 6];
     size_t n = 0;
 
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(empty_index);
@@ -577,6 +611,7 @@ int main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(refuses_what_is_out_of_range);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(change_numbers_never_go_back);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(removes_run_before_adds);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_segment_of_more_than_one_span);
     for (size_t i = 0; i < COUNT(histories); i++)
         tests[n++] =
             (struct CMUnitTest){histories[i].name, check_history, NULL, NULL, &histories[i]};
