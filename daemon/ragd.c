@@ -372,6 +372,7 @@ int main(int argc, char **argv)
 
     log_event(LOG_INFO, NULL, "starting", "version=%s state=%s socket=%s", RAGD_VERSION,
               d.config->state_dir, d.config->socket_path);
+    d.app.config = d.config;
     if (start(&d, &error) == RAG_OK) {
         atomic_store(&d.app.ready, true);
         notify_state("READY=1");
