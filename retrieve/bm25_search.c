@@ -251,24 +251,101 @@ static void order_terms(struct search *x, uint32_t w)
         x->sums[i + 1] = x->sums[i] + reaches[x->order[i] * x->stride].bound;
 }
 
-/* With a filter that keeps few docs of the window: they are the candidates, and every
- * term is looked up for them. Returns whether that was cheaper; *ret_n their number. */
-static bool kept_docs(struct search *x, uint32_t first, uint32_t end, uint32_t w, size_t *ret_n)
+/* The part of the filter's bitmap that covers the ids of the docs [first, end). */
+struct bits {
+    uint64_t first; /* bit numbers, both included */
+    uint64_t last;
+    bool any;
+};
+
+static struct bits bits_of_window(const struct search *x, uint32_t first, uint32_t end)
 {
-    uint64_t n_postings = 0;
+    const struct id_set *keep = x->keep;
+    uint64_t low = x->s->ids[first];
+    uint64_t high = x->s->ids[end - 1];
+    struct bits bits = {0, 0, false};
+
+    if (keep->n == 0 || high < keep->first ||
+        (low > keep->first && low - keep->first >= keep->n_bits))
+        return bits;
+    bits.any = true;
+    bits.first = low > keep->first ? low - keep->first : 0;
+    bits.last = high - keep->first < keep->n_bits ? high - keep->first : keep->n_bits - 1;
+    return bits;
+}
+
+/* Word w of the bitmap with what lies outside 'bits' cleared. */
+static uint64_t word_of(const struct search *x, struct bits bits, uint64_t w)
+{
+    uint64_t word = x->keep->words[w];
+
+    if (w == bits.first >> 6)
+        word &= UINT64_MAX << (bits.first & 63);
+    if (w == bits.last >> 6)
+        word &= UINT64_MAX >> (63 - (bits.last & 63));
+    return word;
+}
+
+/* Kept docs of the window, by going through the docs or through the bitmap, whichever
+ * is shorter. */
+static size_t list_kept(struct search *x, struct bits bits, uint32_t first, uint32_t end)
+{
+    uint32_t doc = first;
     size_t n = 0;
 
-    for (uint32_t doc = first; doc < end; doc++) {
-        x->docs[n] = doc - first;
-        n += id_set_has(x->keep, x->s->ids[doc]);
+    if ((bits.last - bits.first) / 64 >= end - first) {
+        for (; doc < end; doc++) {
+            x->docs[n] = doc - first;
+            n += id_set_has(x->keep, x->s->ids[doc]);
+        }
+        return n;
     }
+    for (uint64_t w = bits.first >> 6; w <= bits.last >> 6; w++) {
+        for (uint64_t word = word_of(x, bits, w); word; word &= word - 1) {
+            uint64_t id = x->keep->first + w * 64 + (uint64_t)__builtin_ctzll(word);
+
+            doc = bm25_segment_seek(x->s, doc, id);
+            if (doc >= end)
+                return n;
+            if (x->s->ids[doc] == id)
+                x->docs[n++] = doc - first;
+        }
+    }
+    return n;
+}
+
+enum kept {
+    KEPT_NONE, /* the filter keeps nothing of the window */
+    KEPT_FEW,  /* cheaper to look each of them up in every list: they are the candidates */
+    KEPT_MANY, /* cheaper to walk the lists */
+};
+
+static enum kept kept_docs(struct search *x, uint32_t first, uint32_t end, uint32_t w,
+                           size_t *ret_n)
+{
+    struct bits bits = bits_of_window(x, first, end);
+    uint64_t n_postings = 0;
+    uint64_t n_kept = 0; /* at most */
+
+    if (!bits.any)
+        return KEPT_NONE;
     for (size_t i = 0; i < x->n; i++)
         n_postings += (uint64_t)x->reaches[i * x->stride + w].blocks * BM25_BLOCK;
-    *ret_n = n;
-    if (n * x->n * 4 > n_postings)
-        return false;
-    memset(x->doc_scores, 0, n * sizeof *x->doc_scores);
-    return true;
+    if ((bits.last - bits.first) / 64 < end - first) {
+        for (uint64_t i = bits.first >> 6; i <= bits.last >> 6; i++)
+            n_kept += (uint64_t)__builtin_popcountll(word_of(x, bits, i));
+        if (n_kept == 0)
+            return KEPT_NONE;
+        if (n_kept * x->n * 4 > n_postings)
+            return KEPT_MANY;
+    }
+    *ret_n = list_kept(x, bits, first, end);
+    if (*ret_n == 0)
+        return KEPT_NONE;
+    if (*ret_n * x->n * 4 > n_postings)
+        return KEPT_MANY;
+    memset(x->doc_scores, 0, *ret_n * sizeof *x->doc_scores);
+    return KEPT_FEW;
 }
 
 static void search_window(struct search *x, uint32_t span, uint32_t w)
@@ -278,17 +355,16 @@ static void search_window(struct search *x, uint32_t span, uint32_t w)
     int32_t need = bm25_top_need(&x->top, x->s->ids[first]);
     size_t n_rest = 0; /* terms of x->order that are only looked up */
     size_t n = 0;
-    bool few = false;
+    enum kept kept = KEPT_MANY;
 
     order_terms(x, w);
     if (x->sums[x->n] < need)
         return;
-    if (x->keep) {
-        few = kept_docs(x, first, end, w, &n);
-        if (n == 0)
-            return;
-    }
-    if (few) {
+    if (x->keep)
+        kept = kept_docs(x, first, end, w, &n);
+    if (kept == KEPT_NONE)
+        return;
+    if (kept == KEPT_FEW) {
         n_rest = x->n;
     } else {
         while (x->sums[n_rest + 1] < need)

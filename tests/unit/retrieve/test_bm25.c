@@ -220,8 +220,9 @@ static struct bm25 *rebuild(const struct model *m)
 
 static void make_filter(const struct model *m, uint64_t *state, struct id_set *ret)
 {
+    static const uint32_t rates[] = {1, 2, 7, 30, 200, 3000, 1000000};
     static uint64_t ids[IDS_MAX];
-    uint32_t one_in = 1 + below(state, 60);
+    uint32_t one_in = rates[below(state, COUNT(rates))];
     size_t n = 0;
 
     for (uint32_t i = 0; i < m->n_ids; i++)
