@@ -40,6 +40,14 @@
 #define CHUNK_LABEL_BYTES_MAX   (256u << 20) /* all headings and contexts of one document */
 #define STAGE_SLICE_CHUNKS      512 /* chunks per staging transaction: bounds a writer's wait */
 
+/* ---- writing ---- */
+#define STAGE_SLICE_BYTES      (1u << 20) /* text per staging transaction: about 10 ms */
+#define WRITE_GROUP_MAX        256        /* jobs that one failed commit takes along */
+#define WRITE_GROUP_MS         20         /* a group takes in no more jobs after this */
+#define WRITE_GROUPS_PER_SLICE 16         /* under constant load, then one slice of idle work */
+#define AUDIT_CUT_SLICE_ROWS   512        /* rows that retention deletes in one transaction */
+#define OPEN_CHECK_BYTES_MAX   (256u << 20) /* quick_check at open reads at about 500 MB/s */
+
 /* ---- questions ---- */
 #define QUESTION_BYTES_MAX  8192 /* a long e-mail; questions are tens of characters */
 #define QUERY_TERMS_MAX     512  /* distinct terms of one question that reach the index */

@@ -277,8 +277,8 @@ enum rag_status audit_open(const char *state_dir, struct audit **ret, struct rag
                  ? database_open(audit->path, true, &audit->writer_db, reterr)
                  : rag_fail(reterr, RAG_ENOMEM, "audit: out of memory");
     if (status == RAG_OK)
-        status =
-            database_migrate(&audit->writer_db, schema, sizeof schema / sizeof schema[0], reterr);
+        status = database_migrate(&audit->writer_db, AUDIT_APPLICATION_ID, schema,
+                                  sizeof schema / sizeof schema[0], reterr);
     if (status == RAG_OK)
         status = database_open(audit->path, false, &audit->reader, reterr);
     if (status == RAG_OK) {

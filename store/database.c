@@ -3,7 +3,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+
+#include "base/bounds.h"
+
+/* A row: the metadata, a text piece or a chunk's body, and names (limits in bounds.h). */
+#define LENGTH_MAX (DOCUMENT_BYTES_MAX + (1 << 20))
 
 /* SQLITE_IOERR hides why; the system's errno tells a full disk from a broken one. */
 static enum rag_status status_of_io(sqlite3 *handle)
@@ -74,9 +80,11 @@ void database_close(struct database *db)
 enum rag_status database_open(const char *path, bool create, struct database *ret,
                               struct rag_error *reterr)
 {
-    /* The file may be damaged or crafted: no functions in its schema, sizes checked. WAL and
-     * FULL: a commit is durable when it returns. secure_delete: what was deleted is not left
-     * in free pages. */
+    /* The file may be damaged or crafted: no functions, triggers or views of its schema run,
+     * cell sizes are checked, values have a limit. WAL and FULL: a commit is durable when it
+     * returns. secure_delete: what was deleted is not left in free pages (it costs writes that
+     * reclaiming does while idle). foreign_keys off: the rows are written by a few functions
+     * whose invariants schema.c states and the tests check; a probe per row would say no more. */
     static const char setup[] = "PRAGMA trusted_schema=OFF;"
                                 "PRAGMA cell_size_check=ON;"
                                 "PRAGMA foreign_keys=OFF;"
@@ -97,6 +105,10 @@ enum rag_status database_open(const char *path, bool create, struct database *re
     sqlite3_extended_result_codes(db.handle, 1);
     sqlite3_busy_timeout(db.handle, 10000);
     (void)sqlite3_db_config(db.handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(db.handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    (void)sqlite3_db_config(db.handle, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    (void)sqlite3_limit(db.handle, SQLITE_LIMIT_LENGTH, LENGTH_MAX);
+    (void)sqlite3_limit(db.handle, SQLITE_LIMIT_ATTACHED, 1); /* VACUUM INTO needs one */
     status = database_exec(&db, setup, reterr);
     if (status == RAG_OK)
         status =
@@ -158,42 +170,87 @@ enum rag_status database_run(struct database *db, sqlite3_stmt *statement, struc
     return status;
 }
 
-enum rag_status database_migrate(struct database *db, const char *const *steps, size_t n_steps,
-                                 struct rag_error *reterr)
+enum rag_status database_number(struct database *db, const char *sql, int64_t *ret,
+                                struct rag_error *reterr)
 {
     sqlite3_stmt *statement = NULL;
-    enum rag_status status;
-    char pragma[64];
-    int version = 0;
-    int code;
+    int code = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL);
 
-    code = sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &statement, NULL);
-    if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
-        version = sqlite3_column_int(statement, 0);
-    else
-        code = sqlite3_errcode(db->handle);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *ret = sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
-    if (code != SQLITE_OK)
-        return database_fail(db, code, reterr);
-    if (version < 0 || (size_t)version > n_steps)
+    if (code == SQLITE_ROW)
+        return RAG_OK;
+    return database_fail(db, code == SQLITE_DONE ? SQLITE_CORRUPT : code, reterr);
+}
+
+/* Whose file is it? An empty one is ours to fill. */
+static enum rag_status check_owner(struct database *db, int application_id,
+                                   struct rag_error *reterr)
+{
+    int64_t n_objects = 0;
+    int64_t id = 0;
+    enum rag_status status = database_number(db, "PRAGMA application_id", &id, reterr);
+
+    if (status == RAG_OK)
+        status = database_number(db, "SELECT count(*) FROM sqlite_schema", &n_objects, reterr);
+    if (status == RAG_OK && id != application_id && (id != 0 || n_objects != 0))
+        status =
+            rag_fail(reterr, RAG_EFORMAT,
+                     "database '%s': of another program (application id %" PRId64 ", ragd's is %d)",
+                     db->what, id, application_id);
+    return status;
+}
+
+enum rag_status database_migrate(struct database *db, int application_id, const char *const *steps,
+                                 size_t n_steps, struct rag_error *reterr)
+{
+    int64_t version = 0;
+    char pragmas[96];
+    enum rag_status status = check_owner(db, application_id, reterr);
+
+    if (status == RAG_OK)
+        status = database_number(db, "PRAGMA user_version", &version, reterr);
+    if (status != RAG_OK)
+        return status;
+    if (version < 0 || (uint64_t)version > n_steps)
         return rag_fail(reterr, RAG_EFORMAT,
-                        "database '%s': format %d is newer than this program's %zu", db->what,
-                        version, n_steps);
-    for (size_t i = (size_t)version; i < n_steps; i++) {
-        sqlite3_snprintf(sizeof pragma, pragma, "PRAGMA user_version=%d", (int)i + 1);
+                        "database '%s': format %" PRId64
+                        " is newer than format %zu of this program; use a newer ragd",
+                        db->what, version, n_steps);
+    for (size_t i = (size_t)version; i < n_steps && status == RAG_OK; i++) {
+        sqlite3_snprintf(sizeof pragmas, pragmas, "PRAGMA application_id=%d;PRAGMA user_version=%d",
+                         application_id, (int)i + 1);
         status = database_exec(db, "BEGIN IMMEDIATE", reterr);
         if (status == RAG_OK)
             status = database_exec(db, steps[i], reterr);
         if (status == RAG_OK)
-            status = database_exec(db, pragma, reterr);
+            status = database_exec(db, pragmas, reterr);
         if (status == RAG_OK)
             status = database_exec(db, "COMMIT", reterr);
-        if (status != RAG_OK) {
+        if (status != RAG_OK)
             (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
-            return status;
-        }
     }
-    return RAG_OK;
+    return status;
+}
+
+enum rag_status database_quick_check(struct database *db, struct rag_error *reterr)
+{
+    sqlite3_stmt *statement = NULL;
+    enum rag_status status = RAG_OK;
+    int code = sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL);
+
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code != SQLITE_ROW)
+        status = database_fail(db, code, reterr);
+    else if (strcmp(column_text(statement, 0), "ok") != 0)
+        status = rag_fail(reterr, RAG_EFORMAT, "database '%s': damaged: %s", db->what,
+                          column_text(statement, 0));
+    sqlite3_finalize(statement);
+    return status;
 }
 
 const char *column_text(sqlite3_stmt *statement, int column)

@@ -12,7 +12,9 @@
 
 #include "base/status.h"
 
-#define STATEMENTS_MAX 64
+#define STATEMENTS_MAX       64
+#define STORE_APPLICATION_ID 0x52616744 /* "RagD" */
+#define AUDIT_APPLICATION_ID 0x52616741 /* "RagA" */
 
 struct database {
     sqlite3 *handle;
@@ -29,10 +31,15 @@ enum rag_status database_open(const char *path, bool create, struct database *re
                               struct rag_error *reterr);
 void database_close(struct database *db); /* a zeroed one is a no-op */
 
-/* Run steps[user_version..n) in one transaction each and set user_version; a larger
- * user_version is RAG_EFORMAT. */
-enum rag_status database_migrate(struct database *db, const char *const *steps, size_t n_steps,
-                                 struct rag_error *reterr);
+/* Run steps[user_version..n) in one transaction each and set user_version. RAG_EFORMAT: a larger
+ * user_version, or the file of another program by PRAGMA application_id. */
+enum rag_status database_migrate(struct database *db, int application_id, const char *const *steps,
+                                 size_t n_steps, struct rag_error *reterr);
+/* PRAGMA quick_check: RAG_EFORMAT with the first thing it finds. Reads the whole file. */
+enum rag_status database_quick_check(struct database *db, struct rag_error *reterr);
+/* The first column of the first row. */
+enum rag_status database_number(struct database *db, const char *sql, int64_t *ret,
+                                struct rag_error *reterr);
 
 /* The kept statement, reset and without bindings. */
 enum rag_status database_statement(struct database *db, const char *static_sql, sqlite3_stmt **ret,

@@ -2,52 +2,19 @@
 #define _GNU_SOURCE
 #include "store/store.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/bounds.h"
 #include "base/clock.h"
+#include "store/state_lock.h"
 #include "store/store_internal.h"
 
 #define READERS_DEFAULT 4
 #define QUEUE_DEFAULT   1024
-
-/* ---- lock ---- */
-
-static enum rag_status lock_state(const char *state_dir, int *ret_fd, struct rag_error *reterr)
-{
-    char path[4096];
-    char pid[32] = "";
-    ssize_t n;
-    int fd;
-
-    snprintf(path, sizeof path, "%s/lock", state_dir);
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return rag_fail_errno(reterr, errno == EROFS ? RAG_ENOSPC : RAG_EIO, errno,
-                              "state '%s': cannot open its lock", state_dir);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        n = read(fd, pid, sizeof pid - 1);
-        pid[n > 0 ? n : 0] = '\0';
-        pid[strcspn(pid, "\n")] = '\0';
-        (void)close(fd);
-        return rag_fail(reterr, RAG_EEXIST, "state '%s': in use by another ragd (pid %s)",
-                        state_dir, pid[0] ? pid : "unknown");
-    }
-    n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n) {
-        /* the lock holds without the number; only the message of a second daemon is poorer */
-        errno = 0;
-    }
-    *ret_fd = fd;
-    return RAG_OK;
-}
 
 /* ---- readers ---- */
 
@@ -115,12 +82,26 @@ static void on_committed(void *context, struct database *db)
     sqlite3_reset(statement);
 }
 
+/* SQLite recovers a crash by itself; what it cannot see is a disk that lied about a sync. So after
+ * an end that was no close a file of a bearable size is read once before it is trusted. */
+static enum rag_status check_after_crash(struct store *s, struct rag_error *reterr)
+{
+    struct stat sb;
+
+    if (!s->was_unclean || stat(s->path, &sb) < 0 || sb.st_size > (off_t)OPEN_CHECK_BYTES_MAX)
+        return RAG_OK;
+    return database_quick_check(&s->writer_db, reterr);
+}
+
 static enum rag_status open_databases(struct store *s, size_t n_readers, struct rag_error *reterr)
 {
     enum rag_status status = database_open(s->path, true, &s->writer_db, reterr);
 
     if (status == RAG_OK)
-        status = database_migrate(&s->writer_db, store_schema, store_schema_n, reterr);
+        status = database_migrate(&s->writer_db, STORE_APPLICATION_ID, store_schema, store_schema_n,
+                                  reterr);
+    if (status == RAG_OK)
+        status = check_after_crash(s, reterr);
     /* what a crash left staged was never acknowledged */
     if (status == RAG_OK)
         status = database_exec(&s->writer_db, "UPDATE versions SET state=2 WHERE state=0", reterr);
@@ -148,7 +129,7 @@ enum rag_status store_open(const struct store_options *options, struct store **r
         s->path = NULL;
         status = rag_fail(reterr, RAG_ENOMEM, "store: out of memory");
     } else {
-        status = lock_state(options->state_dir, &s->lock_fd, reterr);
+        status = state_lock(options->state_dir, "lock", &s->lock_fd, &s->was_unclean, reterr);
     }
     if (status == RAG_OK)
         status = open_databases(s, n_readers < READERS_MAX ? n_readers : READERS_MAX, reterr);
@@ -178,8 +159,7 @@ void store_close(struct store *s)
     for (size_t i = 0; i < s->n_readers; i++)
         database_close(&s->readers[i]);
     database_close(&s->writer_db);
-    if (s->lock_fd >= 0)
-        (void)close(s->lock_fd); /* gives the lock back */
+    state_unlock(s->lock_fd, s->writer != NULL);
     pthread_cond_destroy(&s->freed);
     pthread_mutex_destroy(&s->mutex);
     free(s->path);

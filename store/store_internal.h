@@ -14,8 +14,9 @@
 enum version_state { VERSION_STAGED, VERSION_PUBLISHED, VERSION_RETIRED };
 
 struct store {
-    char *path;  /* of ragd.db; owned */
-    int lock_fd; /* state_dir/lock, flock()ed for the store's life */
+    char *path;       /* of ragd.db; owned */
+    int lock_fd;      /* state_dir/lock, see state_lock.h */
+    bool was_unclean; /* the last owner of the state did not close it */
     struct database writer_db;
     struct writer *writer;
 

@@ -23,8 +23,9 @@ struct writer_options {
     size_t queue_max;
     /* After a commit, before its jobs return; on the writer thread. May be NULL. */
     void (*committed)(void *context, struct database *db);
-    /* Work for when nothing is queued: one slice, in a transaction of its own. *ret_more: call
-     * again when idle. May be NULL. */
+    /* Work for when nothing is queued (and one slice in WRITE_GROUPS_PER_SLICE groups when
+     * something always is): one slice, in a transaction of its own. *ret_more: call again when
+     * idle. May be NULL. What fails is tried again after the next writer_wake_idle(). */
     enum rag_status (*idle)(void *context, struct database *db, bool *ret_more);
     void *context;
 };
@@ -35,6 +36,10 @@ void writer_stop(struct writer *w); /* finishes the queue; NULL is a no-op */
 
 /* RAG_EBUSY when the queue is full, else the job's status. Any thread but the writer's. */
 enum rag_status writer_do(struct writer *w, write_fn run, void *context, struct rag_error *reterr);
+/* The same for a further step of work that was let in: it waits where writer_do() would refuse,
+ * so that a half staged document is not thrown away because others came after it. */
+enum rag_status writer_go_on(struct writer *w, write_fn run, void *context,
+                             struct rag_error *reterr);
 void writer_wake_idle(struct writer *w); /* there is idle work */
 
 struct writer_stats {
