@@ -29,6 +29,18 @@ void unit_list_release(struct unit_list *list)
     *list = (struct unit_list){0};
 }
 
+/* The nearest unit before this one that names it; a unit never governs itself, so that the
+ * chain of governors ends. */
+static size_t governor(const struct cutter *c)
+{
+    const size_t order[] = {c->question, c->lead, c->heading};
+
+    for (size_t i = 0; i < 3; i++)
+        if (order[i] != UNIT_NOWHERE && order[i] != c->list->n)
+            return order[i];
+    return UNIT_NOWHERE;
+}
+
 static enum rag_status add(struct cutter *c, size_t start, size_t end, enum unit_kind kind)
 {
     struct unit_list *list = c->list;
@@ -44,17 +56,16 @@ static enum rag_status add(struct cutter *c, size_t start, size_t end, enum unit
         list->items = grown;
         list->cap = cap;
     }
-    list->items[list->n++] = (struct unit){
+    list->items[list->n] = (struct unit){
         .byte_start = (uint32_t)start,
         .byte_end = (uint32_t)end,
         .line = c->line,
         .kind = (uint8_t)kind,
         .passage = c->passage,
-        .above = c->question != UNIT_NOWHERE ? c->question
-                 : c->lead != UNIT_NOWHERE   ? c->lead
-                                             : c->heading,
+        .above = governor(c),
         .header = kind == UNIT_ROW ? c->header : UNIT_NOWHERE,
     };
+    list->n++;
     return RAG_OK;
 }
 

@@ -62,7 +62,7 @@ static size_t read_digits(const struct reader *r, size_t at, int max_digits, uns
 /* 2024-06-11, 2024.6.11, 2024. 6. 11., 2024/06, 6/11. */
 static size_t read_punctuated_date(const struct reader *r, size_t at, struct entity *e)
 {
-    unsigned part[3];
+    unsigned part[3] = {0, 0, 0};
     size_t end = read_digits(r, at, 4, &part[0]);
     size_t n = 1;
     size_t last = end;
