@@ -1,8 +1,10 @@
 #include "retrieve/rerank_lexical.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/entity.h"
 #include "text/overlap.h"
 #include "text/sentence.h"
 
@@ -14,6 +16,8 @@
 #define SHARE_SENTENCE  0.5f
 #define SHARE_WINDOW    0.1f
 #define SHARE_PROXIMITY 0.3f
+
+#define SHARE_KIND 0.1f /* only of questions for a date or a quantity */
 
 /* A term that the title has is known to be meant wherever the sentence stands, but a
  * sentence that repeats it is the better one. */
@@ -28,6 +32,7 @@ struct evidence {
     float sentence;  /* coverage of the best sentence, the title's terms given in part */
     float window;    /* coverage of the best two sentences in a row */
     float proximity; /* in the best sentence */
+    bool kind;       /* the best sentence has what could be the date or quantity asked for */
 };
 
 /* Which question terms the title and the heading have, in part. */
@@ -48,6 +53,53 @@ static enum rag_status read_given(const struct overlap_query *q, const struct an
     return status;
 }
 
+static bool asks_for_form(const struct question *question)
+{
+    return question->kind == ANSWER_DATE || question->kind == ANSWER_QUANTITY;
+}
+
+/* Could the entity be what is asked for? A number in another unit could not. */
+static bool fits(const struct question *question, const char *text, const struct entity *found)
+{
+    size_t n_unit;
+    enum unit_class asked;
+
+    if (question->kind == ANSWER_DATE)
+        return found->kind == ENTITY_DATE;
+    if (found->kind != ENTITY_NUMBER)
+        return false;
+    asked = unit_read(question->unit, strlen(question->unit), &n_unit);
+    if (asked != UNIT_OTHER)
+        return n_unit == 0 || unit_fits(asked, (enum unit_class)found->unit);
+    return found->unit_end - found->unit_start >= n_unit &&
+           memcmp(text + found->unit_start, question->unit, n_unit) == 0;
+}
+
+static bool said_in_question(const struct lexical_query *query, const char *text,
+                             const struct entity *found)
+{
+    struct entity own;
+    size_t at = 0;
+
+    while (entity_next(query->text, query->n_bytes, &at, &own))
+        if (entity_same(query->text, &own, text, found))
+            return true;
+    return false;
+}
+
+/* Does the sentence hold the form of an answer that the question does not say itself? */
+static bool has_kind(const struct lexical_query *query, const char *text,
+                     const struct sentence *sentence)
+{
+    struct entity found;
+    size_t at = sentence->byte_start;
+
+    while (entity_next(text, sentence->byte_end, &at, &found))
+        if (fits(query->question, text, &found) && !said_in_question(query, text, &found))
+            return true;
+    return false;
+}
+
 static enum rag_status read_passage(const struct lexical_query *query,
                                     const struct overlap_query *q, const struct passage *p,
                                     struct overlap_text *t, float *given, struct evidence *ret)
@@ -55,6 +107,7 @@ static enum rag_status read_passage(const struct lexical_query *query,
     struct sentence *sentences = NULL;
     size_t n = 0;
     size_t before = 0;
+    size_t best = 0;
     enum rag_status status = read_given(q, query->analyzer, p, t, given);
 
     if (status == RAG_OK)
@@ -75,22 +128,28 @@ static enum rag_status read_passage(const struct lexical_query *query,
             ret->sentence + PICK_PROXIMITY * ret->proximity) {
             ret->sentence = one.coverage;
             ret->proximity = one.proximity;
+            best = i;
         }
         if (two.coverage > ret->window)
             ret->window = two.coverage;
         before = from;
     }
+    ret->kind =
+        n > 0 && asks_for_form(query->question) && has_kind(query, p->text, &sentences[best]);
     free(sentences);
     return RAG_OK;
 }
 
-static float combine(const struct evidence *e)
+static float combine(const struct evidence *e, bool form)
 {
     float bm25 = e->bm25 < 1 ? e->bm25 : 1; /* a heavy title can push tf past one */
     float sum = SHARE_BM25 * bm25 + SHARE_SENTENCE * e->sentence + SHARE_WINDOW * e->window +
                 SHARE_PROXIMITY * e->proximity;
+    float shares = SHARE_BM25 + SHARE_SENTENCE + SHARE_WINDOW + SHARE_PROXIMITY;
 
-    return sum / (SHARE_BM25 + SHARE_SENTENCE + SHARE_WINDOW + SHARE_PROXIMITY);
+    if (!form)
+        return sum / shares;
+    return (sum + (e->kind ? SHARE_KIND : 0)) / (shares + SHARE_KIND);
 }
 
 static void sort(struct passage *passages, size_t n)
@@ -123,7 +182,7 @@ enum rag_status rerank_lexical(const struct lexical_query *query, struct passage
 
         status = read_passage(query, &q, &passages[i], &t, given, &e);
         if (status == RAG_OK)
-            scores[i] = combine(&e);
+            scores[i] = combine(&e, asks_for_form(query->question));
     }
     if (status == RAG_OK) {
         for (size_t i = 0; i < n; i++)

@@ -27,24 +27,30 @@ struct row {
 
 static const struct row rows[] = {
     {"one sentence that holds the question beats the same words strewn about",
-     "태풍 매미의 최대 풍속은?", {{"",
+     "태풍 매미의 최대 풍속은?",       {{"",
        "태풍은 바다에서 생긴다. 매미는 여름에 운다. 이 곡의 최대 강점은 여기에 있다. 풍속은 "
        "다르다.",
        6},
       {"", "태풍 매미의 최대 풍속은 초속 60미터였다. 피해가 컸다.", 6}},
      1},
     {"words side by side beat the same words apart",
-     "서울 시청 주소",               {{"", "서울에 오면 누구나 들르는 곳으로 이름난 시청 앞 광장의 옛 사진과 오래된 주소", 4},
+     "서울 시청 주소",                     {{"", "서울에 오면 누구나 들르는 곳으로 이름난 시청 앞 광장의 옛 사진과 오래된 주소", 4},
       {"", "서울 시청 주소는 세종대로이다", 4}},
      1},
     {"the title speaks for its sentences",
-     "금강산의 높이는?",            {{"설악산", "높이는 1708미터이다.", 3}, {"금강산", "높이는 1638미터이다.", 3}},
+     "금강산의 높이는?",                  {{"설악산", "높이는 1708미터이다.", 3}, {"금강산", "높이는 1638미터이다.", 3}},
+     1},
+    {"a date is asked for and said",
+     "회사 창립 기념일은 언제인가?", {{"", "회사 창립 기념일은 모두가 쉰다.", 4}, {"", "회사 창립 기념일은 5월 2일이다.", 4}},
+     1},
+    {"a count in the unit that is asked for",
+     "수습 직원은 몇 명인가?",          {{"", "수습 직원은 3개월 동안 배운다.", 4}, {"", "수습 직원은 모두 12명이다.", 4}},
      1},
     {"equal passages keep their order",
-     "금강산",                          {{"", "금강산", 2}, {"", "금강산", 2}, {"", "금강산", 2}},
+     "금강산",                                {{"", "금강산", 2}, {"", "금강산", 2}, {"", "금강산", 2}},
      0},
     {"a much better bm25 score is not thrown away",
-     "환불 규정",                      {{"", "환불은 규정에 따라 칠 일 안에 된다.", 8}, {"", "환불", 1}},
+     "환불 규정",                            {{"", "환불은 규정에 따라 칠 일 안에 된다.", 8}, {"", "환불", 1}},
      0},
 };
 
@@ -78,6 +84,7 @@ static void rerank(const char *text, struct passage *passages, size_t n)
 
     assert_int_equal(analyzer_open(NULL, &a, NULL), RAG_OK);
     query.analyzer = a;
+    question_analyze(text, strlen(text), &question);
     assert_int_equal(analyzer_question(a, text, strlen(text), &terms), RAG_OK);
     for (size_t i = 0; i < terms.n; i++)
         idf[i] = 3;
