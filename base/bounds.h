@@ -78,6 +78,7 @@
 #define BM25_SEGMENTS_MAX 64   /* per index: a search visits each one */
 #define BM25_TF_MAX       4095 /* a larger count says no more to BM25 */
 #define BM25_PASSAGES_MAX (1u << 28)
+#define BM25_BINDING_BYTES_MAX 4096u /* text that a snapshot is bound to: fingerprints */
 
 /* ---- files read by the configuration ---- */
 #define USER_DICTIONARY_BYTES_MAX (16u << 20)

@@ -19,10 +19,9 @@
 #include "retrieve/bm25_index.h"
 #include "retrieve/bm25_snapshot.h"
 
-#define MAGIC             "ragbm25"
-#define VERSION           1u
-#define BINDING_BYTES_MAX 4096u
-#define WRITE_BYTES_MAX   (1u << 30) /* of one write(2): Linux takes no more than 2 GiB */
+#define MAGIC           "ragbm25"
+#define VERSION         1u
+#define WRITE_BYTES_MAX (1u << 30) /* of one write(2): Linux takes no more than 2 GiB */
 
 struct head { /* 64 bytes */
     char magic[8];
@@ -255,9 +254,9 @@ enum rag_status bm25_save(struct bm25 *index, const char *path, const char *bind
     int fd = -1;
     enum rag_status status;
 
-    if (strlen(binding) > BINDING_BYTES_MAX)
+    if (strlen(binding) > BM25_BINDING_BYTES_MAX)
         return rag_fail(reterr, RAG_EINVAL, "bm25 snapshot '%s': binding of %zu bytes, limit %u",
-                        path, strlen(binding), BINDING_BYTES_MAX);
+                        path, strlen(binding), BM25_BINDING_BYTES_MAX);
     status = snapshot_take(index, &x);
     if (status != RAG_OK || asprintf(&temporary, "%s.tmp", path) < 0) {
         temporary = NULL;
@@ -339,7 +338,7 @@ static enum rag_status read_head(struct reader *r, const char *binding, struct h
                                  struct record *ret_records)
 {
     uint64_t file_bytes = r->left;
-    char text[BINDING_BYTES_MAX + 8];
+    char text[BM25_BINDING_BYTES_MAX + 8];
     enum rag_status status = read_all(r, ret_head, sizeof *ret_head);
 
     if (status != RAG_OK)
@@ -351,7 +350,8 @@ static enum rag_status read_head(struct reader *r, const char *binding, struct h
                         "bm25 snapshot '%s': version %" PRIu32 ", this program reads %u", r->path,
                         ret_head->version, VERSION);
     if (ret_head->file_bytes != file_bytes || ret_head->zero != 0 ||
-        ret_head->binding_bytes > BINDING_BYTES_MAX || ret_head->n_segments > BM25_SEGMENTS_MAX)
+        ret_head->binding_bytes > BM25_BINDING_BYTES_MAX ||
+        ret_head->n_segments > BM25_SEGMENTS_MAX)
         return damaged(r, "a wrong size, or cut short");
     status = read_all(r, text, round8(ret_head->binding_bytes));
     if (status == RAG_OK)
