@@ -1,6 +1,7 @@
 /* daemon/ragctl.c - the person's tool: options that every command knows, then dispatch. */
 #include "daemon/ragctl.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -48,6 +49,19 @@ static int unknown_command(const char *name)
     return ragctl_usage(name, &error);
 }
 
+/* What was printed may still not have been written: a full disk, a pipe without reader. */
+static int close_output(int exit_status)
+{
+    bool failed = ferror(stdout) != 0;
+
+    if (fclose(stdout) != 0 || failed) {
+        if (errno != EPIPE)
+            fprintf(stderr, "ragctl: standard output: cannot be written: %s\n", strerror(errno));
+        return exit_status == RAGCTL_OK ? RAGCTL_FAILED : exit_status;
+    }
+    return exit_status;
+}
+
 int main(int argc, char **argv)
 {
     struct ragctl_options options;
@@ -55,7 +69,8 @@ int main(int argc, char **argv)
     struct rag_error error = {0};
     bool help = false;
 
-    /* A reader that goes away ("| head") ends the tool by an error of write, not silently. */
+    /* A reader that goes away ("| head") is an error of the last write, not the end by a
+     * signal in the middle of an ingest. */
     signal(SIGPIPE, SIG_IGN);
     if (ragctl_options_take(&argc, argv, &options, &help, &error) != RAG_OK)
         return ragctl_usage("", &error);
@@ -85,5 +100,5 @@ int main(int argc, char **argv)
         rag_fail(&error, RAG_ENOMEM, "ragctl: out of memory");
         return ragctl_fail(&options, &error);
     }
-    return command->run(&options, argc - 1, argv + 1);
+    return close_output(command->run(&options, argc - 1, argv + 1));
 }

@@ -155,14 +155,14 @@ static const char version_help[] =
     "Prints the version of ragctl.\n";
 
 static const char eval_help[] =
-    "Reads KLUE-MRC v1.1 or SQuAD/KorQuAD 1.0 JSON, or a question set (JSONL beside its\n"
-    "documents, or its folder), indexes the passages in a throw-away collection, asks\n"
-    "every question and prints hit@k, MRR, nDCG, answer EM and F1, citation accuracy,\n"
-    "refusal precision and recall, and latencies per stage. Starts a private ragd of\n"
-    "its own unless --socket is given.\n"
+    "Reads KLUE-MRC v1.1 or SQuAD/KorQuAD 1.0 JSON, or a question set (JSONL beside\n"
+    "its documents, or its folder), indexes the passages in a throw-away collection,\n"
+    "asks every question and prints hit@k, MRR, nDCG, answer EM and F1, citation\n"
+    "accuracy, refusal precision and recall, and latencies per stage. Starts a\n"
+    "private ragd of its own unless --socket is given.\n"
     "\n"
-    "  --sample N          so many questions, as numpy's default_rng(seed).permutation\n"
-    "                      chooses them\n"
+    "  --sample N          so many questions, chosen as NumPy does with\n"
+    "                      default_rng(seed).permutation\n"
     "  --seed N            of that choice (default 42)\n"
     "  --protocol book     count a hit when the retrieved text equals the context\n"
     "  --distractors FILE  add passages (JSONL, also .zst)\n"

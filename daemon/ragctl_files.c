@@ -59,6 +59,11 @@ static enum rag_status document_name(const char *path, const char *prefix, const
     enum rag_status status;
     struct buf out;
 
+    for (const char *c = name; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            return rag_fail(reterr, RAG_EINVAL,
+                            "file '%s': its name holds a control character; rename it", path);
+    }
     buf_init(&out, DOCUMENT_NAME_BYTES_MAX);
     status = nfc_append(prefix, strlen(prefix), &out, NULL);
     if (status == RAG_OK)
@@ -120,6 +125,8 @@ static enum rag_status take_entry(struct ragctl_files *files, FTS *fts, FTSENT *
                                   const char *below, const struct ragctl_files_options *options,
                                   struct rag_error *reterr)
 {
+    struct rag_error error = {0};
+    enum rag_status status;
     const char *type;
     struct stat sb;
 
@@ -148,8 +155,14 @@ static enum rag_status take_entry(struct ragctl_files *files, FTS *fts, FTSENT *
         files->n_unsupported++;
         return RAG_OK;
     }
-    return append(files, entry->fts_path, options->prefix, below, type, (uint64_t)sb.st_size,
-                  reterr);
+    status =
+        append(files, entry->fts_path, options->prefix, below, type, (uint64_t)sb.st_size, &error);
+    /* A name that no document can have is this file's fault alone. */
+    if (status == RAG_EINVAL) {
+        unreadable(files, options, entry->fts_path, error.text);
+        return RAG_OK;
+    }
+    return status == RAG_OK ? RAG_OK : rag_fail(reterr, status, "%s", error.text);
 }
 
 static int by_name(const FTSENT **a, const FTSENT **b)

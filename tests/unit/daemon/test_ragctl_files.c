@@ -151,6 +151,9 @@ static void what_cannot_be_taken_is_named(void **state)
     options.name = "bad\xFFname.md";
     assert_int_equal(ragctl_files_add(&files, path_of("b.md"), &options, &error), RAG_EINVAL);
     assert_non_null(strstr(error.text, "not UTF-8"));
+    options.name = "two\nlines.md";
+    assert_int_equal(ragctl_files_add(&files, path_of("b.md"), &options, &error), RAG_EINVAL);
+    assert_non_null(strstr(error.text, "control character"));
     memset(long_prefix, 'x', DOCUMENT_NAME_BYTES_MAX);
     long_prefix[DOCUMENT_NAME_BYTES_MAX] = '\0';
     options.name = NULL;
