@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "base/json_writer.h"
 #include "base/sha256.h"
-#include "base/utf8.h"
 
-#define ARENA_BYTES_MAX (4u * HTTP_TARGET_BYTES_MAX)
+/* The headers and their table, and every decoded text of the target, each rounded up. */
+#define ARENA_BYTES_MAX (2u * HTTP_HEADER_BYTES_MAX + 4u * HTTP_TARGET_BYTES_MAX)
 
 struct http_exchange *exchange_new(struct http_server *server, struct MHD_Connection *connection)
 {
@@ -24,19 +24,27 @@ struct http_exchange *exchange_new(struct http_server *server, struct MHD_Connec
     x->connection = connection;
     x->request.exchange = x;
     x->request.cancelled = &x->cancelled;
+    x->request.method = "";
     x->request.body = "";
     x->response.type = "application/json";
     x->n_refs = 1;
     x->fd = -1;
     arena_init(&x->arena, ARENA_BYTES_MAX);
     buf_init(&x->response.body, (size_t)-2);
-    buf_init(&x->stream, HTTP_STREAM_BYTES_MAX + HTTP_STREAM_BYTES_MAX);
+    buf_init(&x->stream, 2 * (size_t)HTTP_STREAM_BYTES_MAX);
     pthread_mutex_init(&x->mutex, NULL);
     pthread_cond_init(&x->drained, NULL);
     (void)random_bytes(random, (HTTP_ID_BYTES - 1) / 2);
     sha256_hex(random, hex);
     memcpy(x->request.id, hex, HTTP_ID_BYTES - 1);
     return x;
+}
+
+void exchange_ref(struct http_exchange *x)
+{
+    pthread_mutex_lock(&x->mutex);
+    x->n_refs++;
+    pthread_mutex_unlock(&x->mutex);
 }
 
 void exchange_unref(struct http_exchange *x)
@@ -49,8 +57,8 @@ void exchange_unref(struct http_exchange *x)
     pthread_mutex_unlock(&x->mutex);
     if (!last)
         return;
+    exchange_release_body(x);
     arena_release(&x->arena);
-    buf_release(&x->body);
     buf_release(&x->response.body);
     buf_release(&x->stream);
     pthread_cond_destroy(&x->drained);
@@ -58,84 +66,28 @@ void exchange_unref(struct http_exchange *x)
     free(x);
 }
 
+void exchange_release_body(struct http_exchange *x)
+{
+    if (x->body.len > 0)
+        server_body_released(x->server, x->body.len);
+    buf_release(&x->body);
+}
+
 void exchange_refuse(struct http_exchange *x, int code, enum rag_status status, const char *message)
 {
-    http_respond_error(&x->response, status, message, NULL);
-    x->response.code = code;
+    http_respond_code(&x->response, code, status, message, NULL);
     x->refused = true;
 }
 
-/* ---- decoding ---- */
-
-static int hex_digit(char c)
+void exchange_cancel(struct http_exchange *x)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-        return (c | 0x20) - 'a' + 10;
-    return -1;
+    atomic_store(&x->cancelled, true);
+    pthread_mutex_lock(&x->mutex);
+    pthread_cond_broadcast(&x->drained);
+    pthread_mutex_unlock(&x->mutex);
 }
 
-char *http_decode(struct arena *arena, const char *text, size_t n, bool plus_is_space)
-{
-    char *out = arena_alloc(arena, n + 1);
-    size_t m = 0;
-
-    if (!out)
-        return NULL;
-    for (size_t i = 0; i < n; i++) {
-        char c = text[i];
-
-        if (c == '%') {
-            int high = i + 1 < n ? hex_digit(text[i + 1]) : -1;
-            int low = i + 2 < n ? hex_digit(text[i + 2]) : -1;
-
-            if (high < 0 || low < 0)
-                return NULL;
-            c = (char)(high << 4 | low);
-            i += 2;
-        } else if (c == '+' && plus_is_space) {
-            c = ' ';
-        }
-        if (c == '\0')
-            return NULL;
-        out[m++] = c;
-    }
-    out[m] = '\0';
-    return utf8_valid(out, m, NULL) ? out : NULL;
-}
-
-/* Match one pattern; fills the params on success. bad: a segment does not decode. */
-static bool match(struct http_exchange *x, const char *pattern, const char *path, bool *bad)
-{
-    x->n_params = 0;
-    while (*pattern && *path) {
-        const char *end;
-        char *value;
-
-        if (*pattern != '{') {
-            if (*pattern++ != *path++)
-                return false;
-            continue;
-        }
-        end = strchr(path, '/');
-        if (!end)
-            end = path + strlen(path);
-        if (end == path)
-            return false;
-        value = http_decode(&x->arena, path, (size_t)(end - path), false);
-        if (!value) {
-            *bad = true;
-            value = arena_strdup(&x->arena, "");
-        }
-        assert(x->n_params < HTTP_PARAMS_MAX);
-        x->params[x->n_params].name = pattern + 1; /* compared up to '}' */
-        x->params[x->n_params++].value = value;
-        path = end;
-        pattern = strchr(pattern, '}') + 1;
-    }
-    return *pattern == '\0' && *path == '\0';
-}
+/* ---- reading the target and the headers ---- */
 
 static enum MHD_Result add_query(void *context, enum MHD_ValueKind kind, const char *key,
                                  const char *value)
@@ -146,8 +98,7 @@ static enum MHD_Result add_query(void *context, enum MHD_ValueKind kind, const c
 
     (void)kind;
     if (!name || !text) {
-        exchange_refuse(x, 400, RAG_EINVAL,
-                        "query: a parameter is not percent-encoded UTF-8, or is too long");
+        exchange_refuse(x, 400, RAG_EINVAL, "query: a parameter is not percent-encoded UTF-8");
         return MHD_NO;
     }
     if (x->n_query == HTTP_QUERY_MAX) {
@@ -158,53 +109,85 @@ static enum MHD_Result add_query(void *context, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
-static bool same_method(const char *route, const char *method)
+static enum MHD_Result add_header(void *context, enum MHD_ValueKind kind, const char *key,
+                                  const char *value)
 {
-    return strcmp(route, method) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(route, "GET") == 0);
+    struct http_exchange *x = context;
+    struct http_pair pair = {arena_strdup(&x->arena, key),
+                             arena_strdup(&x->arena, value ? value : "")};
+
+    (void)kind;
+    x->header_bytes += strlen(key) + (value ? strlen(value) : 0) + 4; /* ": " and the line's end */
+    if (x->header_bytes > HTTP_HEADER_BYTES_MAX || x->n_headers == HTTP_HEADERS_MAX || !pair.name ||
+        !pair.value) {
+        char message[128];
+
+        snprintf(message, sizeof message, "headers: over the limit of %d bytes or %d headers",
+                 HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX);
+        exchange_refuse(x, 431, RAG_ELIMIT, message);
+        return MHD_NO;
+    }
+    x->headers[x->n_headers++] = pair;
+    return MHD_YES;
 }
 
-enum rag_status exchange_route(struct http_exchange *x, const char *method, const char *path,
-                               const struct http_route *routes, size_t n_routes)
+static void copy_headers(struct http_exchange *x)
 {
-    char message[256];
-    bool known = false;
-    struct buf allow;
+    int n = MHD_get_connection_values(x->connection, MHD_HEADER_KIND, NULL, NULL);
 
-    buf_init(&allow, 256);
-    for (size_t i = 0; i < n_routes && !x->route; i++) {
-        bool bad = false;
+    x->headers = arena_calloc(&x->arena, n > HTTP_HEADERS_MAX ? HTTP_HEADERS_MAX : (size_t)n,
+                              sizeof *x->headers);
+    if (x->headers)
+        MHD_get_connection_values(x->connection, MHD_HEADER_KIND, add_header, x);
+    else
+        exchange_refuse(x, 503, RAG_ENOMEM, "headers: out of memory");
+}
 
-        if (!match(x, routes[i].pattern, path, &bad))
-            continue;
-        known = true;
-        if (!same_method(routes[i].method, method)) {
-            buf_printf(&allow, "%s%s", allow.len ? ", " : "", routes[i].method);
-            continue;
-        }
-        if (bad) {
-            snprintf(message, sizeof message,
-                     "path '%.150s': a segment is not percent-encoded UTF-8", path);
+static void decode_segments(struct http_exchange *x)
+{
+    for (size_t i = 0; i < x->match.n_segments && !x->refused; i++) {
+        const struct http_segment *s = &x->match.segments[i];
+        char *value = http_decode(&x->arena, s->text, s->n_bytes, false);
+        char message[256];
+
+        x->params[i] = (struct http_pair){s->name, value};
+        if (!value) {
+            snprintf(message, sizeof message, "path segment '%.150s': not percent-encoded UTF-8",
+                     s->text);
             exchange_refuse(x, 400, RAG_EINVAL, message);
-            break;
         }
-        x->route = &routes[i];
-        x->route_index = (unsigned)i;
-        x->request.method = routes[i].method;
     }
-    if (x->route) {
-        MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, add_query, x);
-    } else if (!known) {
+}
+
+void exchange_route(struct http_exchange *x, const char *method, const char *path,
+                    const struct http_route *routes, size_t n_routes)
+{
+    char message[384];
+
+    if (strlen(path) > HTTP_TARGET_BYTES_MAX) {
+        snprintf(message, sizeof message, "path: %zu bytes, the limit is %d", strlen(path),
+                 HTTP_TARGET_BYTES_MAX);
+        exchange_refuse(x, 414, RAG_ELIMIT, message);
+        return;
+    }
+    http_route_find(routes, n_routes, method, path, &x->match);
+    if (x->match.route) {
+        x->route = x->match.route;
+        x->request.method = x->route->method;
+        decode_segments(x);
+        if (!x->refused)
+            MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, add_query, x);
+        if (!x->refused)
+            copy_headers(x);
+    } else if (x->match.allow[0] == '\0') {
         snprintf(message, sizeof message, "path '%.150s': nothing is here; see docs/PROTOCOL.md",
                  path);
         exchange_refuse(x, 404, RAG_ENOTFOUND, message);
-    } else if (!x->refused) {
-        snprintf(message, sizeof message, "method %.20s: not for '%.100s'; allowed: %.60s", method,
-                 path, buf_str(&allow));
+    } else {
+        snprintf(message, sizeof message, "method %.20s: not for '%.150s'; allowed: %s", method,
+                 path, x->match.allow);
         exchange_refuse(x, 405, RAG_EINVAL, message);
-        x->allow = arena_strdup(&x->arena, buf_str(&allow));
     }
-    buf_release(&allow);
-    return x->refused ? RAG_EINVAL : RAG_OK;
 }
 
 /* ---- for handlers ---- */
@@ -214,7 +197,7 @@ const char *http_request_param(const struct http_request *request, const char *n
     const struct http_exchange *x = request->exchange;
     size_t n = strlen(name);
 
-    for (size_t i = 0; i < x->n_params; i++)
+    for (size_t i = 0; i < x->match.n_segments; i++)
         if (strncmp(x->params[i].name, name, n) == 0 && x->params[i].name[n] == '}')
             return x->params[i].value;
     assert(!"a handler asks for a segment that its route has");
@@ -233,85 +216,12 @@ const char *http_request_query(const struct http_request *request, const char *n
 
 const char *http_request_header(const struct http_request *request, const char *name)
 {
-    return MHD_lookup_connection_value(request->exchange->connection, MHD_HEADER_KIND, name);
-}
+    const struct http_exchange *x = request->exchange;
 
-void http_respond(struct http_response *response, int code, struct buf *body)
-{
-    buf_release(&response->body);
-    response->code = code;
-    response->body = *body;
-    buf_init(body, body->max); /* its memory is the response's now */
-}
-
-void http_response_type(struct http_response *response, const char *static_type)
-{
-    response->type = static_type;
-}
-
-int http_status_of(enum rag_status status)
-{
-    switch (status) {
-    case RAG_OK:
-        return 200;
-    case RAG_EINVAL:
-    case RAG_EFORMAT:
-    case RAG_ENUMERIC:
-        return 400;
-    case RAG_EDENIED:
-        return 403;
-    case RAG_ENOTFOUND:
-        return 404;
-    case RAG_EEXIST:
-        return 409;
-    case RAG_ELIMIT:
-        return 413;
-    case RAG_ECANCELLED:
-        return 499; /* the client went first; as nginx counts it */
-    case RAG_EBUSY:
-    case RAG_ENOMEM:
-        return 503;
-    case RAG_ETIMEOUT:
-        return 504;
-    case RAG_ENOSPC:
-        return 507;
-    case RAG_EIO:
-    case RAG_EINTERNAL:
-        return 500;
-    }
-    return 500;
-}
-
-static const char *type_of(int code)
-{
-    if (code == 403 || code == 401)
-        return "permission_error";
-    if (code == 404)
-        return "not_found_error";
-    if (code >= 400 && code < 500)
-        return "invalid_request_error";
-    return code == 503 ? "overloaded_error" : "server_error";
-}
-
-void http_respond_error(struct http_response *response, enum rag_status status, const char *message,
-                        const char *param)
-{
-    struct json_writer w;
-    struct buf body;
-
-    buf_init(&body, 16384);
-    json_writer_init(&w, &body);
-    json_begin_object(&w, NULL);
-    json_begin_object(&w, "error");
-    json_put_string(&w, "type", type_of(http_status_of(status)));
-    json_put_string(&w, "code", rag_status_code(status));
-    json_put_string(&w, "message", message);
-    json_put_string(&w, "param", param);
-    json_end_object(&w);
-    json_end_object(&w);
-    response->type = "application/json";
-    http_respond(response, http_status_of(status), &body);
-    buf_release(&body);
+    for (size_t i = 0; i < x->n_headers; i++)
+        if (strcasecmp(x->headers[i].name, name) == 0)
+            return x->headers[i].value;
+    return NULL;
 }
 
 /* ---- streams ---- */
@@ -332,6 +242,7 @@ void http_stream_begin(struct http_request *request, struct http_response *respo
     response->code = 200;
     response->type = static_type;
     pthread_mutex_lock(&x->mutex);
+    assert(x->state == EXCHANGE_WORKING);
     x->state = EXCHANGE_STREAM;
     exchange_resume(x);
     pthread_mutex_unlock(&x->mutex);
@@ -343,6 +254,7 @@ bool http_stream_write(struct http_request *request, const char *data, size_t n)
     bool ok = true;
 
     pthread_mutex_lock(&x->mutex);
+    assert(x->state == EXCHANGE_STREAM && !x->stream_ended);
     while (n > 0 && ok) {
         size_t waiting = x->stream.len - x->stream_sent;
         size_t room = HTTP_STREAM_BYTES_MAX - waiting;
@@ -353,8 +265,11 @@ bool http_stream_write(struct http_request *request, const char *data, size_t n)
         } else if (step == 0) {
             pthread_cond_wait(&x->drained, &x->mutex);
         } else {
-            if (x->stream_sent > 0) { /* what was sent makes room */
-                memmove(x->stream.data, x->stream.data + x->stream_sent, waiting);
+            /* What was sent makes room. Moved only when it is as much as may wait: each byte
+             * is moved at most once for a byte that was sent. */
+            if (waiting == 0 || x->stream_sent >= HTTP_STREAM_BYTES_MAX) {
+                if (waiting > 0)
+                    memmove(x->stream.data, x->stream.data + x->stream_sent, waiting);
                 x->stream.len = waiting;
                 x->stream_sent = 0;
             }
@@ -365,6 +280,8 @@ bool http_stream_write(struct http_request *request, const char *data, size_t n)
             exchange_resume(x);
         }
     }
+    if (!ok)
+        atomic_store(&x->cancelled, true);
     pthread_mutex_unlock(&x->mutex);
     return ok;
 }
@@ -374,6 +291,7 @@ void http_stream_end(struct http_request *request)
     struct http_exchange *x = request->exchange;
 
     pthread_mutex_lock(&x->mutex);
+    assert(x->state == EXCHANGE_STREAM);
     x->stream_ended = true;
     exchange_resume(x);
     pthread_mutex_unlock(&x->mutex);
@@ -396,7 +314,9 @@ ssize_t exchange_read_stream(void *context, uint64_t position, char *out, size_t
         pthread_cond_signal(&x->drained);
         result = (ssize_t)n;
     } else if (x->stream_ended) {
-        result = MHD_CONTENT_READER_END_OF_STREAM;
+        /* a text that was cut, for want of memory, must not look complete */
+        result = buf_status(&x->stream) == RAG_OK ? MHD_CONTENT_READER_END_OF_STREAM
+                                                  : MHD_CONTENT_READER_END_WITH_ERROR;
     } else {
         x->suspended = true;
         MHD_suspend_connection(x->connection);

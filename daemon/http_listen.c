@@ -68,47 +68,65 @@ static enum rag_status give_to_group(const char *path, const char *group, struct
     return RAG_OK;
 }
 
-enum rag_status listen_unix(const char *path, mode_t mode, const char *group, int *ret_fd,
+enum rag_status listen_unix(const char *path, mode_t mode, const char *group, struct listener *ret,
                             struct rag_error *reterr)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct listener l = {.fd = -1};
     enum rag_status status;
+    struct stat sb;
     mode_t mask;
     int bound;
-    int fd;
 
     if (strlen(path) >= sizeof address.sun_path)
-        return rag_fail(reterr, RAG_EINVAL, "socket '%s': over %zu bytes", path,
-                        sizeof address.sun_path - 1);
+        return rag_fail(reterr, RAG_EINVAL, "socket '%s': %zu bytes, the limit is %zu", path,
+                        strlen(path), sizeof address.sun_path - 1);
     memcpy(address.sun_path, path, strlen(path) + 1);
     status = remove_stale(&address, reterr);
     if (status != RAG_OK)
         return status;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
+    l.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (l.fd < 0)
         return rag_fail_errno(reterr, RAG_EIO, errno, "socket '%s': cannot create", path);
     mask = umask(0777 & ~mode);
-    bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
+    bound = bind(l.fd, (const struct sockaddr *)&address, sizeof address);
     umask(mask);
     if (bound < 0) {
-        status = rag_fail_errno(reterr, RAG_EIO, errno, "socket '%s': cannot bind", path);
+        status = errno == EADDRINUSE
+                     ? rag_fail(reterr, RAG_EEXIST,
+                                "socket '%s': another process has just taken it", path)
+                     : rag_fail_errno(reterr, RAG_EIO, errno, "socket '%s': cannot bind", path);
         goto out;
+    }
+    memcpy(l.path, path, strlen(path) + 1);
+    if (lstat(path, &sb) == 0) {
+        l.device = sb.st_dev;
+        l.inode = sb.st_ino;
     }
     status = give_to_group(path, group, reterr);
-    if (status == RAG_OK && listen(fd, BACKLOG) < 0)
+    if (status == RAG_OK && listen(l.fd, BACKLOG) < 0)
         status = rag_fail_errno(reterr, RAG_EIO, errno, "socket '%s': cannot listen", path);
-    if (status != RAG_OK) {
-        (void)unlink(path);
-        goto out;
+    if (status == RAG_OK) {
+        *ret = l;
+        return RAG_OK;
     }
-    *ret_fd = fd;
-    return RAG_OK;
+    listener_unlink(&l);
 out:
-    (void)close(fd);
+    (void)close(l.fd);
     return status;
 }
 
-enum rag_status listen_tcp(const char *address, unsigned port, int *ret_fd,
+void listener_unlink(struct listener *l)
+{
+    struct stat sb;
+
+    if (l->path[0] != '\0' && lstat(l->path, &sb) == 0 && sb.st_dev == l->device &&
+        sb.st_ino == l->inode)
+        (void)unlink(l->path);
+    l->path[0] = '\0';
+}
+
+enum rag_status listen_tcp(const char *address, unsigned port, struct listener *ret,
                            struct rag_error *reterr)
 {
     bool v6 = strchr(address, ':') != NULL;
@@ -134,18 +152,7 @@ enum rag_status listen_tcp(const char *address, unsigned port, int *ret_fd,
         (void)close(fd);
         return status;
     }
-    *ret_fd = fd;
-    return RAG_OK;
-}
-
-enum rag_status peer_principal(int fd, char ret[PRINCIPAL_BYTES_MAX + 1])
-{
-    struct ucred peer;
-    socklen_t size = sizeof peer;
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid == (uid_t)-1)
-        return RAG_EIO;
-    snprintf(ret, PRINCIPAL_BYTES_MAX + 1, "uid:%lu", (unsigned long)peer.uid);
+    *ret = (struct listener){.fd = fd};
     return RAG_OK;
 }
 

@@ -2,8 +2,9 @@
  *
  * libmicrohttpd's threads parse, wait and write. When a request's body is complete its
  * connection is suspended and its handler runs on a worker thread; then the connection is
- * resumed with the reply. A suspended connection reports no hang-up (libmicrohttpd 0.9.75), so a
- * thread of ours watches the descriptors and sets request->cancelled when the client has gone.
+ * resumed with the reply. A suspended connection reports no hang-up (libmicrohttpd 0.9.75), so
+ * the thread that accepts connections (http_gate.h) watches them too and sets
+ * request->cancelled when the client has gone.
  *
  * A handler is called once per request, on one worker thread. It either fills the response
  * (http_respond, http_respond_error) or streams: http_stream_begin, any number of
@@ -60,18 +61,22 @@ struct http_route {
 const char *http_request_param(const struct http_request *request, const char *name);
 /* A query parameter, decoded, or NULL. */
 const char *http_request_query(const struct http_request *request, const char *name);
-/* A header, or NULL. */
+/* A header (its name in any case), or NULL. */
 const char *http_request_header(const struct http_request *request, const char *name);
 
 /* Reply with the text of 'body', which is taken (left empty). */
 void http_respond(struct http_response *response, int code, struct buf *body);
 void http_response_type(struct http_response *response, const char *static_type);
-/* {"error": {"type", "code", "message", "param"}} with the HTTP status of 'status'. */
+/* {"error": {"type", "code", "message", "param"}} with the HTTP status of 'status' (param may be
+ * NULL), or with another one where several share a status. */
 void http_respond_error(struct http_response *response, enum rag_status status, const char *message,
                         const char *param);
+void http_respond_code(struct http_response *response, int code, enum rag_status status,
+                       const char *message, const char *param);
 int http_status_of(enum rag_status status);
+#define HTTP_CLIENT_GONE 499 /* nobody reads it; as nginx counts it */
 
-/* Send the head of a reply of unknown length. */
+/* Send the head of a reply of unknown length. The response belongs to the server from here on. */
 void http_stream_begin(struct http_request *request, struct http_response *response,
                        const char *static_type);
 /* Queue n bytes; waits while the client lags HTTP_STREAM_BYTES_MAX behind. false: it is gone. */
@@ -88,9 +93,10 @@ enum rag_status http_server_start(const struct config *config, const struct http
                                   size_t n_routes, void *context, struct workers *workers,
                                   struct metrics *metrics, struct http_server **ret,
                                   struct rag_error *reterr);
-/* Take no more connections; wait until what runs has been answered or grace_ms are over, then
- * cancel the rest and wait for its end. */
+/* Take no more connections and answer further requests 503; wait until what was begun has been
+ * answered or grace_ms are over, then cancel the rest and wait for its end. */
 void http_server_drain(struct http_server *server, int64_t grace_ms);
-void http_server_stop(struct http_server *server); /* drains with no grace, if that was not done */
+/* Drains with no grace, if that was not done. NULL is a no-op. */
+void http_server_stop(struct http_server *server);
 
 #endif

@@ -21,9 +21,12 @@ enum metric {
     METRIC_DOCUMENTS_FAILED,
     METRIC_DOCUMENTS_DELETED,
     METRIC_DOCUMENT_BYTES,
-    METRIC_HTTP_BUSY,     /* answered 503 */
-    METRIC_HTTP_VANISHED, /* clients that left before their reply */
-    METRIC_HTTP_REFUSED,  /* connections closed at accept */
+    METRIC_HTTP_BUSY,        /* answered 503 */
+    METRIC_HTTP_VANISHED,    /* clients that left before their reply */
+    METRIC_HTTP_REFUSED,     /* answered 401 */
+    METRIC_HTTP_TIMEOUTS,    /* answered 408 */
+    METRIC_HTTP_EVICTED,     /* idle connections closed to make room */
+    METRIC_HTTP_TURNED_AWAY, /* answered 503 at accept */
     /* gauges */
     METRIC_COLLECTIONS,
     METRIC_DOCUMENTS,
