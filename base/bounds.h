@@ -21,9 +21,9 @@
 #define HEADING_PATH_BYTES_MAX   2048 /* joined by " > "; cut from the left */
 #define HEADING_DEPTH_MAX        6    /* as HTML and Markdown */
 #define HTML_DEPTH_MAX           512  /* deeper trees are a stack attack, not a page */
-#define HTML_TREE_BYTES_MAX      (512u << 20) /* parse tree: 10-20 times a page, 150 times a bomb */
+#define HTML_TREE_BYTES_MAX      (512u << 20) /* of the parse tree: 10 times an ordinary page */
 #define HTML_CPU_MS_BASE         2000 /* for a parse: gumbo is O(n * depth); and per MiB: */
-#define HTML_CPU_MS_PER_MIB      500  /* ten times what an ordinary page takes */
+#define HTML_CPU_MS_PER_MIB      250  /* six times what an ordinary page takes */
 #define HTML_ATTRIBUTE_BYTES_MAX 256  /* of a style that is read for display: none */
 #define BLOCKS_PER_DOCUMENT_MAX  (1u << 22) /* paragraphs, items, rows: 16 bytes each at 64 MiB */
 #define FRONT_MATTER_LINES_MAX   200  /* of a Markdown file; longer ones are no front matter */
@@ -59,7 +59,7 @@
 #define ANSWER_BYTES_MAX    65536
 #define CITATIONS_MAX       64
 #define FILTER_CLAUSES_MAX  32
-#define FILTER_VALUES_MAX   256 /* of one clause: SQLite nests at most 1,000 terms */
+#define FILTER_VALUES_MAX   256 /* of one clause: 32 x 256 fit in SQLite's 32,766 parameters */
 
 /* ---- JSON ---- */
 #define JSON_DEPTH_MAX 64 /* recursion of the parser */

@@ -170,6 +170,18 @@ enum rag_status database_run(struct database *db, sqlite3_stmt *statement, struc
     return status;
 }
 
+enum rag_status database_run_for(struct database *db, const char *static_sql, int64_t id,
+                                 struct rag_error *reterr)
+{
+    sqlite3_stmt *statement;
+    enum rag_status status = database_statement(db, static_sql, &statement, reterr);
+
+    if (status != RAG_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, id);
+    return database_run(db, statement, reterr);
+}
+
 enum rag_status database_number(struct database *db, const char *sql, int64_t *ret,
                                 struct rag_error *reterr)
 {

@@ -50,6 +50,9 @@ enum rag_status database_step(struct database *db, sqlite3_stmt *statement, bool
 /* Step a statement that gives no rows, then reset it. */
 enum rag_status database_run(struct database *db, sqlite3_stmt *statement,
                              struct rag_error *reterr);
+/* The same for a static SQL whose one parameter is an id. */
+enum rag_status database_run_for(struct database *db, const char *static_sql, int64_t id,
+                                 struct rag_error *reterr);
 enum rag_status database_exec(struct database *db, const char *sql, struct rag_error *reterr);
 
 /* The status and message of the connection's last failure. */

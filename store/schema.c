@@ -3,14 +3,28 @@
  * Step i takes the file from PRAGMA user_version i to i + 1; steps are never changed once
  * released, only added.
  *
- *   collections     a row for ever (ids are not used again); deleted: its name is free
+ *   collections     deleted: 0 visible, 1 its documents are being retired, 2 empty. The row stays,
+ *                   so that the change log can name it; its name is free
  *   documents       a row while the document is visible; version_id shows which version
  *   versions        one state of one document: 0 staged, 1 published, 2 retired
- *   texts           the stored NFC text of a version
+ *   texts           the stored NFC text of a version in pieces of STAGE_SLICE_BYTES
  *   chunks          distinct content of a collection: (collection, hash) once
  *   version_chunks  who owns which chunk, and where it is in the version's text
- *   metadata        filterable members of a version's metadata
- *   changes         one row for each publish and delete: the order of everything */
+ *   metadata        what a version can be filtered by: its metadata's scalars and the elements of
+ *                   its arrays, and the keys "document" and "title"
+ *   changes         one row for each publish and delete: the order of everything
+ *
+ * Invariants, between transactions
+ *   1. documents.version_id is a version of the same collection in state 1, and every version in
+ *      state 1 has exactly one such row.
+ *   2. A version in state 0 belongs to a put in progress (at open: to none, and becomes 2).
+ *   3. Every chunk has at least one row in version_chunks, and every such row its version and
+ *      chunk.
+ *   4. (collection_id, hash) of chunks is unique; ids of chunks, versions, collections and changes
+ *      grow and are never used again.
+ *   5. A version in state 1 has version_chunks of ordinals 0..n_chunks-1, and pieces of text that
+ *      are text_bytes together. One in state 2 may have less.
+ *   6. changes.change of a publish or delete is that of the transaction that set documents. */
 #include "store/store_internal.h"
 
 const char *const store_schema[] = {
@@ -20,6 +34,7 @@ const char *const store_schema[] = {
     "  created_ms INTEGER NOT NULL, generation INTEGER NOT NULL DEFAULT 0,"
     "  deleted INTEGER NOT NULL DEFAULT 0);"
     "CREATE UNIQUE INDEX collections_name ON collections(name) WHERE deleted=0;"
+    "CREATE INDEX collections_deleted ON collections(deleted) WHERE deleted=1;"
     "CREATE TABLE documents("
     "  id INTEGER PRIMARY KEY, collection_id INTEGER NOT NULL, name TEXT NOT NULL,"
     "  version_id INTEGER NOT NULL, UNIQUE(collection_id, name));"
@@ -30,7 +45,9 @@ const char *const store_schema[] = {
     "  metadata TEXT NOT NULL, source_hash BLOB NOT NULL, updated_ms INTEGER NOT NULL,"
     "  text_bytes INTEGER NOT NULL, n_chunks INTEGER NOT NULL);"
     "CREATE INDEX versions_not_published ON versions(state) WHERE state<>1;"
-    "CREATE TABLE texts(version_id INTEGER PRIMARY KEY, body TEXT NOT NULL);"
+    "CREATE TABLE texts("
+    "  version_id INTEGER NOT NULL, piece INTEGER NOT NULL, body BLOB NOT NULL,"
+    "  PRIMARY KEY(version_id, piece));"
     "CREATE TABLE chunks("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT, collection_id INTEGER NOT NULL,"
     "  hash BLOB NOT NULL, title TEXT NOT NULL, heading TEXT NOT NULL,"
@@ -41,12 +58,10 @@ const char *const store_schema[] = {
     "  PRIMARY KEY(version_id, ordinal)) WITHOUT ROWID;"
     "CREATE INDEX version_chunks_chunk ON version_chunks(chunk_id);"
     "CREATE TABLE metadata("
-    "  version_id INTEGER NOT NULL, collection_id INTEGER NOT NULL, key TEXT NOT NULL,"
-    "  text TEXT, number REAL);"
-    "CREATE INDEX metadata_version ON metadata(version_id);"
-    "CREATE INDEX metadata_text ON metadata(collection_id, key, text) WHERE text IS NOT NULL;"
-    "CREATE INDEX metadata_number ON metadata(collection_id, key, number)"
-    "  WHERE number IS NOT NULL;"
+    "  collection_id INTEGER NOT NULL, key TEXT NOT NULL, value NOT NULL,"
+    "  version_id INTEGER NOT NULL,"
+    "  PRIMARY KEY(collection_id, key, value, version_id)) WITHOUT ROWID;"
+    "CREATE INDEX metadata_version ON metadata(version_id, key, value);"
     "CREATE TABLE changes("
     "  change INTEGER PRIMARY KEY AUTOINCREMENT, collection_id INTEGER NOT NULL,"
     "  collection TEXT NOT NULL, document TEXT NOT NULL, principal TEXT NOT NULL,"

@@ -10,6 +10,9 @@
 
 #define READERS_MAX 64
 
+/* Of the documents 'd' of a statement only those whose collection is not deleted. */
+#define VISIBLE " JOIN collections k ON k.id=d.collection_id AND k.deleted=0"
+
 /* versions.state */
 enum version_state { VERSION_STAGED, VERSION_PUBLISHED, VERSION_RETIRED };
 

@@ -190,11 +190,13 @@ static inline void run_sql(const char *dir, const char *file, const char *sql)
     sqlite3_close(db);
 }
 
-/* Wait until no retired version is left, at most 10 s. */
+/* Wait until nothing is left to reclaim, at most 10 s. */
 static inline void wait_reclaimed(const char *dir)
 {
     for (int i = 0; i < 1000; i++) {
-        if (query_number(dir, "ragd.db", "SELECT count(*) FROM versions WHERE state<>1") == 0)
+        if (query_number(dir, "ragd.db",
+                         "SELECT (SELECT count(*) FROM versions WHERE state<>1)"
+                         " + (SELECT count(*) FROM collections WHERE deleted=1)") == 0)
             return;
         usleep(10000);
     }

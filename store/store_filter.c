@@ -1,0 +1,190 @@
+/* store/store_filter.c - the chunks of the documents whose metadata a filter asks for.
+ *
+ * The first clause that compares with "=" (else the first) walks the index of (collection, key,
+ * value), and each version that it finds is probed for the other clauses by (version, key): the
+ * cost is O(matches of that clause x clauses), whatever the size of the collection.
+ *
+ * metadata.value has no declared type, so SQLite keeps numbers and texts apart and orders every
+ * number before every text before every blob; a range of one kind is closed off with that. */
+#include <stdlib.h>
+
+#include "base/bounds.h"
+#include "base/buf.h"
+#include "store/store_internal.h"
+
+#define SQL_BYTES_MAX (1u << 20)
+
+/* "value <op> ?n" for one value; parameters of the statement are numbered in order of writing. */
+static void append_comparison(struct buf *sql, const char *table, const struct filter_clause *c)
+{
+    bool text = c->n_values > 0 && c->values[0].text;
+
+    switch (c->op) {
+    case FILTER_EQ:
+    case FILTER_IN:
+        buf_printf(sql, " AND %s.value IN (", table);
+        for (size_t i = 0; i < c->n_values; i++)
+            buf_append_str(sql, i == 0 ? "?" : ",?");
+        buf_append_str(sql, ")");
+        break;
+    case FILTER_GT:
+    case FILTER_GTE:
+        buf_printf(sql, " AND %s.value%s? AND %s.value<%s", table,
+                   c->op == FILTER_GT ? ">" : ">=", table, text ? "x''" : "''");
+        break;
+    case FILTER_LT:
+    case FILTER_LTE:
+        buf_printf(sql, " AND %s.value%s?", table, c->op == FILTER_LT ? "<" : "<=");
+        if (text)
+            buf_printf(sql, " AND %s.value>=''", table);
+        break;
+    }
+}
+
+static size_t choose_driver(const struct filter_clause *clauses, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (clauses[i].op == FILTER_EQ)
+            return i;
+    for (size_t i = 0; i < n; i++)
+        if (clauses[i].op == FILTER_IN)
+            return i;
+    return 0;
+}
+
+/* Parameters: the collection, then key and values of the driver, then of the others in order. */
+static void write_sql(struct buf *sql, const struct filter_clause *clauses, size_t n, size_t driver)
+{
+    buf_append_str(sql, "SELECT o.chunk_id FROM ");
+    if (n > 0) {
+        buf_append_str(sql, "(SELECT DISTINCT m.version_id FROM metadata m"
+                            " WHERE m.collection_id=?1 AND m.key=?");
+        append_comparison(sql, "m", &clauses[driver]);
+        for (size_t i = 0; i < n; i++) {
+            if (i == driver)
+                continue;
+            buf_append_str(sql, " AND EXISTS (SELECT 1 FROM metadata x"
+                                " WHERE x.version_id=m.version_id AND x.key=?");
+            append_comparison(sql, "x", &clauses[i]);
+            buf_append_str(sql, ")");
+        }
+        buf_append_str(sql, ") f CROSS JOIN documents d ON d.version_id=f.version_id");
+    } else {
+        buf_append_str(sql, "documents d");
+    }
+    buf_append_str(sql, " CROSS JOIN version_chunks o ON o.version_id=d.version_id" VISIBLE
+                        " WHERE d.collection_id=?1");
+}
+
+static int bind_clause(sqlite3_stmt *statement, int at, const struct filter_clause *c)
+{
+    sqlite3_bind_text(statement, at++, c->key, -1, SQLITE_STATIC);
+    for (size_t i = 0; i < c->n_values; i++) {
+        if (c->values[i].text)
+            sqlite3_bind_text(statement, at++, c->values[i].text, -1, SQLITE_STATIC);
+        else
+            sqlite3_bind_double(statement, at++, c->values[i].number);
+    }
+    return at;
+}
+
+static void bind_all(sqlite3_stmt *statement, int64_t collection_id,
+                     const struct filter_clause *clauses, size_t n, size_t driver)
+{
+    int at = 2;
+
+    sqlite3_bind_int64(statement, 1, collection_id);
+    if (n > 0)
+        at = bind_clause(statement, at, &clauses[driver]);
+    for (size_t i = 0; i < n; i++)
+        if (i != driver)
+            at = bind_clause(statement, at, &clauses[i]);
+}
+
+struct ids {
+    uint64_t *items; /* owned */
+    size_t n;
+    size_t cap;
+};
+
+static enum rag_status collect(struct database *db, sqlite3_stmt *statement, struct ids *ids,
+                               struct rag_error *reterr)
+{
+    enum rag_status status;
+    bool row = true;
+
+    for (;;) {
+        status = database_step(db, statement, &row, reterr);
+        if (status != RAG_OK || !row)
+            return status;
+        if (ids->n == ids->cap) {
+            size_t cap = ids->cap ? ids->cap * 2 : 1024;
+            uint64_t *more = realloc(ids->items, cap * sizeof *more);
+
+            if (!more)
+                return rag_fail(reterr, RAG_ENOMEM, "filter: out of memory");
+            ids->items = more;
+            ids->cap = cap;
+        }
+        ids->items[ids->n++] = (uint64_t)sqlite3_column_int64(statement, 0);
+    }
+}
+
+static enum rag_status check_clauses(const struct filter_clause *clauses, size_t n,
+                                     struct rag_error *reterr)
+{
+    if (n > FILTER_CLAUSES_MAX)
+        return rag_fail(reterr, RAG_ELIMIT, "filter: %zu clauses, the limit is %d", n,
+                        FILTER_CLAUSES_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (clauses[i].n_values > FILTER_VALUES_MAX)
+            return rag_fail(reterr, RAG_ELIMIT, "filter: '%.64s' lists %zu values, the limit is %d",
+                            clauses[i].key, clauses[i].n_values, FILTER_VALUES_MAX);
+    return RAG_OK;
+}
+
+enum rag_status store_filter(struct store *s, int64_t collection_id,
+                             const struct filter_clause *clauses, size_t n, struct id_set *ret,
+                             struct rag_error *reterr)
+{
+    size_t driver = choose_driver(clauses, n);
+    sqlite3_stmt *statement = NULL;
+    struct database *db = NULL;
+    struct ids ids = {0};
+    enum rag_status status;
+    struct id_set set;
+    struct buf sql;
+    int code;
+
+    status = check_clauses(clauses, n, reterr);
+    if (status != RAG_OK)
+        return status;
+    buf_init(&sql, SQL_BYTES_MAX);
+    write_sql(&sql, clauses, n, driver);
+    if (buf_status(&sql) != RAG_OK)
+        status = rag_fail(reterr, buf_status(&sql), "filter: out of memory");
+    if (status == RAG_OK)
+        status = reader_begin(s, &db, reterr);
+    if (status != RAG_OK)
+        goto out;
+    code = sqlite3_prepare_v2(db->handle, buf_str(&sql), -1, &statement, NULL);
+    if (code != SQLITE_OK) {
+        status = database_fail(db, code, reterr);
+    } else {
+        bind_all(statement, collection_id, clauses, n, driver);
+        status = collect(db, statement, &ids, reterr);
+    }
+    sqlite3_finalize(statement);
+    reader_end(s, db);
+    if (status == RAG_OK) {
+        status = id_set_init(&set, ids.items, ids.n);
+        if (status == RAG_OK)
+            *ret = set; /* owned by the caller from here on */
+        else
+            rag_fail(reterr, status, "filter: %zu passages cannot be held", ids.n);
+    }
+out:
+    free(ids.items);
+    buf_release(&sql);
+    return status;
+}
