@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/utf8.h"
+
 enum key_type { KEY_TEXT, KEY_PATH, KEY_INT, KEY_OCTAL, KEY_DOUBLE, KEY_LEVEL, KEY_LIST };
 
 struct row {
@@ -80,7 +82,7 @@ static const struct row rows[] = {
      KEY_INT, AT(retrieve_candidates), 1, CANDIDATES_MAX},
     {{"ask", "rerank_head", "30", "Passages that the rerank stage reads."},
      KEY_INT, AT(rerank_head), 1, CANDIDATES_MAX},
-    {{"ask", "relevance_min", "0.3",
+    {{"ask", "relevance_min", "0.22",
       "Refuse when the best passage is less relevant than this (0 to 1; higher refuses more)."},
      KEY_DOUBLE, AT(gate_relevance_min), 0, 1},
 
@@ -283,6 +285,7 @@ static size_t distance(const char *a, const char *b)
     return line[n];
 }
 
+/* section NULL: any. NULL: no such key. */
 static const struct row *find_row(const char *section, const char *name)
 {
     for (size_t i = 0; i < N_ROWS; i++)
@@ -295,7 +298,7 @@ static const struct row *find_row(const char *section, const char *name)
 static enum rag_status unknown_key(const char *section, const char *name, struct rag_error *reterr)
 {
     const struct row *nearest = &rows[0];
-    size_t best = 1000;
+    size_t best = SIZE_MAX;
 
     for (size_t i = 0; i < N_ROWS; i++) {
         size_t d = 2 * distance(name, rows[i].key.name) +
@@ -314,32 +317,68 @@ enum rag_status config_set(struct config *config, const char *key, const char *v
                            struct rag_error *reterr)
 {
     const char *dot = strchr(key, '.');
+    const char *name = dot ? dot + 1 : key;
     char section[64] = "";
     const struct row *row;
 
     if (dot)
         snprintf(section, sizeof section, "%.*s", (int)(dot - key), key);
-    row = find_row(dot ? section : NULL, dot ? dot + 1 : key);
+    row = find_row(dot ? section : NULL, name);
     if (!row)
-        return unknown_key(dot ? section : NULL, dot ? dot + 1 : key, reterr);
+        return unknown_key(dot ? section : NULL, name, reterr);
+    for (size_t i = 0; i < N_ROWS && !dot; i++)
+        if (&rows[i] != row && strcmp(rows[i].key.name, name) == 0)
+            return rag_fail(reterr, RAG_EINVAL, "%.60s: say which, %s.%s or %s.%s", name,
+                            row->key.section, name, rows[i].key.section, name);
     return set_row(config, row, value, reterr);
 }
 
 /* ---- the file ---- */
 
+/* A reading: lines are handed to inih one at a time, so that the line of each value is known and
+ * nothing after the first bad one is looked at. */
 struct reading {
     struct config *config;
-    const char *path;
+    const char *text; /* what is left of the file */
+    int line;         /* that was handed over last */
     bool seen[N_ROWS];
     enum rag_status status;
-    struct rag_error error; /* of the first bad line */
+    struct rag_error error; /* of that line */
 };
+
+/* inih's fgets(): one line with its end into 'line' of n bytes; NULL: no more. */
+static char *next_line(char *line, int n, void *stream)
+{
+    struct reading *r = stream;
+    size_t n_bytes = strcspn(r->text, "\n");
+    size_t n_max = (size_t)n - 2; /* inih's own limit, less the end of the line and the NUL */
+
+    if (r->text[0] == '\0' || r->status != RAG_OK)
+        return NULL;
+    r->line++;
+    if (n_bytes > n_max) {
+        r->status = rag_fail(&r->error, RAG_EINVAL, "%zu bytes, the limit of a line is %zu",
+                             n_bytes, n_max);
+        return NULL;
+    }
+    if (!utf8_valid(r->text, n_bytes, NULL)) {
+        r->status = rag_fail(&r->error, RAG_EINVAL, "not UTF-8");
+        return NULL;
+    }
+    memcpy(line, r->text, n_bytes);
+    line[n_bytes] = '\n';
+    line[n_bytes + 1] = '\0';
+    r->text += n_bytes + (r->text[n_bytes] == '\n');
+    return line;
+}
 
 static int on_value(void *context, const char *section, const char *name, const char *value)
 {
     struct reading *r = context;
     const struct row *row = find_row(section, name);
 
+    if (r->status != RAG_OK)
+        return 0;
     if (!row) {
         r->status = unknown_key(section, name, &r->error);
         return 0;
@@ -353,26 +392,58 @@ static int on_value(void *context, const char *section, const char *name, const 
     return r->status == RAG_OK;
 }
 
-enum rag_status config_load(struct config *config, const char *path, struct rag_error *reterr)
+enum rag_status config_parse(struct config *config, const char *text, const char *name,
+                             struct rag_error *reterr)
 {
-    struct reading r = {.config = config, .path = path, .status = RAG_OK};
+    struct reading r = {.config = config, .text = text, .status = RAG_OK};
+    int bad_line = ini_parse_stream(next_line, &r, on_value, &r);
+
+    if (r.status != RAG_OK && (bad_line <= 0 || bad_line >= r.line))
+        return rag_fail(reterr, r.status, "configuration '%s' line %d: %s", name, r.line,
+                        r.error.text);
+    if (bad_line > 0)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "configuration '%s' line %d: neither [section], key = value nor comment",
+                        name, bad_line);
+    if (bad_line < 0)
+        return rag_fail(reterr, RAG_ENOMEM, "configuration '%s': out of memory", name);
+    return RAG_OK;
+}
+
+static enum rag_status read_file(const char *path, char *text, size_t max, struct rag_error *reterr)
+{
     FILE *file = fopen(path, "re");
-    int line;
+    enum rag_status status = RAG_OK;
+    size_t n;
 
     if (!file)
         return rag_fail_errno(reterr, RAG_EIO, errno, "configuration '%s': cannot open", path);
-    line = ini_parse_file(file, on_value, &r);
+    n = fread(text, 1, max + 1, file);
+    if (ferror(file))
+        status = rag_fail_errno(reterr, RAG_EIO, errno, "configuration '%s': cannot read", path);
+    else if (n > max)
+        status = rag_fail(reterr, RAG_ELIMIT, "configuration '%s': over %zu bytes", path, max);
+    else if (memchr(text, '\0', n))
+        status =
+            rag_fail(reterr, RAG_EINVAL, "configuration '%s': holds a NUL byte, so no text", path);
+    else
+        text[n] = '\0';
     fclose(file);
-    if (r.status != RAG_OK)
-        return rag_fail(reterr, r.status, "configuration '%s' line %d: %s", path, line,
-                        r.error.text);
-    if (line > 0)
-        return rag_fail(reterr, RAG_EINVAL,
-                        "configuration '%s' line %d: neither [section], key = value nor comment",
-                        path, line);
-    if (line < 0)
-        return rag_fail(reterr, RAG_EIO, "configuration '%s': cannot be read", path);
-    return RAG_OK;
+    return status;
+}
+
+enum rag_status config_load(struct config *config, const char *path, struct rag_error *reterr)
+{
+    char *text = malloc(CONFIG_BYTES_MAX + 1);
+    enum rag_status status;
+
+    if (!text)
+        return rag_fail(reterr, RAG_ENOMEM, "configuration '%s': out of memory", path);
+    status = read_file(path, text, CONFIG_BYTES_MAX, reterr);
+    if (status == RAG_OK)
+        status = config_parse(config, text, path, reterr);
+    free(text);
+    return status;
 }
 
 enum rag_status config_new(struct config **ret, struct rag_error *reterr)

@@ -70,9 +70,9 @@ void handle_collections_list(struct http_request *request, struct http_response 
     handle_finish(request, response, 200, &body, status, &error);
 }
 
-/* The reply of PUT and GET. */
+/* The reply of PUT (to a writer, who need not be a reader) and GET. */
 static void reply_collection(struct app *app, struct http_request *request,
-                             struct http_response *response, int code)
+                             struct http_response *response, enum access access, int code)
 {
     struct rag_error error = {RAG_OK, ""};
     struct collection *c = NULL;
@@ -83,7 +83,7 @@ static void reply_collection(struct app *app, struct http_request *request,
     buf_init(&body, HANDLE_REPLY_BYTES_MAX);
     json_writer_init(&w, &body);
     status = collections_get(app->collections, http_request_param(request, "c"), request->principal,
-                             ACCESS_READ, &c, &error);
+                             access, &c, &error);
     if (status == RAG_OK)
         status = write_collection(app, c, NULL, &w, &error);
     collection_release(app->collections, c);
@@ -93,7 +93,7 @@ static void reply_collection(struct app *app, struct http_request *request,
 void handle_collection_get(struct http_request *request, struct http_response *response,
                            void *context)
 {
-    reply_collection(context, request, response, 200);
+    reply_collection(context, request, response, ACCESS_READ, 200);
 }
 
 void handle_collection_put(struct http_request *request, struct http_response *response,
@@ -117,7 +117,7 @@ void handle_collection_put(struct http_request *request, struct http_response *r
         status = handle_record(app, request, created ? "collection.create" : "collection.change",
                                name, 0, &error);
     if (status == RAG_OK)
-        reply_collection(app, request, response, created ? 201 : 200);
+        reply_collection(app, request, response, ACCESS_WRITE, created ? 201 : 200);
     else
         handle_finish(request, response, 0, &none, status, &error);
 }

@@ -37,7 +37,7 @@ void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a)
     json_end_array(w);
     json_put_double(w, "relevance", (double)a->verdict.relevance);
     json_put_double(w, "confidence", (double)a->result.confidence);
-    json_put_string(w, "backend", a->result.backend ? a->result.backend : "none");
+    json_put_string(w, "backend", a->result.backend && *a->result.backend ? a->result.backend : "none");
     json_put_string(w, "cache", "none");
 }
 

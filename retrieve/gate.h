@@ -22,7 +22,7 @@
 #define GATE_RELEVANCE_MIN_DEFAULT 0.22f
 
 struct gate_options {
-    float relevance_min; /* 0..1; the configuration key gate.relevance_min */
+    float relevance_min; /* 0..1; the configuration key ask.relevance_min */
 };
 struct gate_verdict {
     bool pass;

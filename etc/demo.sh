@@ -1,9 +1,9 @@
 #!/bin/sh
-# demo.sh BUILD_DIR - what ./dev demo runs: a private ragd, the documents of this folder, a
+# demo.sh BUILD_DIR - what ./dev demo runs: a private ragd, the documents of etc/demo, a
 # few questions. Everything lives in a temporary folder that is removed at the end.
 set -eu
 build=$1
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "$(dirname "$0")/demo" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/ragd-demo.XXXXXX")
 socket=$work/ragd.sock
 daemon=
