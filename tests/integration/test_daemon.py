@@ -187,7 +187,8 @@ class Errors(WithRagd):
         self.error(400, "filter", "POST", "/v1/search",
                    {"collection": "c", "query": "x", "filter": {"a": {"like": 1}}})
         self.error(413, "100000", "PUT", put, b"x" * 100001, content_type="text/plain")
-        self.error(400, "metadata", "PUT", put, "x", headers={"X-Ragd-Metadata": "[1]"})
+        self.error(400, "metadata", "PUT", put, "x", headers={"X-Ragd-Metadata": "[1]"},
+                   content_type="text/plain")
         self.error(404, "/v2", "GET", "/v2/collections")
         self.error(405, "PATCH", "PATCH", "/v1/collections/c")
         self.error(400, "limit", "GET", "/v1/collections/c/documents?limit=0")
