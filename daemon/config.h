@@ -1,9 +1,10 @@
 /* daemon/config.h - ragd.conf: one table of keys, read by inih.
  *
- * The file is INI: [section] and "key = value" lines, '#' comments. Every key of the table in
- * config.c has a type, a range, a default and a help text; etc/ragd.conf documents each of
- * them and a test compares the two. An unknown, repeated or ill-typed key is an error that
- * names file, line, key, value and what is allowed. */
+ * The file is INI: [section] and "key = value" lines; a line that begins with '#' or ';' is a
+ * comment, and so is what follows " ;" (a blank and a semicolon) in a value. Every key of the table
+ * in config.c has a type, a range, a default and a help text; etc/ragd.conf documents each of them
+ * and a test compares the two. An unknown, repeated or ill-typed key is an error that names file,
+ * line, key, value and what is allowed. */
 #ifndef RAG_DAEMON_CONFIG_H
 #define RAG_DAEMON_CONFIG_H
 
@@ -59,8 +60,12 @@ struct config {
 
 enum rag_status config_new(struct config **ret, struct rag_error *reterr); /* all defaults */
 void config_free(struct config *config);
-/* Read a file over what is set. RAG_EIO, RAG_EINVAL, RAG_ENOMEM. */
+/* Read a file over what is set. RAG_EIO, RAG_ENOMEM, RAG_ELIMIT (CONFIG_BYTES_MAX), or RAG_EINVAL
+ * naming file, line, key, value and what is allowed. On failure what came before is set. */
 enum rag_status config_load(struct config *config, const char *path, struct rag_error *reterr);
+/* The same with a text in memory; 'name' is what messages call it. */
+enum rag_status config_parse(struct config *config, const char *text, const char *name,
+                             struct rag_error *reterr);
 /* Set one key ("section.key", or the key alone where it is unique). */
 enum rag_status config_set(struct config *config, const char *key, const char *value,
                            struct rag_error *reterr);
