@@ -181,7 +181,8 @@ static enum rag_status evaluate(struct evaluation *e, const struct ragctl_option
         status = eval_ask_all(e, reterr);
     e->run->seconds = clock_elapsed_ms(since_ns) / 1000.0;
     run_finish(e->run);
-    eval_corpus_drop(e);
+    if (options->socket_given || options->url)
+        eval_corpus_drop(e);
     ragctl_client_close(&client);
     return status;
 }
@@ -199,6 +200,7 @@ static enum rag_status run_all(struct evaluation *e, struct rag_error *reterr)
     }
     if (status == RAG_OK)
         status = evaluate(e, &options, reterr);
+    status = eval_daemon_explain(&private_daemon, status, reterr);
     eval_daemon_stop(&private_daemon);
     if (status == RAG_OK && e->eval->report)
         status = write_report(e->run, e->eval->report, reterr);

@@ -39,6 +39,10 @@ struct eval_daemon {
  * with the last line of its log; RAG_ECANCELLED after a signal. */
 enum rag_status eval_daemon_start(struct eval_daemon *d, const struct ragctl_options *options,
                                   struct rag_error *reterr);
+/* After a failure: when the private daemon is no longer there, say so in *reterr instead, with
+ * how it ended and the last line of its log. Returns the status to go on with. */
+enum rag_status eval_daemon_explain(struct eval_daemon *d, enum rag_status status,
+                                    struct rag_error *reterr);
 /* Stop it and remove its folder. A zeroed one is a no-op. */
 void eval_daemon_stop(struct eval_daemon *d);
 

@@ -212,6 +212,26 @@ enum rag_status eval_daemon_start(struct eval_daemon *d, const struct ragctl_opt
     return wait_ready(d, &private_options, program, reterr);
 }
 
+enum rag_status eval_daemon_explain(struct eval_daemon *d, enum rag_status status,
+                                    struct rag_error *reterr)
+{
+    char tail[256];
+    int how = 0;
+
+    if (status == RAG_OK || d->pid == 0)
+        return status;
+    /* a connection breaks a moment before its process can be waited for */
+    sleep_ms(POLL_MS);
+    if (waitpid(d->pid, &how, WNOHANG) != d->pid)
+        return status;
+    d->pid = 0;
+    log_tail(d, tail);
+    return rag_fail(reterr, RAG_EIO, "private ragd: ended by %s %d during the evaluation%s%s",
+                    WIFSIGNALED(how) ? "signal" : "exit status",
+                    WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how),
+                    tail[0] != '\0' ? "; its log ends: " : "", tail);
+}
+
 static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
 {
     (void)info;
