@@ -244,7 +244,7 @@ static void put_answers(const struct run *run, const struct run_summary *s, stru
     } else {
         head_row(out, "답이 있는 질문", "answerable");
         share_row(out, "첫 인용이 정답과 겹침", "first citation overlaps the gold answer",
-                  s->cited);
+                  s->originals.cited);
         if (s->n_scored > 0)
             buf_printf(out,
                        "<tr><td>정확히 같음 · exact match</td><td>%.3f</td><td>%zu</td></tr>\n"

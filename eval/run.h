@@ -131,7 +131,6 @@ struct run_summary {
     size_t n_scored;
     double em; /* means over n_scored; 0 when it is 0 */
     double f1;
-    struct tally cited;             /* of all answerable questions asked */
     struct tally refusal_precision; /* refused and unanswerable, of refused */
     struct tally refusal_recall;    /* refused and unanswerable, of unanswerable */
     struct tally answered;          /* answerable and not refused, of answerable */

@@ -250,6 +250,24 @@ static void test_excerpts(void **state)
     }
 }
 
+static void test_page_shows_every_figure(void **state)
+{
+    struct run run;
+    struct buf out;
+
+    (void)state;
+    fill(&run);
+    buf_init(&out, REPORT_MAX);
+    report_html(&run, &out);
+    assert_non_null(strstr(buf_str(&out), "first citation overlaps the gold answer</td>"
+                                          "<td>0.500</td><td>2 / 4</td>"));
+    assert_non_null(strstr(buf_str(&out), "exact match</td><td>0.250</td><td>4</td>"));
+    assert_non_null(strstr(buf_str(&out), "precision</td><td>0.500</td><td>1 / 2</td>"));
+    assert_non_null(strstr(buf_str(&out), "answered rate</td><td>0.750</td><td>3 / 4</td>"));
+    buf_release(&out);
+    run_release(&run);
+}
+
 static void test_text(void **state)
 {
     struct run run;
@@ -349,10 +367,15 @@ static void test_citation_overlap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_summary),  cmocka_unit_test(test_worst),
-        cmocka_unit_test(test_json),     cmocka_unit_test(test_hostile_text_is_escaped),
-        cmocka_unit_test(test_excerpts), cmocka_unit_test(test_text),
-        cmocka_unit_test(test_ranks),    cmocka_unit_test(test_citation_overlap),
+        cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_worst),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_hostile_text_is_escaped),
+        cmocka_unit_test(test_excerpts),
+        cmocka_unit_test(test_page_shows_every_figure),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_citation_overlap),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
