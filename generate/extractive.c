@@ -129,6 +129,8 @@ static enum rag_status generate(struct generator *generator,
         status = reading_add(&r, i);
     }
     if (status == RAG_OK)
+        reading_finish(&r);
+    if (status == RAG_OK)
         status = must_stop(request, ret) ? RAG_OK : write_answer(&r, sink, ret, reterr);
     else
         rag_fail(reterr, status, "passages: cannot be read");

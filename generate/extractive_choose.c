@@ -4,17 +4,32 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "text/char_class.h"
 #include "text/entity.h"
 #include "text/particle.h"
 
 #define WORD_BYTES_MAX 90 /* of the question in a reason */
 
 /* Least share of the question's mass that the chosen unit with its surroundings must have. */
-#define SUPPORT_MIN      0.22f
+#define SUPPORT_MIN        0.20f
+/* The thing asked for ("전화번호") is not in the passage: then the rest must cover this much
+ * to be taken for the same thing in other words. */
+#define FOCUS_COVERAGE_MIN 0.42f
+/* "...한 나라는", "어느 회사": the noun says of what class the answer is, and a text that gives
+ * the answer seldom says its class. */
+#define CLASS_COVERAGE_MIN 0.28f
+#define FOCUS_FOUND_MIN    0.34f
+/* No value of the kind asked for (몇 명, 얼마, 언제) near the choice: as above. */
+#define KIND_COVERAGE_MIN  0.70f
+#define KIND_FIT_MIN       0.40f
+#define KIND_SCORE         0.80f /* of the best unit's: as near as that a value still counts */
+/* A neighbour sentence this close in score is cited with the choice while there is room: the
+ * one often names what the other tells. */
+#define NEIGHBOUR_MARGIN   0.25f
 /* A second choice: this much of the first one's score, and it adds this much of the mass. */
-#define SECOND_SCORE_MIN 0.70f
-#define SECOND_GAIN_MIN  0.12f
-#define SECOND_TIE       0.93f
+#define SECOND_SCORE_MIN   0.70f
+#define SECOND_GAIN_MIN    0.12f
+#define SECOND_TIE         0.93f
 
 static void refuse(struct choices *c, const char *code)
 {
@@ -107,6 +122,41 @@ static void set_span(const struct reading *r, size_t unit, struct choice *c)
         c->byte_end--;
 }
 
+/* May unit b be joined to the choice, in the same paragraph and within the limit? */
+static bool may_join(const struct reading *r, size_t a, size_t b, const struct choice *c)
+{
+    const struct unit *u = &r->units.items[a];
+    const struct unit *v = &r->units.items[b];
+    const char *text = r->request->passages[c->passage].text;
+    uint32_t start = v->byte_start < c->byte_start ? v->byte_start : c->byte_start;
+    uint32_t end = v->byte_end > c->byte_end ? v->byte_end : c->byte_end;
+
+    return v->passage == u->passage && v->line == u->line && v->kind == UNIT_SENTENCE &&
+           r->supports[b].score >= r->supports[a].score - NEIGHBOUR_MARGIN &&
+           utf8_count(text + start, end - start) <= CITATION_CHARS_MAX;
+}
+
+static void join_neighbour(const struct reading *r, struct choice *c)
+{
+    size_t best = UNIT_NOWHERE;
+    size_t u = c->unit;
+
+    if (r->units.items[u].kind != UNIT_SENTENCE ||
+        c->byte_end - c->byte_start < r->units.items[u].byte_end - r->units.items[u].byte_start)
+        return;
+    if (u + 1 < r->units.n && may_join(r, u, u + 1, c))
+        best = u + 1;
+    if (u > 0 && may_join(r, u, u - 1, c) &&
+        (best == UNIT_NOWHERE || r->supports[u - 1].score > r->supports[best].score))
+        best = u - 1;
+    if (best == UNIT_NOWHERE)
+        return;
+    if (r->units.items[best].byte_start < c->byte_start)
+        c->byte_start = r->units.items[best].byte_start;
+    else
+        c->byte_end = r->units.items[best].byte_end;
+}
+
 /* Does the question ask for more than one thing? */
 static bool several_parts(const struct reading *r)
 {
@@ -119,10 +169,14 @@ static bool several_parts(const struct reading *r)
     return false;
 }
 
-static bool chosen(const struct choices *c, size_t unit)
+/* Is the unit, or a part of it, cited already? */
+static bool chosen(const struct reading *r, const struct choices *c, size_t unit)
 {
+    const struct unit *u = &r->units.items[unit];
+
     for (size_t i = 0; i < c->n; i++)
-        if (c->items[i].unit == unit)
+        if (c->items[i].passage == u->passage && c->items[i].byte_start < u->byte_end &&
+            c->items[i].byte_end > u->byte_start)
             return true;
     return false;
 }
@@ -162,7 +216,7 @@ static void add_further(const struct reading *r, struct choices *c, uint32_t fir
             float gained = parts ? gain(r, c, i) : 0;
             bool tie = s->score >= SECOND_TIE * first;
 
-            if (!may_cite(r, i, parts ? 0 : firm) || chosen(c, i) || s->coverage < SUPPORT_MIN)
+            if (!may_cite(r, i, parts ? 0 : firm) || chosen(r, c, i) || s->coverage < SUPPORT_MIN)
                 continue;
             if (!tie && !(gained >= SECOND_GAIN_MIN && s->score >= SECOND_SCORE_MIN * first))
                 continue;
@@ -193,11 +247,92 @@ static void refuse_constraint(const struct reading *r, struct choices *c, uint32
     }
 }
 
-static void refuse_support(const struct reading *r, struct choices *c)
+static void refuse_support(struct choices *c)
 {
-    (void)r;
     refuse(c, "no_support");
     snprintf(c->reason, sizeof c->reason, "질문에 답하는 문장을 문서에서 찾지 못했습니다.");
+}
+
+/* Share of the focus noun that the passage has; 1 when the question has none. */
+static float focus_found(const struct reading *r, size_t passage)
+{
+    const struct question *q = &r->question;
+    float mass = 0;
+    float found = 0;
+    const float *words = r->word_found + passage * r->query.n_words;
+
+    for (size_t i = 0; i < r->terms.n; i++) {
+        const struct term *t = &r->terms.items[i];
+
+        if (t->byte_start < q->focus_start || t->byte_start >= q->focus_end)
+            continue;
+        mass += r->query.mass[i];
+        found += r->query.mass[i] * words[r->query.word[i]];
+    }
+    return mass > 0 ? found / mass : 1;
+}
+
+/* Is the focus a class that a clause or 어느, 어떤 narrows down (X를 만든 사람), rather than a
+ * property of a thing (X의 무게)? The word before it then ends as an adnominal form does. */
+static bool focus_is_class(const struct reading *r)
+{
+    uint32_t end = r->question.focus_start;
+    uint32_t start;
+    uint32_t c;
+
+    while (end > 0 && r->text[end - 1] == ' ')
+        end--;
+    if (end == 0)
+        return true;
+    start = (uint32_t)utf8_floor(r->text, end, end - 1);
+    c = utf8_decode(r->text + start, NULL);
+    if (end - start == 3 &&
+        (memcmp(r->text + start, "느", 3) == 0 || memcmp(r->text + start, "떤", 3) == 0 ||
+         memcmp(r->text + start, "슨", 3) == 0))
+        return true;
+    return char_final(c) == 4 || char_final(c) == 8; /* ㄴ, ㄹ */
+}
+
+/* Is a value of the kind asked for in the best unit or one that is nearly as good? */
+static bool kind_found(const struct reading *r, size_t best, uint32_t firm)
+{
+    for (size_t i = 0; i < r->units.n; i++)
+        if (may_cite(r, i, firm) && r->supports[i].fit >= KIND_FIT_MIN &&
+            r->supports[i].score >= KIND_SCORE * r->supports[best].score)
+            return true;
+    return false;
+}
+
+static bool asks_value(const struct question *q)
+{
+    return q->kind == ANSWER_DATE || (q->kind == ANSWER_QUANTITY && q->unit_class != UNIT_NONE);
+}
+
+/* Is what the question asks for missing, though its subject is there? Fills the refusal. */
+static bool attribute_missing(const struct reading *r, size_t best, uint32_t firm,
+                              struct choices *c)
+{
+    const struct question *q = &r->question;
+    const struct support *s = &r->supports[best];
+    const char *focus = r->text + q->focus_start;
+    size_t bytes = cut(focus, q->focus_end - q->focus_start);
+    bool value = asks_value(q);
+    bool found = value && kind_found(r, best, firm);
+
+    if (value && !found && s->coverage < KIND_COVERAGE_MIN) {
+        refuse(c, "kind_absent");
+        snprintf(c->reason, sizeof c->reason, "질문이 묻는 %s 문서에서 찾지 못했습니다.",
+                 q->kind == ANSWER_DATE ? "때를" : "수량을");
+        return true;
+    }
+    if (found || q->kind == ANSWER_YESNO || q->kind == ANSWER_REASON || q->kind == ANSWER_METHOD ||
+        s->coverage >= (focus_is_class(r) ? CLASS_COVERAGE_MIN : FOCUS_COVERAGE_MIN) ||
+        focus_found(r, r->units.items[best].passage) >= FOCUS_FOUND_MIN)
+        return false;
+    refuse(c, "no_support");
+    snprintf(c->reason, sizeof c->reason, "'%.*s'에 관한 내용을 문서에서 찾지 못했습니다.",
+             (int)bytes, focus);
+    return true;
 }
 
 void choose(const struct reading *r, struct choices *ret)
@@ -213,14 +348,17 @@ void choose(const struct reading *r, struct choices *ret)
         if (near != UNIT_NOWHERE)
             refuse_constraint(r, ret, r->firm_met[r->units.items[near].passage]);
         else
-            refuse_support(r, ret);
+            refuse_support(ret);
         return;
     }
     if (best == UNIT_NOWHERE || r->supports[best].coverage < SUPPORT_MIN) {
-        refuse_support(r, ret);
+        refuse_support(ret);
         return;
     }
+    if (attribute_missing(r, best, firm, ret))
+        return;
     set_span(r, best, &ret->items[ret->n++]);
+    join_neighbour(r, &ret->items[0]);
     add_further(r, ret, firm);
     ret->confidence = r->supports[best].coverage > 1 ? 1 : r->supports[best].coverage;
 }

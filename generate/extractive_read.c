@@ -4,20 +4,29 @@
 #include <string.h>
 
 #include "generate/extractive_fit.h"
+#include "text/entity.h"
+#include "text/question_focus.h"
 
 /* How much of a question word's mass counts as present when it stands not in the unit but in
  * what belongs to it. A FAQ question or table header speaks for its answer; a heading for all
  * below it; a neighbour sentence often names the subject that the next one leaves out. */
 #define GIVEN_QUESTION  0.90f
 #define GIVEN_HEADER    0.70f
-#define GIVEN_ABOVE     0.60f
+#define GIVEN_ABOVE     0.75f
 #define GIVEN_TITLE     0.50f
 #define GIVEN_NEIGHBOUR 0.35f
+/* Only to order the units, not to judge support: what the passage says anywhere, and the
+ * words of a year, date or code that the passage as a whole is known to meet. */
+#define GIVEN_PASSAGE   0.20f
+#define GIVEN_DATE      0.70f
+#define GIVEN_CODE      0.30f
 
 void reading_release(struct reading *r)
 {
     term_list_release(&r->terms);
     overlap_query_release(&r->query);
+    free(r->judge.mass);
+    free(r->judge.word_mass);
     overlap_text_release(&r->hits);
     unit_list_release(&r->units);
     free(r->idf);
@@ -46,6 +55,43 @@ static enum rag_status read_idf(struct reading *r)
     return RAG_OK;
 }
 
+/* Bytes of the whitespace-delimited word of the question that byte 'at' lies in, without the
+ * marks at its end. */
+static void word_around(const struct reading *r, size_t at, size_t *ret_start, size_t *ret_end)
+{
+    size_t start = at;
+    size_t end = at;
+
+    while (start > 0 && r->text[start - 1] != ' ')
+        start--;
+    while (end < r->text_bytes && !strchr(" ?!.,", r->text[end]))
+        end++;
+    *ret_start = start;
+    *ret_end = end;
+}
+
+static enum rag_status make_judge(struct reading *r)
+{
+    r->judge = r->query;
+    r->judge.mass = calloc(r->query.n + 1, sizeof *r->judge.mass);
+    r->judge.word_mass = calloc(r->query.n + 1, sizeof *r->judge.word_mass);
+    if (!r->judge.mass || !r->judge.word_mass)
+        return RAG_ENOMEM;
+    r->judge.total = 0;
+    for (size_t i = 0; i < r->query.n; i++) {
+        size_t start;
+        size_t end;
+
+        word_around(r, r->terms.items[i].byte_start, &start, &end);
+        r->judge.mass[i] = r->query.mass[i];
+        if (is_predicate(r->text + start, end - start))
+            r->judge.mass[i] *= READ_PREDICATE;
+        r->judge.word_mass[r->query.word[i]] += r->judge.mass[i];
+        r->judge.total += r->judge.mass[i];
+    }
+    return RAG_OK;
+}
+
 enum rag_status reading_init(struct reading *r, const struct generator_request *request,
                              const struct analyzer *analyzer)
 {
@@ -71,6 +117,8 @@ enum rag_status reading_init(struct reading *r, const struct generator_request *
     status = read_idf(r);
     if (status == RAG_OK)
         status = overlap_query_init(&r->terms, r->idf, &r->query);
+    if (status == RAG_OK)
+        status = make_judge(r);
     if (status != RAG_OK)
         return status;
     r->word_found = calloc(n * r->query.n_words + 1, sizeof *r->word_found);
@@ -178,6 +226,42 @@ static void gather(struct reading *r, size_t first, size_t unit)
     }
 }
 
+/* A year or day that the passage is known to meet need not stand in each sentence; a code
+ * mostly does where it matters. */
+static void gather_firm(struct reading *r, size_t passage)
+{
+    for (size_t c = 0; c < r->question.n_constraints; c++) {
+        const struct constraint *k = &r->question.constraints[c];
+        float factor = k->kind == CONSTRAINT_CODE ? GIVEN_CODE : GIVEN_DATE;
+
+        if (!k->firm || !(r->firm_met[passage] & 1u << c))
+            continue;
+        for (size_t i = 0; i < r->terms.n; i++)
+            if (r->terms.items[i].byte_start >= k->byte_start &&
+                r->terms.items[i].byte_end <= k->byte_end && r->given[i] < factor)
+                r->given[i] = factor;
+    }
+}
+
+/* Is the unit about another code than the one asked for (E1 for E3)? */
+static bool other_code(const struct reading *r, const struct unit *u, const char *text)
+{
+    for (size_t c = 0; c < r->question.n_constraints; c++) {
+        const struct constraint *k = &r->question.constraints[c];
+        struct entity e;
+        size_t at = u->byte_start;
+        bool other = false;
+
+        if (k->kind != CONSTRAINT_CODE || !k->firm)
+            continue;
+        while (entity_next(text, u->byte_end, &at, &e))
+            other = other || e.kind == ENTITY_CODE;
+        if (other && !constraint_met(r->text, k, text + u->byte_start, u->byte_end - u->byte_start))
+            return true;
+    }
+    return false;
+}
+
 static void score_unit(struct reading *r, size_t first, size_t i, const struct generator_passage *p)
 {
     struct unit *u = &r->units.items[i];
@@ -188,20 +272,24 @@ static void score_unit(struct reading *r, size_t first, size_t i, const struct g
     struct fit fit;
 
     gather(r, first, i);
+    gather_firm(r, u->passage);
     overlap = overlap_score(&r->query, &r->hits, from, to, r->given);
     fit = fit_find(r, p->text, u->byte_start, u->byte_end, from, to);
     *s = (struct support){
-        .coverage = overlap.coverage,
+        .coverage = overlap_score(&r->judge, &r->hits, from, to, r->given).coverage,
         .own = overlap_score(&r->query, &r->hits, from, to, NULL).coverage,
         .fit = fit.value,
         .answer_start = fit.start,
         .answer_end = fit.end,
         .eligible = u->kind <= UNIT_ROW,
     };
-    s->score = s->coverage + READ_PROXIMITY * overlap.proximity + READ_KIND * s->fit +
-               READ_PASSAGE * p->score;
+    raise_span(r->given, &r->hits, 0, r->hits.n, GIVEN_PASSAGE);
+    s->score = overlap_score(&r->query, &r->hits, from, to, r->given).coverage +
+               READ_PROXIMITY * overlap.proximity + READ_KIND * s->fit + READ_PASSAGE * p->score;
     if (new_words(r, u) == 0)
         s->score -= READ_EMPTY;
+    if (other_code(r, u, p->text))
+        s->score -= READ_OTHER;
 }
 
 /* What the passage as a whole has of the question. */
@@ -246,4 +334,17 @@ enum rag_status reading_add(struct reading *r, size_t i)
     for (size_t u = first; u < r->units.n; u++)
         score_unit(r, first, u, p);
     return RAG_OK;
+}
+
+void reading_finish(struct reading *r)
+{
+    const struct generator_passage *p = r->request->passages;
+
+    for (size_t i = 0; i < r->request->n_passages; i++)
+        for (size_t k = 0; k < i; k++) {
+            uint32_t both = r->firm_met[i] | r->firm_met[k];
+
+            if (p[i].title && p[k].title && p[i].title[0] && strcmp(p[i].title, p[k].title) == 0)
+                r->firm_met[i] = r->firm_met[k] = both;
+        }
 }

@@ -5,6 +5,7 @@
  *
  *     score = coverage + READ_PROXIMITY * proximity + READ_KIND * fit
  *           + READ_PASSAGE * passage score - READ_EMPTY if it says nothing new
+ *           - READ_OTHER if it is about another code than the one asked for
  *
  * coverage and proximity are those of text/overlap.h, where title, heading, table header, the
  * question or lead line above and the neighbour units count as present at a discount; fit in
@@ -23,9 +24,13 @@
 #define READ_KIND      0.20f
 #define READ_PASSAGE   0.60f
 #define READ_EMPTY     0.30f
+#define READ_OTHER     0.30f
+/* Support is judged with what a verb or adjective of the question weighs lowered: a text says
+ * 개방한다 where a person asks 여나요, while the nouns mostly stay. */
+#define READ_PREDICATE 0.40f
 
 struct support {
-    float coverage; /* with what is given from around the unit */
+    float coverage; /* by 'judge', with what is given from around the unit */
     float own;      /* of its own text alone */
     float fit;
     float score;
@@ -43,7 +48,9 @@ struct reading {
     struct term_list terms; /* owned, as all below */
     float *idf;             /* [terms.n] */
     struct overlap_query query;
-    struct overlap_text hits; /* of the passage read last */
+    struct overlap_query judge; /* query with the masses of predicates lowered: shares all but
+                                   mass and word_mass */
+    struct overlap_text hits;   /* of the passage read last */
     struct unit_list units;
     struct support *supports; /* [units.n] */
     float *covered;           /* [n_passages]: by the whole passage with what belongs to it */
@@ -60,5 +67,7 @@ enum rag_status reading_init(struct reading *r, const struct generator_request *
 void reading_release(struct reading *r);
 /* Read passage i and score its units. */
 enum rag_status reading_add(struct reading *r, size_t i);
+/* After the last one: what one passage of a document meets, all of its title do. */
+void reading_finish(struct reading *r);
 
 #endif

@@ -8,6 +8,7 @@
 #include "text/char_class.h"
 #include "text/sentence.h"
 
+#define UNIT_CHARS_MAX 200 /* of an item that is not cut into sentences */
 #define LEAD_BYTES_MAX 120 /* a longer line above a list is prose */
 
 struct cutter {
@@ -238,6 +239,9 @@ static enum rag_status add_line(struct cutter *c, size_t start, size_t end, bool
     mark = list_mark(c, start, end);
     if (mark == 0)
         return add_prose(c, start, end, UNIT_SENTENCE);
+    /* A short item is one statement: what it names and what it says of it belong together. */
+    if (utf8_count(c->s + start + mark, end - start - mark) <= UNIT_CHARS_MAX)
+        return add(c, start + mark, end, UNIT_ITEM);
     return add_prose(c, start + mark, end, UNIT_ITEM);
 }
 

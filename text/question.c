@@ -165,6 +165,37 @@ static enum answer_kind by_days(struct question *q, const struct words *words, s
                                                                       : ANSWER_QUANTITY;
 }
 
+/* 공사비, 연체료, 지원금: nouns of money end alike. */
+static bool is_cost(const struct word *noun)
+{
+    static const char *const costs[] = {"비", "료", "금", "값", "액", NULL};
+
+    for (size_t i = 0; costs[i]; i++)
+        if (noun->n >= 6 && ends(noun, costs[i]))
+            return true;
+    return false;
+}
+
+/* The noun that the words before i make their subject: the nearest one with 은, 는, 이, 가, else
+ * the nearest that is no verb; i when there is none. */
+static size_t subject_before(const struct words *words, size_t i)
+{
+    size_t nearest = i;
+
+    for (size_t back = 1; back <= 4 && back <= i; back++) {
+        const struct word *w = &words->items[i - back];
+        size_t stem = focus_stem(w->s, w->n);
+
+        if (is_predicate(w->s, w->n))
+            continue;
+        if (nearest == i)
+            nearest = i - back;
+        if (w->n - stem == 3 && (ends(w, "은") || ends(w, "는") || ends(w, "이") || ends(w, "가")))
+            return i - back;
+    }
+    return nearest;
+}
+
 static enum answer_kind by_amount(struct question *q, const struct words *words, size_t i)
 {
     enum answer_kind kind = ANSWER_ANY;
@@ -172,8 +203,14 @@ static enum answer_kind by_amount(struct question *q, const struct words *words,
     /* The noun with its particle is not always the word before: 소음은 최대 얼마 */
     for (size_t back = 1; back <= 3 && back <= i && kind != ANSWER_QUANTITY; back++)
         kind = by_noun(q, words, &words->items[i - back]);
-    if (kind != ANSWER_QUANTITY && i > 0)
-        set_focus(q, words, &words->items[i - 1]);
+    if (kind != ANSWER_QUANTITY && subject_before(words, i) < i) {
+        const struct word *w = &words->items[subject_before(words, i)];
+        struct word noun = {w->s, focus_stem(w->s, w->n), false};
+
+        set_focus(q, words, w);
+        if (is_cost(&noun) || is(&words->items[i], "얼마에"))
+            set_unit(q, "원", strlen("원"), false);
+    }
     return ANSWER_QUANTITY;
 }
 
@@ -221,8 +258,6 @@ static enum answer_kind by_how(struct question *q, const struct words *words, si
 
         return kind == ANSWER_ANY ? ANSWER_METHOD : kind;
     }
-    if (i > 0)
-        set_focus(q, words, &words->items[i - 1]);
     return ANSWER_METHOD;
 }
 
@@ -259,8 +294,8 @@ static bool by_question_word(struct question *q, const struct words *words, size
         kind = by_what(q, words, i);
     else
         return false;
-    if (q->focus_end == q->focus_start && i > 0)
-        set_focus(q, words, &words->items[i - 1]);
+    if (q->focus_end == q->focus_start && subject_before(words, i) < i)
+        set_focus(q, words, &words->items[subject_before(words, i)]);
     q->kind = kind;
     return true;
 }
@@ -373,6 +408,24 @@ static bool occurs(const char *what, size_t n_what, const char *text, size_t n)
     return n_what == 0;
 }
 
+/* A date may be said in parts: the year in a heading or sentence before, then the day. */
+static bool date_in_parts(const struct entity *wanted, const char *text, size_t n)
+{
+    struct entity year = {.kind = ENTITY_DATE, .year = wanted->year};
+    struct entity rest = *wanted;
+    struct entity found;
+    bool has_year = wanted->year == 0;
+    bool has_rest = wanted->month == 0;
+    size_t at = 0;
+
+    rest.year = 0;
+    while (entity_next(text, n, &at, &found)) {
+        has_year = has_year || entity_same(text, &year, text, &found);
+        has_rest = has_rest || (wanted->month > 0 && entity_same(text, &rest, text, &found));
+    }
+    return has_year && has_rest;
+}
+
 bool constraint_met(const char *question, const struct constraint *constraint, const char *text,
                     size_t n)
 {
@@ -386,6 +439,8 @@ bool constraint_met(const char *question, const struct constraint *constraint, c
     if (!entity_next(question, constraint->byte_end, &at, &wanted))
         return true;
     at = 0;
+    if (wanted.kind == ENTITY_DATE && (wanted.year > 0 || wanted.month > 0))
+        return date_in_parts(&wanted, text, n);
     while (entity_next(text, n, &at, &found))
         if (entity_same(question, &wanted, text, &found))
             return true;

@@ -18,4 +18,8 @@ size_t focus_stem(const char *word, size_t n);
 /* Does a word end as a question to be answered by yes or no does (되나요, 있습니까, 인가)? */
 bool asks_yesno(const char *word, size_t n);
 
+/* Is the word a verb or adjective by its ending (잃어버리면, 여나요, 만든)? Speakers choose those
+ * more freely than nouns. */
+bool is_predicate(const char *word, size_t n);
+
 #endif
