@@ -1,14 +1,13 @@
-/* store/audit.c - appending to and reading the audit log. Format: audit.h.
+/* store/audit.c - appending to, reading and erasing in the audit log. Format: audit.h.
  *
  * Invariants
- *   1. Rows are seq = n + 1 of the row before; the first follows the checkpoint, or is 1.
- *   2. audit.head is written after a commit, never before: it may lag behind the database
- *      by the commits since its last write, and is never ahead of it. */
+ *   1. Rows are seq = n + 1 of the row before; the first that counts follows the checkpoint, or
+ *      is 1. Rows up to the checkpoint are gone for every reader; idle work deletes them.
+ *   2. A change number is in one row, or in cut_changes once that row is deleted, never in two.
+ *   3. A row has salt and payload, or neither: then a later row "audit.erase" names its seq. */
 #define _GNU_SOURCE
 #include "store/audit.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "base/clock.h"
 #include "base/json_writer.h"
 #include "store/audit_internal.h"
+#include "store/state_lock.h"
 
 #define QUEUE_MAX 4096 /* appends that wait: more than there are workers and connections */
 
@@ -29,8 +29,8 @@ static const char *const schema[] = {
     "CREATE UNIQUE INDEX audit_change ON audit(change) WHERE change IS NOT NULL;"
     "CREATE TABLE checkpoint("
     "  id INTEGER PRIMARY KEY CHECK(id=1), seq INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
-    "  hash BLOB NOT NULL, signature BLOB NOT NULL, public_key BLOB NOT NULL,"
-    "  last_change INTEGER NOT NULL);",
+    "  hash BLOB NOT NULL, signature BLOB NOT NULL, public_key BLOB NOT NULL);"
+    "CREATE TABLE cut_changes(change INTEGER PRIMARY KEY);",
 };
 
 /* ---- hashes ---- */
@@ -161,7 +161,10 @@ struct append_job {
 
 static enum rag_status run_append(struct database *db, void *context, struct rag_error *reterr)
 {
-    static const char find[] = "SELECT seq FROM audit WHERE change=?1";
+    /* the row of a change may have been cut away since: its number is kept */
+    static const char find[] = "SELECT seq FROM audit WHERE change=?1 UNION ALL"
+                               " SELECT (SELECT seq FROM checkpoint) FROM cut_changes"
+                               " WHERE change=?1";
     struct append_job *j = context;
     sqlite3_stmt *statement;
     enum rag_status status = RAG_OK;
@@ -201,7 +204,7 @@ enum rag_status audit_append(struct audit *audit, const char *kind, const char *
 static enum rag_status read_last_change(struct database *db, uint64_t *ret)
 {
     static const char sql[] = "SELECT max(coalesce((SELECT max(change) FROM audit),0),"
-                              " coalesce((SELECT last_change FROM checkpoint),0))";
+                              " coalesce((SELECT max(change) FROM cut_changes),0))";
     sqlite3_stmt *statement;
     bool row = false;
     enum rag_status status = database_statement(db, sql, &statement, NULL);
@@ -215,26 +218,32 @@ static enum rag_status read_last_change(struct database *db, uint64_t *ret)
     return status;
 }
 
+/* Erased bytes are gone from the pages (secure_delete), but the WAL still has older copies of
+ * them until it is written back and truncated; a reader can put that off to a later commit. */
+static void truncate_wal(struct audit *audit, struct database *db)
+{
+    sqlite3_busy_timeout(db->handle, 0);
+    if (sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) ==
+        SQLITE_OK)
+        audit->truncate_wal = false;
+    sqlite3_busy_timeout(db->handle, DATABASE_BUSY_MS);
+}
+
 static void on_committed(void *context, struct database *db)
 {
     struct audit *audit = context;
-    char line[128];
-    char hex[SHA256_HEX_BYTES];
     struct audit_head head;
     uint64_t last_change = 0;
-    ssize_t written;
-    int n;
 
+    if (audit->truncate_wal)
+        truncate_wal(audit, db);
     if (audit_tail(db, &head, NULL) != RAG_OK || read_last_change(db, &last_change) != RAG_OK)
         return;
     pthread_mutex_lock(&audit->mutex);
     audit->head = head;
     audit->last_change = last_change;
     pthread_mutex_unlock(&audit->mutex);
-    sha256_hex(head.hash, hex);
-    n = snprintf(line, sizeof line, "%020" PRIu64 ":%s\n", head.n, hex);
-    written = pwrite(audit->head_fd, line, (size_t)n, 0); /* one fixed-size line */
-    (void)written; /* the database is the truth; a head that lags is allowed */
+    audit_head_write(audit->head_fd, &head);
 }
 
 void audit_head(struct audit *audit, struct audit_head *ret)
@@ -256,46 +265,52 @@ uint64_t audit_last_change(struct audit *audit)
 
 /* ---- open and close ---- */
 
-enum rag_status audit_open(const char *state_dir, struct audit **ret, struct rag_error *reterr)
+static enum rag_status start(struct audit *audit, struct rag_error *reterr)
 {
-    struct audit *audit = calloc(1, sizeof *audit);
-    struct writer_options writer;
-    enum rag_status status;
-    char *head_path = NULL;
+    struct writer_options writer = {.db = &audit->writer_db,
+                                    .queue_max = QUEUE_MAX,
+                                    .committed = on_committed,
+                                    .idle = audit_cut_slice,
+                                    .context = audit};
+    bool was_unclean = false;
+    enum rag_status status =
+        state_lock(audit->dir, "audit.lock", &audit->lock_fd, &was_unclean, reterr);
 
-    if (!audit)
-        return rag_fail(reterr, RAG_ENOMEM, "audit: out of memory");
-    audit->head_fd = -1;
-    pthread_mutex_init(&audit->mutex, NULL);
-    pthread_mutex_init(&audit->reader_mutex, NULL);
-    audit->dir = strdup(state_dir);
-    if (asprintf(&audit->path, "%s/audit.db", state_dir) < 0)
-        audit->path = NULL;
-    if (asprintf(&head_path, "%s/audit.head", state_dir) < 0)
-        head_path = NULL;
-    status = audit->dir && audit->path && head_path
-                 ? database_open(audit->path, true, &audit->writer_db, reterr)
-                 : rag_fail(reterr, RAG_ENOMEM, "audit: out of memory");
+    if (status == RAG_OK)
+        status = database_open(audit->path, true, &audit->writer_db, reterr);
     if (status == RAG_OK)
         status = database_migrate(&audit->writer_db, AUDIT_APPLICATION_ID, schema,
                                   sizeof schema / sizeof schema[0], reterr);
     if (status == RAG_OK)
         status = database_open(audit->path, false, &audit->reader, reterr);
-    if (status == RAG_OK) {
-        audit->head_fd = open(head_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        if (audit->head_fd < 0)
-            status =
-                rag_fail_errno(reterr, RAG_EIO, errno, "audit head '%s': cannot open", head_path);
-    }
-    if (status == RAG_OK) {
-        on_committed(audit, &audit->writer_db);
-        writer = (struct writer_options){.db = &audit->writer_db,
-                                         .queue_max = QUEUE_MAX,
-                                         .committed = on_committed,
-                                         .context = audit};
-        status = writer_start(&writer, &audit->writer, reterr);
-    }
-    free(head_path);
+    if (status == RAG_OK)
+        status =
+            audit_head_open(audit->dir, &audit->writer_db, &audit->head_fd, &audit->lost, reterr);
+    if (status != RAG_OK)
+        return status;
+    audit->truncate_wal = true; /* of what an earlier run may have left */
+    on_committed(audit, &audit->writer_db);
+    return writer_start(&writer, &audit->writer, reterr);
+}
+
+enum rag_status audit_open(const char *state_dir, struct audit **ret, struct rag_error *reterr)
+{
+    struct audit *audit = calloc(1, sizeof *audit);
+    enum rag_status status;
+
+    if (!audit)
+        return rag_fail(reterr, RAG_ENOMEM, "audit: out of memory");
+    audit->head_fd = -1;
+    audit->lock_fd = -1;
+    pthread_mutex_init(&audit->mutex, NULL);
+    pthread_mutex_init(&audit->reader_mutex, NULL);
+    audit->dir = strdup(state_dir);
+    if (asprintf(&audit->path, "%s/audit.db", state_dir) < 0)
+        audit->path = NULL;
+    if (audit->dir && audit->path)
+        status = start(audit, reterr);
+    else
+        status = rag_fail(reterr, RAG_ENOMEM, "audit: out of memory");
     if (status != RAG_OK) {
         audit_close(audit);
         return status;
@@ -313,6 +328,7 @@ void audit_close(struct audit *audit)
     database_close(&audit->writer_db);
     if (audit->head_fd >= 0)
         (void)close(audit->head_fd);
+    state_unlock(audit->lock_fd, audit->writer != NULL);
     pthread_mutex_destroy(&audit->mutex);
     pthread_mutex_destroy(&audit->reader_mutex);
     free(audit->dir);
@@ -345,7 +361,8 @@ enum rag_status audit_list(struct audit *audit, const struct audit_query *q,
                            void *context, struct rag_error *reterr)
 {
 #define CONDITIONS                                                                                 \
-    " WHERE seq>?1 AND (?2=0 OR seq<?2) AND (?4 IS NULL OR kind=?4)"                               \
+    " WHERE seq>max(?1,coalesce((SELECT seq FROM checkpoint),0)) AND (?2=0 OR seq<?2) AND (?4 IS " \
+    "NULL OR kind=?4)"                                                                             \
     " AND (?5 IS NULL OR principal=?5) AND (?6=0 OR time_ms>=?6) AND (?7=0 OR time_ms<=?7)"
     static const char up[] = ENTRY_COLUMNS CONDITIONS " ORDER BY seq LIMIT ?3";
     static const char down[] = ENTRY_COLUMNS CONDITIONS " ORDER BY seq DESC LIMIT ?3";
@@ -422,6 +439,7 @@ enum rag_status audit_get(struct audit *audit, uint64_t seq, struct arena *arena
 /* ---- erase ---- */
 
 struct erase_job {
+    struct audit *audit;
     uint64_t seq;
     const char *principal;
     const char *payload;
@@ -429,27 +447,46 @@ struct erase_job {
 
 static enum rag_status run_erase(struct database *db, void *context, struct rag_error *reterr)
 {
-    static const char sql[] = "UPDATE audit SET payload=NULL, salt=NULL WHERE seq=?1";
+    static const char find[] = "SELECT kind, payload IS NULL FROM audit WHERE seq=?1"
+                               " AND seq>coalesce((SELECT seq FROM checkpoint),0)";
+    static const char erase[] = "UPDATE audit SET payload=NULL, salt=NULL WHERE seq=?1";
     struct erase_job *j = context;
     sqlite3_stmt *statement;
+    bool is_erased = false;
+    bool is_own = false;
+    bool row = false;
     uint64_t seq;
-    enum rag_status status = database_statement(db, sql, &statement, reterr);
+    enum rag_status status = database_statement(db, find, &statement, reterr);
 
     if (status != RAG_OK)
         return status;
     sqlite3_bind_int64(statement, 1, (int64_t)j->seq);
-    status = database_run(db, statement, reterr);
-    if (status == RAG_OK && sqlite3_changes(db->handle) == 0)
-        status = rag_fail(reterr, RAG_ENOTFOUND, "audit row %" PRIu64 ": does not exist", j->seq);
+    status = database_step(db, statement, &row, reterr);
+    if (status != RAG_OK)
+        return status;
+    if (!row)
+        return rag_fail(reterr, RAG_ENOTFOUND, "audit row %" PRIu64 ": does not exist", j->seq);
+    is_own = strncmp(column_text(statement, 0), "audit.", 6) == 0;
+    is_erased = sqlite3_column_int(statement, 1) != 0;
+    sqlite3_reset(statement);
+    if (is_own) /* what was erased and cut must stay known */
+        return rag_fail(reterr, RAG_EINVAL,
+                        "audit row %" PRIu64 ": records an erasure or a cut and cannot be erased",
+                        j->seq);
+    if (is_erased)
+        return RAG_OK;
+    status = database_run_for(db, erase, (int64_t)j->seq, reterr);
     if (status == RAG_OK)
         status = audit_insert(db, "audit.erase", j->principal, j->payload, 0, &seq, reterr);
+    if (status == RAG_OK)
+        j->audit->truncate_wal = true;
     return status;
 }
 
 enum rag_status audit_erase(struct audit *audit, uint64_t seq, const char *principal,
                             const char *why, struct rag_error *reterr)
 {
-    struct erase_job j = {seq, principal, NULL};
+    struct erase_job j = {audit, seq, principal, NULL};
     struct json_writer w;
     enum rag_status status;
     struct buf payload;

@@ -7,8 +7,10 @@
  * little-endian u64, the first previous hash 32 zero bytes. Erasing a payload (and its
  * salt) on lawful request leaves payload_hash, so the chain still verifies and says
  * "erased". The head (count, hash) is also kept in the file audit.head and may be copied
- * anywhere: verifying against it finds a dropped tail. Retention cuts the chain at a
- * checkpoint signed with Ed25519. Thread-safe; appends are committed in groups. */
+ * anywhere: verifying against it finds a dropped tail. It may lag behind the database after a
+ * crash and is never ahead; when it is found ahead at open, its line is kept in
+ * audit.head.lost and every verification fails until that file is removed. Retention cuts the chain
+ * at a checkpoint signed with Ed25519. Thread-safe; appends are committed in groups. */
 #ifndef RAG_STORE_AUDIT_H
 #define RAG_STORE_AUDIT_H
 
@@ -28,8 +30,7 @@ void audit_close(struct audit *audit);
 struct audit_entry {
     uint64_t seq; /* from 1; assigned by append */
     int64_t time_ms;
-    const char
-        *kind; /* "ask", "search", "document.put", "document.delete", "collection.put", ... */
+    const char *kind; /* "ask", "search", "document.put", "document.delete", ... */
     const char *principal;
     const char *payload; /* JSON object; NULL: erased */
     uint8_t hash[SHA256_BYTES];
@@ -78,11 +79,13 @@ struct audit_report {
  * ran, whatever it found. */
 enum rag_status audit_verify(struct audit *audit, const struct audit_head *head,
                              struct audit_report *ret, struct rag_error *reterr);
-/* Erase one payload; the erasure itself is appended as a row (who, when, which, why). */
+/* Erase one payload; the erasure itself is appended as a row (who, when, which, why). An
+ * erased row again is RAG_OK; an "audit." row is RAG_EINVAL; no such row RAG_ENOTFOUND. */
 enum rag_status audit_erase(struct audit *audit, uint64_t seq, const char *principal,
                             const char *why, struct rag_error *reterr);
 /* Drop rows up to and including seq behind a signed checkpoint (key made at first use,
- * audit.key, mode 0600; public half audit.pub). */
+ * audit.key, mode 0600; public half audit.pub). They are gone for every reader at once and
+ * deleted in slices. RAG_ENOTFOUND: no such row, or cut already. */
 enum rag_status audit_cut(struct audit *audit, uint64_t seq, const char *principal,
                           struct rag_error *reterr);
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bounds.h"
 #include "base/clock.h"
 #include "store/audit_internal.h"
 
@@ -49,21 +50,37 @@ static enum rag_status read_key(const char *dir, const char *name, uint8_t *ret,
     return RAG_OK;
 }
 
+/* Beside its name first, so that a crash leaves a whole key or none. */
 static enum rag_status write_key(const char *dir, const char *name, const uint8_t *data, size_t n,
                                  mode_t mode, struct rag_error *reterr)
 {
     enum rag_status status = RAG_OK;
+    char fresh[4096];
     char path[4096];
     int fd;
 
     snprintf(path, sizeof path, "%s/%s", dir, name);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    snprintf(fresh, sizeof fresh, "%s/%s.new", dir, name);
+    fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)
         return rag_fail_errno(reterr, RAG_EIO, errno, "key '%s': cannot create", path);
-    if (write(fd, data, n) != (ssize_t)n || fsync(fd) < 0)
-        status = rag_fail_errno(reterr, RAG_EIO, errno, "key '%s': cannot write", path);
+    if (write(fd, data, n) != (ssize_t)n || fsync(fd) < 0 || rename(fresh, path) < 0)
+        status = rag_fail_errno(reterr, errno == ENOSPC ? RAG_ENOSPC : RAG_EIO, errno,
+                                "key '%s': cannot write", path);
     (void)close(fd);
     return status;
+}
+
+/* audit.pub follows audit.key, whatever a crash or a person left there. */
+static enum rag_status match_public_key(const char *dir, const uint8_t *public_key,
+                                        struct rag_error *reterr)
+{
+    uint8_t there[AUDIT_PUBLIC_BYTES];
+
+    if (read_key(dir, "audit.pub", there, sizeof there, NULL) == RAG_OK &&
+        memcmp(there, public_key, sizeof there) == 0)
+        return RAG_OK;
+    return write_key(dir, "audit.pub", public_key, AUDIT_PUBLIC_BYTES, 0644, reterr);
 }
 
 static enum rag_status load_or_make_key(const char *dir, EVP_PKEY **ret, uint8_t *ret_public,
@@ -86,8 +103,8 @@ static enum rag_status load_or_make_key(const char *dir, EVP_PKEY **ret, uint8_t
             status = rag_fail(reterr, RAG_EFORMAT, "key '%s/audit.key': not an Ed25519 key", dir);
     }
     explicit_bzero(private_key, sizeof private_key);
-    if (status == RAG_OK && fresh)
-        status = write_key(dir, "audit.pub", ret_public, AUDIT_PUBLIC_BYTES, 0644, reterr);
+    if (status == RAG_OK)
+        status = match_public_key(dir, ret_public, reterr);
     if (status != RAG_OK) {
         EVP_PKEY_free(key);
         return status;
@@ -208,10 +225,8 @@ static enum rag_status store_checkpoint(struct database *db, const struct audit_
                                         struct rag_error *reterr)
 {
     static const char sql[] =
-        "INSERT OR REPLACE INTO checkpoint(id, seq, time_ms, hash, signature, public_key,"
-        " last_change) VALUES(1,?1,?2,?3,?4,?5,"
-        " max(coalesce((SELECT max(change) FROM audit WHERE seq<=?1),0),"
-        "     coalesce((SELECT last_change FROM checkpoint),0)))";
+        "INSERT OR REPLACE INTO checkpoint(id, seq, time_ms, hash, signature, public_key)"
+        " VALUES(1,?1,?2,?3,?4,?5)";
     sqlite3_stmt *statement;
     enum rag_status status = database_statement(db, sql, &statement, reterr);
 
@@ -225,16 +240,25 @@ static enum rag_status store_checkpoint(struct database *db, const struct audit_
     return database_run(db, statement, reterr);
 }
 
+/* Only the checkpoint is written here: with it the rows are gone for every reader, and idle work
+ * deletes them, so that no append waits for a big cut. */
 static enum rag_status run_cut(struct database *db, void *context, struct rag_error *reterr)
 {
-    static const char sql[] = "DELETE FROM audit WHERE seq<=?1";
     struct cut_job *j = context;
     struct audit_checkpoint c = {.seq = j->seq, .time_ms = clock_wall_ms()};
-    sqlite3_stmt *statement;
+    struct audit_checkpoint before;
+    bool found = false;
     char payload[64];
     uint64_t seq;
-    enum rag_status status = row_hash(db, j->seq, c.hash, reterr);
+    enum rag_status status = audit_checkpoint_get(db, &before, &found, reterr);
 
+    if (status == RAG_OK && found && j->seq <= before.seq)
+        return rag_fail(reterr, RAG_ENOTFOUND,
+                        "audit row %" PRIu64 ": was cut already, with all "
+                        "rows up to %" PRIu64,
+                        j->seq, before.seq);
+    if (status == RAG_OK)
+        status = row_hash(db, j->seq, c.hash, reterr);
     if (status == RAG_OK)
         status = audit_checkpoint_sign(j->dir, &c, reterr);
     if (status == RAG_OK)
@@ -243,18 +267,46 @@ static enum rag_status run_cut(struct database *db, void *context, struct rag_er
     snprintf(payload, sizeof payload, "{\"seq\":%" PRIu64 "}", j->seq);
     if (status == RAG_OK)
         status = audit_insert(db, "audit.cut", j->principal, payload, 0, &seq, reterr);
-    if (status == RAG_OK)
-        status = database_statement(db, sql, &statement, reterr);
-    if (status != RAG_OK)
-        return status;
-    sqlite3_bind_int64(statement, 1, (int64_t)j->seq);
-    return database_run(db, statement, reterr);
+    return status;
 }
 
 enum rag_status audit_cut(struct audit *audit, uint64_t seq, const char *principal,
                           struct rag_error *reterr)
 {
     struct cut_job j = {audit->dir, principal, seq};
+    enum rag_status status = writer_do(audit->writer, run_cut, &j, reterr);
 
-    return writer_do(audit->writer, run_cut, &j, reterr);
+    if (status == RAG_OK)
+        writer_wake_idle(audit->writer);
+    return status;
+}
+
+enum rag_status audit_cut_slice(void *context, struct database *db, bool *ret_more)
+{
+    static const char last[] =
+        "SELECT max(seq) FROM (SELECT seq FROM audit WHERE seq<=(SELECT seq FROM checkpoint)"
+        " ORDER BY seq LIMIT ?1)";
+    static const char keep[] = "INSERT OR IGNORE INTO cut_changes SELECT change FROM audit"
+                               " WHERE seq<=?1 AND change IS NOT NULL";
+    static const char drop[] = "DELETE FROM audit WHERE seq<=?1";
+    struct audit *audit = context;
+    sqlite3_stmt *statement;
+    int64_t seq = 0;
+    bool row = false;
+    enum rag_status status = database_statement(db, last, &statement, NULL);
+
+    if (status != RAG_OK)
+        return status;
+    sqlite3_bind_int(statement, 1, AUDIT_CUT_SLICE_ROWS);
+    status = database_step(db, statement, &row, NULL);
+    if (status != RAG_OK)
+        return status;
+    seq = row ? sqlite3_column_int64(statement, 0) : 0; /* 0 also for NULL: nothing to drop */
+    sqlite3_reset(statement);
+    *ret_more = seq != 0;
+    if (seq == 0)
+        return RAG_OK;
+    audit->truncate_wal = true;
+    status = database_run_for(db, keep, seq, NULL);
+    return status == RAG_OK ? database_run_for(db, drop, seq, NULL) : status;
 }

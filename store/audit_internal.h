@@ -12,12 +12,17 @@
 #define AUDIT_SIGNATURE_BYTES 64 /* Ed25519, RFC 8032 */
 #define AUDIT_PUBLIC_BYTES    32
 
+#define AUDIT_HEAD_LINE_BYTES 87 /* 20 digits, ':', 64 digits, newline, NUL */
+
 struct audit {
     char *dir;   /* state directory; owned */
     char *path;  /* of audit.db; owned */
     int head_fd; /* audit.head */
+    int lock_fd; /* audit.lock, see state_lock.h */
     struct database writer_db;
     struct writer *writer;
+    bool truncate_wal; /* of the writer thread: something was erased, its pages are in the WAL */
+    struct audit_head lost; /* audit.head.lost, see audit_head_file.c; n is 0 when there is none */
 
     pthread_mutex_t mutex;  /* guards what follows */
     struct audit_head head; /* committed */
@@ -60,6 +65,15 @@ enum rag_status audit_checkpoint_sign(const char *dir, struct audit_checkpoint *
 /* Is the signature good, and by the key of dir/audit.pub? */
 enum rag_status audit_checkpoint_verify(const char *dir, const struct audit_checkpoint *c,
                                         bool *ret_good, struct rag_error *reterr);
+
+void audit_head_print(const struct audit_head *head, char ret_line[AUDIT_HEAD_LINE_BYTES]);
+void audit_head_write(int fd, const struct audit_head *head);
+/* Compare audit.head with the database and open it for writing. */
+enum rag_status audit_head_open(const char *dir, struct database *db, int *ret_fd,
+                                struct audit_head *ret_lost, struct rag_error *reterr);
+
+/* One slice of deleting rows behind the checkpoint; the writer's idle work. */
+enum rag_status audit_cut_slice(void *context, struct database *db, bool *ret_more);
 
 /* Append one row inside the writer's transaction. */
 enum rag_status audit_insert(struct database *db, const char *kind, const char *principal,

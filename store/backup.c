@@ -27,10 +27,11 @@ static const struct {
     const char *name;
     bool optional;
 } parts[] = {
-    {"audit.db",  false},
-    {"ragd.db",   false},
-    {"audit.key", true },
-    {"audit.pub", true },
+    {"audit.db",   false},
+    {"audit.head", false},
+    {"ragd.db",    false},
+    {"audit.key",  true },
+    {"audit.pub",  true },
 };
 #define N_PARTS (sizeof parts / sizeof parts[0])
 
@@ -163,27 +164,77 @@ static bool part_there(const char *dir, size_t i)
     return !parts[i].optional || access(path, F_OK) == 0;
 }
 
-static enum rag_status write_manifest(const char *dir, struct audit *audit,
+/* What the copies hold, which is older than what the running databases do. */
+struct contents {
+    struct audit_head head;
+    int64_t change;
+};
+
+static enum rag_status read_contents(const char *dir, struct contents *ret,
+                                     struct rag_error *reterr)
+{
+    struct database db = {0};
+    enum rag_status status;
+    char path[PATH_BYTES];
+
+    snprintf(path, sizeof path, "%s/audit.db", dir);
+    status = database_open(path, false, &db, reterr);
+    if (status == RAG_OK)
+        status = audit_tail(&db, &ret->head, reterr);
+    database_close(&db);
+    snprintf(path, sizeof path, "%s/ragd.db", dir);
+    if (status == RAG_OK)
+        status = database_open(path, false, &db, reterr);
+    if (status == RAG_OK)
+        status = database_number(&db, "SELECT coalesce(max(change),0) FROM changes", &ret->change,
+                                 reterr);
+    database_close(&db);
+    return status;
+}
+
+static enum rag_status write_file(const char *path, const void *data, size_t n,
+                                  struct rag_error *reterr)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    enum rag_status status = RAG_OK;
+
+    if (fd < 0 || write(fd, data, n) != (ssize_t)n || fsync(fd) < 0)
+        status = write_failed(path, reterr);
+    if (fd >= 0)
+        (void)close(fd);
+    return status;
+}
+
+static enum rag_status write_head(const char *dir, const struct audit_head *head,
+                                  struct rag_error *reterr)
+{
+    char line[AUDIT_HEAD_LINE_BYTES];
+    char path[PATH_BYTES];
+
+    snprintf(path, sizeof path, "%s/audit.head", dir);
+    audit_head_print(head, line);
+    return write_file(path, line, sizeof line - 1, reterr);
+}
+
+static enum rag_status write_manifest(const char *dir, const struct contents *contents,
                                       struct rag_error *reterr)
 {
     char time[CLOCK_TEXT_BYTES];
     char hex[SHA256_HEX_BYTES];
     enum rag_status status = RAG_OK;
-    struct audit_head head;
     char path[PATH_BYTES];
     struct json_writer w;
     struct buf out;
-    int fd = -1;
 
     buf_init(&out, MANIFEST_MAX);
     json_writer_init(&w, &out);
     clock_format(clock_wall_ms(), time);
-    audit_head(audit, &head);
-    sha256_hex(head.hash, hex);
+    sha256_hex(contents->head.hash, hex);
     json_begin_object(&w, NULL);
     json_put_int(&w, "format", MANIFEST_FORMAT);
     json_put_string(&w, "time", time);
-    json_put_int(&w, "audit_rows", (int64_t)head.n);
+    json_put_int(&w, "change", contents->change);
+    json_put_int(&w, "audit_rows", (int64_t)contents->head.n);
     json_put_string(&w, "audit_hash", hex);
     json_begin_array(&w, "files");
     for (size_t i = 0; i < N_PARTS && status == RAG_OK; i++)
@@ -195,13 +246,8 @@ static enum rag_status write_manifest(const char *dir, struct audit *audit,
     snprintf(path, sizeof path, "%s/" MANIFEST, dir);
     if (status == RAG_OK && buf_status(&out) != RAG_OK)
         status = rag_fail(reterr, buf_status(&out), "manifest '%s': out of memory", path);
-    if (status == RAG_OK) {
-        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd < 0 || write(fd, out.data, out.len) != (ssize_t)out.len || fsync(fd) < 0)
-            status = write_failed(path, reterr);
-        if (fd >= 0)
-            (void)close(fd);
-    }
+    if (status == RAG_OK)
+        status = write_file(path, out.data, out.len, reterr);
     buf_release(&out);
     return status == RAG_OK ? sync_path(dir, O_RDONLY | O_DIRECTORY, reterr) : status;
 }
@@ -209,6 +255,7 @@ static enum rag_status write_manifest(const char *dir, struct audit *audit,
 enum rag_status backup_create(struct store *store, struct audit *audit, const char *dir,
                               struct rag_error *reterr)
 {
+    struct contents contents = {.change = 0};
     char from[PATH_BYTES];
     char to[PATH_BYTES];
     enum rag_status status;
@@ -222,6 +269,10 @@ enum rag_status backup_create(struct store *store, struct audit *audit, const ch
         status = copy_database(audit->path, dir, "audit.db", reterr);
     if (status == RAG_OK)
         status = copy_database(store->path, dir, "ragd.db", reterr);
+    if (status == RAG_OK)
+        status = read_contents(dir, &contents, reterr);
+    if (status == RAG_OK)
+        status = write_head(dir, &contents.head, reterr);
     for (size_t i = 0; i < N_PARTS && status == RAG_OK; i++) {
         if (!parts[i].optional || !part_there(audit->dir, i))
             continue;
@@ -229,7 +280,7 @@ enum rag_status backup_create(struct store *store, struct audit *audit, const ch
         snprintf(to, sizeof to, "%s/%s", dir, parts[i].name);
         status = copy_file(from, to, reterr);
     }
-    return status == RAG_OK ? write_manifest(dir, audit, reterr) : status;
+    return status == RAG_OK ? write_manifest(dir, &contents, reterr) : status;
 }
 
 /* ---- check and restore ---- */

@@ -103,7 +103,7 @@ enum rag_status database_open(const char *path, bool create, struct database *re
         goto out;
     }
     sqlite3_extended_result_codes(db.handle, 1);
-    sqlite3_busy_timeout(db.handle, 10000);
+    sqlite3_busy_timeout(db.handle, DATABASE_BUSY_MS);
     (void)sqlite3_db_config(db.handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(db.handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     (void)sqlite3_db_config(db.handle, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);

@@ -13,6 +13,7 @@
 #include "base/status.h"
 
 #define STATEMENTS_MAX       64
+#define DATABASE_BUSY_MS     10000      /* another process (a person's sqlite3) may hold a lock */
 #define STORE_APPLICATION_ID 0x52616744 /* "RagD" */
 #define AUDIT_APPLICATION_ID 0x52616741 /* "RagA" */
 

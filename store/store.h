@@ -90,7 +90,8 @@ struct store_put {
     const char *name;
     const char *title;
     const char *mime;
-    const char *metadata; /* JSON object; scalar members and arrays of scalars can be filtered by */
+    const char *metadata; /* JSON object; texts, numbers, booleans (as "true", "false") and
+                           * arrays of these can be filtered by */
     const uint8_t *source_hash;
     const char *text; /* NFC */
     size_t text_bytes;
@@ -136,7 +137,8 @@ struct store_passage {
     uint32_t byte_start;
     uint32_t byte_end;
     uint64_t version_id;
-    uint64_t n_owners; /* visible documents that hold this content */
+    uint64_t n_owners; /* times that visible documents hold this content: a document that
+                        * holds it twice counts twice, as in store_version_chunks() */
 };
 /* Chunks by id, in the order of ids[]; one with no visible owner (deleted meanwhile) is
  * left out, so *ret_n may be smaller. All from one read snapshot. */
