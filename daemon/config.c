@@ -195,6 +195,19 @@ static void free_admins(struct config *config)
     config->n_admins = 0;
 }
 
+static bool is_principal(const char *text)
+{
+    char *end = NULL;
+
+    if (strlen(text) > PRINCIPAL_BYTES_MAX)
+        return false;
+    if (strncmp(text, "token:", 6) == 0)
+        return text[6] != '\0';
+    /* -1 is no user: chown(2) takes it for "leave as it is" */
+    return strncmp(text, "uid:", 4) == 0 && text[4] >= '0' && text[4] <= '9' &&
+           strtoull(text + 4, &end, 10) < UINT32_MAX && *end == '\0';
+}
+
 /* The one list key: principals separated by spaces or commas. */
 static enum rag_status set_list(struct config *config, const struct row *row, const char *value,
                                 struct rag_error *reterr)
@@ -211,7 +224,7 @@ static enum rag_status set_list(struct config *config, const struct row *row, co
          word && status == RAG_OK; word = strtok_r(NULL, " ,\t", &save)) {
         if (config->n_admins == CONFIG_LIST_MAX)
             status = bad_value(row, word, "among the first 64 elements of the list", reterr);
-        else if (strncmp(word, "uid:", 4) != 0 && strncmp(word, "token:", 6) != 0)
+        else if (!is_principal(word))
             status = bad_value(row, word, "a principal (uid:N or token:NAME)", reterr);
         else if (!(config->admins[config->n_admins] = strdup(word)))
             status = RAG_ENOMEM;

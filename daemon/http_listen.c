@@ -99,11 +99,12 @@ enum rag_status listen_unix(const char *path, mode_t mode, const char *group, st
         goto out;
     }
     memcpy(l.path, path, strlen(path) + 1);
+    status = give_to_group(path, group, reterr);
     if (lstat(path, &sb) == 0) {
         l.device = sb.st_dev;
         l.inode = sb.st_ino;
+        l.changed = sb.st_ctim;
     }
-    status = give_to_group(path, group, reterr);
     if (status == RAG_OK && listen(l.fd, BACKLOG) < 0)
         status = rag_fail_errno(reterr, RAG_EIO, errno, "socket '%s': cannot listen", path);
     if (status == RAG_OK) {
@@ -121,7 +122,8 @@ void listener_unlink(struct listener *l)
     struct stat sb;
 
     if (l->path[0] != '\0' && lstat(l->path, &sb) == 0 && sb.st_dev == l->device &&
-        sb.st_ino == l->inode)
+        sb.st_ino == l->inode && sb.st_ctim.tv_sec == l->changed.tv_sec &&
+        sb.st_ctim.tv_nsec == l->changed.tv_nsec)
         (void)unlink(l->path);
     l->path[0] = '\0';
 }
@@ -171,24 +173,36 @@ void token_list_release(struct token_list *list)
     memset(list, 0, sizeof *list);
 }
 
+/* A name becomes part of a principal, in lists and logs: no blanks, commas or quotes. */
+static bool is_name(const char *text)
+{
+    return text[0] != '\0' && strlen(text) <= PRINCIPAL_BYTES_MAX - sizeof "token:" &&
+           text[strspn(
+               text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-")] == '\0';
+}
+
 static enum rag_status add_token(struct token_list *list, const char *path, size_t line, char *text,
                                  struct rag_error *reterr)
 {
     char *colon = strchr(text, ':');
     struct token *t;
 
-    if (!colon || colon == text || strlen(colon + 1) < TOKEN_BYTES_MIN ||
-        (size_t)(colon - text) > PRINCIPAL_BYTES_MAX - 6)
+    if (colon)
+        *colon = '\0';
+    if (!colon || !is_name(text) || strlen(colon + 1) < TOKEN_BYTES_MIN)
         return rag_fail(reterr, RAG_EINVAL,
-                        "token file '%s' line %zu: not NAME:TOKEN with a token of at least %d "
-                        "characters",
+                        "token file '%s' line %zu: not NAME:TOKEN with a name of letters, digits "
+                        "and ._@- and a token of at least %d characters",
                         path, line, TOKEN_BYTES_MIN);
     if (list->n == TOKENS_MAX)
         return rag_fail(reterr, RAG_EINVAL, "token file '%s': more than %d tokens", path,
                         TOKENS_MAX);
-    *colon = '\0';
     t = &list->items[list->n];
     snprintf(t->principal, sizeof t->principal, "token:%.120s", text);
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->items[i].principal, t->principal) == 0)
+            return rag_fail(reterr, RAG_EINVAL, "token file '%s' line %zu: a second token for '%s'",
+                            path, line, text);
     t->secret = strdup(colon + 1);
     if (!t->secret)
         return rag_fail(reterr, RAG_ENOMEM, "token file '%s': out of memory", path);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "base/bounds.h"
 #include "base/status.h"
@@ -16,6 +17,7 @@ struct listener {
     char path[SOCKET_PATH_MAX]; /* of a Unix socket that is ours; "": none */
     dev_t device;               /* and the file that we bound */
     ino_t inode;
+    struct timespec changed; /* numbers of inodes are used again at once */
 };
 
 /* Bind and listen on a Unix socket, non-blocking and close-on-exec. The umask is held around

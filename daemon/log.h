@@ -4,8 +4,9 @@
  *     2026-01-31T23:59:59.200Z warn req=5f3a... event=request_failed status=503 ...
  *
  * Control characters of values are escaped as \xNN, so that no value can forge a line. A
- * user's text never goes in: log_text_hash() gives its length and hash. Thread-safe; a line
- * is one write(2). */
+ * user's text never goes in: log_text_hash() gives its length and hash. A line is one write(2) of
+ * at most 4096 bytes, cut at a character; when a pipe's reader does not read, lines are lost and
+ * counted, and nobody waits. Thread-safe, but for log_open(), which comes before threads. */
 #ifndef RAG_DAEMON_LOG_H
 #define RAG_DAEMON_LOG_H
 
@@ -18,7 +19,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 /* path NULL or "": standard error. RAG_OK or RAG_EIO. */
 enum rag_status log_open(const char *path, enum log_level level, struct rag_error *reterr);
 void log_close(void);
-/* Open the file again, after it was moved away (SIGHUP). Keeps the old one on failure. */
+/* Open the file again, after it was moved away (SIGHUP). On failure keeps the old one and says so
+ * there. */
 void log_reopen(void);
 
 /* request_id may be NULL. fmt gives "key=value ..." pairs. */

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#define PREFERRED_MAX 16 /* then one bulk job: an ingest under endless questions must end, too */
+
 struct job {
     void (*run)(void *context);
     void *context;
@@ -28,6 +30,7 @@ struct workers {
     struct queue queues[N_JOB_CLASSES];
     size_t n_busy;
     size_t n_bulk_running;
+    size_t n_preferred; /* interactive jobs taken while a bulk job could have run */
     uint64_t n_done;
     uint64_t n_refused;
     bool stopping;
@@ -47,15 +50,18 @@ static struct job *take(struct queue *q)
 /* The next job that may run now, or NULL. The mutex is held. */
 static struct job *next_job(struct workers *w, bool *ret_bulk)
 {
-    if (w->queues[JOB_INTERACTIVE].head) {
+    bool bulk = w->queues[JOB_BULK].head && w->n_bulk_running < w->bulk_max;
+
+    if (w->queues[JOB_INTERACTIVE].head && !(bulk && w->n_preferred >= PREFERRED_MAX)) {
         *ret_bulk = false;
+        w->n_preferred += bulk;
         return take(&w->queues[JOB_INTERACTIVE]);
     }
-    if (w->queues[JOB_BULK].head && w->n_bulk_running < w->bulk_max) {
-        *ret_bulk = true;
-        return take(&w->queues[JOB_BULK]);
-    }
-    return NULL;
+    if (!bulk)
+        return NULL;
+    *ret_bulk = true;
+    w->n_preferred = 0;
+    return take(&w->queues[JOB_BULK]);
 }
 
 static bool all_empty(const struct workers *w)

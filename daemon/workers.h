@@ -1,8 +1,8 @@
 /* daemon/workers.h - the threads that do the work, and the bounded queues before them.
  *
- * Interactive jobs (questions, searches) run before bulk ones (documents, checks), and bulk
- * jobs occupy at most half of the threads, so that a long ingest never keeps a question
- * waiting. A full queue is RAG_EBUSY at once. Thread-safe. */
+ * Interactive jobs (questions, searches) run before bulk ones (documents, checks; but after 16 of
+ * them one bulk job has its turn), and bulk jobs occupy at most half of the threads, so that a long
+ * ingest never keeps a question waiting. A full queue is RAG_EBUSY at once. Thread-safe. */
 #ifndef RAG_DAEMON_WORKERS_H
 #define RAG_DAEMON_WORKERS_H
 
