@@ -694,16 +694,18 @@ enum rag_status gate_start(const struct gate_options *options, struct http_gate 
     if (g->epoll_fd < 0 || g->wake_fd < 0 ||
         epoll_ctl(g->epoll_fd, EPOLL_CTL_ADD, g->wake_fd, &wake) < 0)
         status = rag_fail_errno(reterr, RAG_EIO, errno, "http server: cannot watch connections");
-    else if (pthread_create(&g->thread, NULL, run_gate, g) != 0)
+    /* A connection can arrive as soon as the thread runs, and its callbacks use the gate
+     * through the caller's pointer: so that is set first. */
+    *ret = g;
+    if (status == RAG_OK && pthread_create(&g->thread, NULL, run_gate, g) != 0)
         status = rag_fail(reterr, RAG_ENOMEM, "http server: cannot start a thread");
     if (status != RAG_OK) {
+        *ret = NULL;
         for (int i = 0; i < N_GATE_LISTENERS; i++)
             g->options.listen_fds[i] = -1; /* the caller's */
         gate_free(g);
-        return status;
     }
-    *ret = g;
-    return RAG_OK;
+    return status;
 }
 
 static void wake(struct http_gate *g)

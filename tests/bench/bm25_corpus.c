@@ -180,7 +180,7 @@ static enum rag_status add_file(struct corpus *c, const char *path, struct rag_e
 enum rag_status corpus_open(const char *const *files, size_t n_files, size_t n_passages,
                             struct corpus **ret, struct rag_error *reterr)
 {
-    struct analyzer_options options = {NULL, NULL, NULL};
+    struct analyzer_options options = {0};
     struct corpus *c = calloc(1, sizeof *c);
     enum rag_status status = RAG_OK;
 

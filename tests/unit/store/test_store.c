@@ -198,7 +198,7 @@ static void passages_keep_the_order_asked_for(void **state)
     struct fixture *f = *state;
     struct store_passage *p;
     struct arena arena;
-    uint64_t ids[3];
+    uint64_t ids[3] = {0};
     uint64_t ask[4];
     size_t n;
 
