@@ -200,7 +200,7 @@ const char *http_request_param(const struct http_request *request, const char *n
     for (size_t i = 0; i < x->match.n_segments; i++)
         if (strncmp(x->params[i].name, name, n) == 0 && x->params[i].name[n] == '}')
             return x->params[i].value;
-    assert(!"a handler asks for a segment that its route has");
+    assert(false); /* a handler asks for the segments that its route has */
     return "";
 }
 
