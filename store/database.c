@@ -11,18 +11,30 @@
 /* A row: the metadata, a text piece or a chunk's body, and names (limits in bounds.h). */
 #define LENGTH_MAX (DOCUMENT_BYTES_MAX + (1 << 20))
 
-/* SQLITE_IOERR hides why; the system's errno tells a full disk from a broken one. */
+static bool is_full(int errnum)
+{
+    return errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG || errnum == EROFS;
+}
+
+/* SQLite says "full" for ENOSPC only; a quota or a size limit is an I/O error whose errno the
+ * file that failed keeps: the database or its WAL. */
 static enum rag_status status_of_io(sqlite3 *handle)
 {
-    switch (sqlite3_system_errno(handle)) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-    case EROFS:
+    static const int pointers[] = {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER};
+
+    if (is_full(sqlite3_system_errno(handle)))
         return RAG_ENOSPC;
-    default:
-        return RAG_EIO;
+    for (size_t i = 0; i < sizeof pointers / sizeof pointers[0]; i++) {
+        sqlite3_file *file = NULL;
+        int errnum = 0;
+
+        if (sqlite3_file_control(handle, "main", pointers[i], &file) == SQLITE_OK && file &&
+            file->pMethods &&
+            file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &errnum) == SQLITE_OK &&
+            is_full(errnum))
+            return RAG_ENOSPC;
     }
+    return RAG_EIO;
 }
 
 enum rag_status database_fail(struct database *db, int code, struct rag_error *reterr)
@@ -56,8 +68,9 @@ enum rag_status database_fail(struct database *db, int code, struct rag_error *r
         status = RAG_EIO;
         break;
     }
-    return rag_fail(reterr, status, "database '%s': %s", db->what,
-                    db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code));
+    return rag_fail(reterr, status, "database '%s': %s%s", db->what,
+                    db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code),
+                    status == RAG_ENOSPC ? " (no room on the disk, or it is read-only)" : "");
 }
 
 enum rag_status database_exec(struct database *db, const char *sql, struct rag_error *reterr)
