@@ -8,6 +8,9 @@
 #include "base/utf8.h"
 #include "generate/extractive_answer.h"
 
+#define QUESTION_PARTS_MAX 4  /* of one message; the rest is read as one part */
+#define PART_BYTES_MIN     12 /* about four syllables: shorter is no question of its own */
+
 struct extractive {
     struct generator base;
     struct analyzer *analyzer; /* owned; for requests that bring none */
@@ -56,6 +59,20 @@ static void set_short_answer(const struct reading *r, const struct choice *c,
     ret->short_answer[n] = '\0';
 }
 
+/* Is the span, or a part of it, cited for an earlier part of the question? */
+static bool cited(const struct reading *r, const struct choice *c,
+                  const struct generator_result *ret)
+{
+    uint32_t base = r->request->passages[c->passage].byte_start;
+
+    for (size_t i = 0; i < ret->n_citations; i++)
+        if (ret->citations[i].passage == c->passage &&
+            ret->citations[i].byte_start < base + c->byte_end &&
+            ret->citations[i].byte_end > base + c->byte_start)
+            return true;
+    return false;
+}
+
 /* One sentence with its mark to the sink and the result. false: stop here. */
 static bool emit(const struct reading *r, const struct choices *choices, size_t i,
                  const struct generator_sink *sink, struct generator_result *ret)
@@ -64,16 +81,16 @@ static bool emit(const struct reading *r, const struct choices *choices, size_t 
     size_t start = ret->answer.len;
     size_t end;
 
-    if (i > 0)
+    if (start > 0)
         buf_append_char(&ret->answer, '\n');
-    else
+    if (i == 0)
         buf_append_str(&ret->answer, answer_polarity(r, c));
     answer_append(r, c, &ret->answer);
     end = ret->answer.len;
     buf_printf(&ret->answer, " [%zu]", c->passage + 1);
     if (buf_status(&ret->answer) != RAG_OK)
         return false;
-    add_citation(r, c, start + (i > 0), end, ret);
+    add_citation(r, c, start + (start > 0), end, ret);
     if (sink && sink->on_piece &&
         !sink->on_piece(sink->context, ret->answer.data + start, ret->answer.len - start)) {
         ret->finish_reason = FINISH_CANCELLED;
@@ -82,26 +99,84 @@ static bool emit(const struct reading *r, const struct choices *choices, size_t 
     return true;
 }
 
-static enum rag_status write_answer(const struct reading *r, const struct generator_sink *sink,
-                                    struct generator_result *ret, struct rag_error *reterr)
+/* A message may ask several things ("...되나요? ...은요?"); each is answered by itself. */
+struct parts {
+    const char *text[QUESTION_PARTS_MAX];
+    size_t n_bytes[QUESTION_PARTS_MAX];
+    size_t n;
+};
+
+static void split_parts(const char *text, struct parts *ret)
+{
+    const char *start = text;
+    const char *end = text + strlen(text);
+
+    ret->n = 0;
+    while (ret->n + 1 < QUESTION_PARTS_MAX) {
+        const char *mark = strchr(start, '?');
+
+        if (!mark || (size_t)(mark - start) < PART_BYTES_MIN ||
+            (size_t)(end - mark) < PART_BYTES_MIN || !strchr(mark + 1, '?'))
+            break;
+        ret->text[ret->n] = start;
+        ret->n_bytes[ret->n++] = (size_t)(mark + 1 - start);
+        start = mark + 1;
+    }
+    ret->text[ret->n] = start;
+    ret->n_bytes[ret->n++] = (size_t)(end - start);
+}
+
+static void note_refusal(const struct choices *choices, struct generator_result *ret)
+{
+    if (ret->reason_code[0] != '\0')
+        return; /* the first one stands */
+    memcpy(ret->reason, choices->reason, sizeof ret->reason);
+    memcpy(ret->reason_code, choices->code, sizeof ret->reason_code);
+}
+
+/* Answer one part of the question; *ret_stop: write no more. */
+static enum rag_status answer_part(const struct reading *r, const struct generator_sink *sink,
+                                   struct generator_result *ret, bool *ret_stop)
 {
     struct choices choices;
 
     choose(r, &choices);
     if (choices.n == 0) {
-        ret->finish_reason = FINISH_REFUSED;
-        memcpy(ret->reason, choices.reason, sizeof ret->reason);
-        memcpy(ret->reason_code, choices.code, sizeof ret->reason_code);
+        note_refusal(&choices, ret);
         return RAG_OK;
     }
-    ret->confidence = choices.confidence;
-    set_short_answer(r, &choices.items[0], ret);
-    for (size_t i = 0; i < choices.n; i++)
-        if (must_stop(r->request, ret) || !emit(r, &choices, i, sink, ret))
-            break;
-    if (buf_status(&ret->answer) != RAG_OK)
-        return rag_fail(reterr, buf_status(&ret->answer), "answer: out of memory");
-    return RAG_OK;
+    if (ret->n_citations == 0) {
+        ret->confidence = choices.confidence;
+        set_short_answer(r, &choices.items[0], ret);
+    }
+    for (size_t i = 0; i < choices.n && !*ret_stop; i++) {
+        if (cited(r, &choices.items[i], ret))
+            continue;
+        *ret_stop = must_stop(r->request, ret) || !emit(r, &choices, i, sink, ret);
+    }
+    return buf_status(&ret->answer);
+}
+
+static enum rag_status read_and_answer(const struct generator_request *request,
+                                       const struct analyzer *analyzer, const struct parts *parts,
+                                       size_t part, const struct generator_sink *sink,
+                                       struct generator_result *ret, bool *ret_stop)
+{
+    struct reading r;
+    enum rag_status status =
+        reading_init(&r, request, analyzer, parts->text[part], parts->n_bytes[part]);
+
+    for (size_t i = 0; i < request->n_passages && status == RAG_OK && !*ret_stop; i++) {
+        *ret_stop = must_stop(request, ret);
+        if (!*ret_stop)
+            status = reading_add(&r, i);
+    }
+    if (status == RAG_OK && !*ret_stop) {
+        reading_finish(&r);
+        status = answer_part(&r, sink, ret, ret_stop);
+    }
+    reading_release(&r);
+    return status;
 }
 
 static enum rag_status generate(struct generator *generator,
@@ -112,7 +187,8 @@ static enum rag_status generate(struct generator *generator,
     struct extractive *self = (struct extractive *)generator;
     const struct analyzer *analyzer = request->analyzer ? request->analyzer : self->analyzer;
     enum rag_status status = RAG_OK;
-    struct reading r;
+    struct parts parts;
+    bool stop = false;
 
     ret->backend = generator->name;
     ret->model_fingerprint = "";
@@ -122,21 +198,19 @@ static enum rag_status generate(struct generator *generator,
     if (request->n_passages > PASSAGES_MAX)
         return rag_fail(reterr, RAG_EINVAL, "passages: %zu, the limit is %d", request->n_passages,
                         PASSAGES_MAX);
-    status = reading_init(&r, request, analyzer);
-    for (size_t i = 0; i < request->n_passages && status == RAG_OK; i++) {
-        if (must_stop(request, ret))
-            goto out;
-        status = reading_add(&r, i);
+    split_parts(request->messages[request->n_messages - 1].text, &parts);
+    for (size_t i = 0; i < parts.n && status == RAG_OK && !stop; i++)
+        status = read_and_answer(request, analyzer, &parts, i, sink, ret, &stop);
+    if (status != RAG_OK)
+        return rag_fail(reterr, status, "answer: %s",
+                        status == RAG_ENOMEM ? "out of memory" : "too long");
+    if (!stop && ret->n_citations == 0) {
+        ret->finish_reason = FINISH_REFUSED;
+    } else {
+        ret->reason[0] = '\0';
+        ret->reason_code[0] = '\0';
     }
-    if (status == RAG_OK)
-        reading_finish(&r);
-    if (status == RAG_OK)
-        status = must_stop(request, ret) ? RAG_OK : write_answer(&r, sink, ret, reterr);
-    else
-        rag_fail(reterr, status, "passages: cannot be read");
-out:
-    reading_release(&r);
-    return status;
+    return RAG_OK;
 }
 
 static void extractive_close(struct generator *generator)

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* memmem */
 #include "generate/extractive_choose.h"
 
 #include <stdio.h>
@@ -14,22 +15,24 @@
 #define SUPPORT_MIN        0.20f
 /* The thing asked for ("전화번호") is not in the passage: then the rest must cover this much
  * to be taken for the same thing in other words. */
-#define FOCUS_COVERAGE_MIN 0.42f
+#define FOCUS_COVERAGE_MIN 0.50f
 /* "...한 나라는", "어느 회사": the noun says of what class the answer is, and a text that gives
  * the answer seldom says its class. */
-#define CLASS_COVERAGE_MIN 0.28f
+#define CLASS_COVERAGE_MIN 0.32f
 #define FOCUS_FOUND_MIN    0.34f
+#define FOCUS_WEIGHT_MIN                                                                           \
+    0.5f /* 사람, 곳, 이름 weigh less: they are seldom written beside the answer */
 /* No value of the kind asked for (몇 명, 얼마, 언제) near the choice: as above. */
-#define KIND_COVERAGE_MIN  0.70f
-#define KIND_FIT_MIN       0.40f
-#define KIND_SCORE         0.80f /* of the best unit's: as near as that a value still counts */
+#define KIND_COVERAGE_MIN 0.70f
+#define KIND_FIT_MIN      0.40f
+#define KIND_SCORE        0.80f /* of the best unit's: as near as that a value still counts */
 /* A neighbour sentence this close in score is cited with the choice while there is room: the
  * one often names what the other tells. */
-#define NEIGHBOUR_MARGIN   0.25f
+#define NEIGHBOUR_MARGIN  0.25f
 /* A second choice: this much of the first one's score, and it adds this much of the mass. */
-#define SECOND_SCORE_MIN   0.70f
-#define SECOND_GAIN_MIN    0.12f
-#define SECOND_TIE         0.93f
+#define SECOND_SCORE_MIN  0.70f
+#define SECOND_GAIN_MIN   0.12f
+#define SECOND_TIE        0.93f
 
 static void refuse(struct choices *c, const char *code)
 {
@@ -164,7 +167,7 @@ static bool several_parts(const struct reading *r)
                                        "이며 ", "고, ",   "와 ",  "과 ",  "차이",  "비교"};
 
     for (size_t i = 0; i < sizeof cues / sizeof cues[0]; i++)
-        if (strstr(r->text, cues[i]))
+        if (memmem(r->text, r->text_bytes, cues[i], strlen(cues[i])))
             return true;
     return false;
 }
@@ -264,7 +267,8 @@ static float focus_found(const struct reading *r, size_t passage)
     for (size_t i = 0; i < r->terms.n; i++) {
         const struct term *t = &r->terms.items[i];
 
-        if (t->byte_start < q->focus_start || t->byte_start >= q->focus_end)
+        if (t->byte_start < q->focus_start || t->byte_start >= q->focus_end ||
+            t->weight < FOCUS_WEIGHT_MIN)
             continue;
         mass += r->query.mass[i];
         found += r->query.mass[i] * words[r->query.word[i]];

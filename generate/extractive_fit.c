@@ -8,6 +8,7 @@
 #include "text/entity.h"
 #include "text/question_focus.h"
 
+#define PHONE_FIT 0.9f
 #define NEAR_BYTES                                                                                 \
     40.0f /* about four words: how far a candidate may stand from what it is about                 \
            */
@@ -312,9 +313,54 @@ static float fit_cue(enum answer_kind kind, const char *s, size_t n)
     }
 }
 
+/* A telephone number: two or three groups of digits joined by hyphens, eight digits or more. */
+static bool find_phone(const char *text, uint32_t start, uint32_t end, struct fit *ret)
+{
+    for (uint32_t i = start; i < end; i++) {
+        uint32_t digits = 0;
+        uint32_t hyphens = 0;
+        uint32_t k = i;
+
+        while (k < end && ((text[k] >= '0' && text[k] <= '9') || (text[k] == '-' && k > i))) {
+            digits += text[k] != '-';
+            hyphens += text[k] == '-';
+            k++;
+        }
+        if (hyphens >= 1 && digits >= 8 && text[k - 1] != '-') {
+            *ret = (struct fit){PHONE_FIT, i, k};
+            return true;
+        }
+        if (k > i)
+            i = k - 1;
+    }
+    return false;
+}
+
+/* "어디로 전화하나요" asks for a number or an office, not for a place on a map. */
+static bool asks_contact(const struct reading *r)
+{
+    static const char *const words[] = {"전화", "연락", "문의", NULL};
+
+    return occurs_any(r->text, r->text_bytes, words);
+}
+
+bool fit_named(enum answer_kind kind, const char *name, size_t n)
+{
+    static const char *const reasons[] = {"원인", "이유", "배경", "까닭", NULL};
+    static const char *const ways[] = {"방법", "절차", "순서", "하는 법", NULL};
+
+    if (kind == ANSWER_REASON)
+        return occurs_any(name, n, reasons);
+    return kind == ANSWER_METHOD && occurs_any(name, n, ways);
+}
+
 struct fit fit_find(const struct reading *r, const char *text, uint32_t start, uint32_t end,
                     size_t from, size_t to)
 {
+    struct fit phone;
+
+    if (r->question.kind == ANSWER_PLACE && asks_contact(r) && find_phone(text, start, end, &phone))
+        return phone;
     switch (r->question.kind) {
     case ANSWER_DATE:
     case ANSWER_QUANTITY:

@@ -15,4 +15,7 @@ struct fit {
 struct fit fit_find(const struct reading *r, const char *text, uint32_t start, uint32_t end,
                     size_t from, size_t to);
 
+/* Does a heading name what is asked for (원인, 절차), so that all below it is of the kind? */
+bool fit_named(enum answer_kind kind, const char *name, size_t n);
+
 #endif

@@ -93,7 +93,7 @@ static enum rag_status make_judge(struct reading *r)
 }
 
 enum rag_status reading_init(struct reading *r, const struct generator_request *request,
-                             const struct analyzer *analyzer)
+                             const struct analyzer *analyzer, const char *text, size_t text_bytes)
 {
     enum rag_status status;
     size_t n = request->n_passages;
@@ -101,8 +101,8 @@ enum rag_status reading_init(struct reading *r, const struct generator_request *
     memset(r, 0, sizeof *r);
     r->request = request;
     r->analyzer = analyzer;
-    r->text = request->messages[request->n_messages - 1].text;
-    r->text_bytes = strlen(r->text);
+    r->text = text;
+    r->text_bytes = text_bytes;
     question_analyze(r->text, r->text_bytes, &r->question);
     status = analyzer_question(analyzer, r->text, r->text_bytes, &r->terms);
     if (status != RAG_OK)
@@ -206,6 +206,23 @@ static size_t new_words(const struct reading *r, const struct unit *u)
     return n;
 }
 
+/* Timetables write 수 for 수요일: the first cell of a row says the day asked for. */
+static void raise_weekday(struct reading *r, const struct unit *u, const char *text)
+{
+    for (size_t i = 0; i < r->terms.n; i++) {
+        const struct term *t = &r->terms.items[i];
+        const char *word = r->text + t->byte_start;
+
+        if (r->text_bytes - t->byte_start >= strlen("수요일") &&
+            memcmp(word + 3, "요일", strlen("요일")) == 0 &&
+            memcmp(text + u->byte_start, word, 3) == 0 && u->byte_end - u->byte_start > 4 &&
+            strchr(" |", text[u->byte_start + 3]))
+            for (size_t k = 0; k < r->terms.n; k++)
+                if (r->terms.items[k].position == t->position)
+                    r->given[k] = 1;
+    }
+}
+
 /* Whatever a unit takes from its surroundings, into r->given. */
 static void gather(struct reading *r, size_t first, size_t unit)
 {
@@ -219,6 +236,8 @@ static void gather(struct reading *r, size_t first, size_t unit)
         raise_unit(r, unit + 1, GIVEN_NEIGHBOUR);
     if (u->header != UNIT_NOWHERE)
         raise_unit(r, u->header, GIVEN_HEADER);
+    if (u->kind == UNIT_ROW)
+        raise_weekday(r, u, r->request->passages[u->passage].text);
     for (size_t above = u->above; above != UNIT_NOWHERE; above = r->units.items[above].above) {
         bool asks = r->units.items[above].kind == UNIT_QUESTION;
 
@@ -243,6 +262,31 @@ static void gather_firm(struct reading *r, size_t passage)
     }
 }
 
+/* Does the unit speak of other years only than the one asked for? */
+static bool other_year(const struct reading *r, const struct unit *u, const char *text)
+{
+    for (size_t c = 0; c < r->question.n_constraints; c++) {
+        const struct constraint *k = &r->question.constraints[c];
+        struct entity wanted;
+        struct entity e;
+        size_t at = k->byte_start;
+        bool other = false;
+        bool same = false;
+
+        if (!k->firm || !entity_next(r->text, k->byte_end, &at, &wanted) || wanted.year == 0 ||
+            wanted.kind != ENTITY_DATE)
+            continue;
+        at = u->byte_start;
+        while (entity_next(text, u->byte_end, &at, &e)) {
+            other = other || (e.kind == ENTITY_DATE && e.year != 0 && e.year != wanted.year);
+            same = same || (e.kind == ENTITY_DATE && e.year == wanted.year);
+        }
+        if (other && !same)
+            return true;
+    }
+    return false;
+}
+
 /* Is the unit about another code than the one asked for (E1 for E3)? */
 static bool other_code(const struct reading *r, const struct unit *u, const char *text)
 {
@@ -262,6 +306,41 @@ static bool other_code(const struct reading *r, const struct unit *u, const char
     return false;
 }
 
+/* Share of the focus noun's mass that the unit or what names it has: r->given must hold what
+ * stands around the unit; a title or neighbour is no name of it. */
+static float focus_share(const struct reading *r, size_t from, size_t to)
+{
+    float mass = 0;
+    float found = 0;
+
+    for (size_t k = 0; k < r->terms.n; k++) {
+        uint32_t at = r->terms.items[k].byte_start;
+        bool here = r->given[k] >= GIVEN_HEADER;
+
+        if (at < r->question.focus_start || at >= r->question.focus_end)
+            continue;
+        for (size_t i = from; i < to && !here; i++)
+            here = r->hits.hits[i].term == k;
+        mass += r->query.mass[k];
+        found += here ? r->query.mass[k] : 0;
+    }
+    return mass > 0 ? found / mass : 0;
+}
+
+static bool named_so(const struct reading *r, const struct unit *u,
+                     const struct generator_passage *p)
+{
+    if (p->heading && fit_named(r->question.kind, p->heading, strlen(p->heading)))
+        return true;
+    for (size_t above = u->above; above != UNIT_NOWHERE; above = r->units.items[above].above) {
+        const struct unit *a = &r->units.items[above];
+
+        if (fit_named(r->question.kind, p->text + a->byte_start, a->byte_end - a->byte_start))
+            return true;
+    }
+    return false;
+}
+
 static void score_unit(struct reading *r, size_t first, size_t i, const struct generator_passage *p)
 {
     struct unit *u = &r->units.items[i];
@@ -270,11 +349,15 @@ static void score_unit(struct reading *r, size_t first, size_t i, const struct g
     size_t to = overlap_find(&r->hits, u->byte_end);
     struct overlap overlap;
     struct fit fit;
+    float focus;
 
     gather(r, first, i);
+    focus = focus_share(r, from, to);
     gather_firm(r, u->passage);
     overlap = overlap_score(&r->query, &r->hits, from, to, r->given);
     fit = fit_find(r, p->text, u->byte_start, u->byte_end, from, to);
+    if (fit.value < 1 && named_so(r, u, p))
+        fit.value = 1;
     *s = (struct support){
         .coverage = overlap_score(&r->judge, &r->hits, from, to, r->given).coverage,
         .own = overlap_score(&r->query, &r->hits, from, to, NULL).coverage,
@@ -285,10 +368,11 @@ static void score_unit(struct reading *r, size_t first, size_t i, const struct g
     };
     raise_span(r->given, &r->hits, 0, r->hits.n, GIVEN_PASSAGE);
     s->score = overlap_score(&r->query, &r->hits, from, to, r->given).coverage +
-               READ_PROXIMITY * overlap.proximity + READ_KIND * s->fit + READ_PASSAGE * p->score;
+               READ_PROXIMITY * overlap.proximity + READ_KIND * s->fit + READ_FOCUS * focus +
+               READ_PASSAGE * p->score;
     if (new_words(r, u) == 0)
         s->score -= READ_EMPTY;
-    if (other_code(r, u, p->text))
+    if (other_code(r, u, p->text) || other_year(r, u, p->text))
         s->score -= READ_OTHER;
 }
 

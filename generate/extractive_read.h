@@ -4,6 +4,7 @@
  * Each unit (sentence, item, row) gets
  *
  *     score = coverage + READ_PROXIMITY * proximity + READ_KIND * fit
+ *           + READ_FOCUS * share of the focus noun in the unit, its heading or header
  *           + READ_PASSAGE * passage score - READ_EMPTY if it says nothing new
  *           - READ_OTHER if it is about another code than the one asked for
  *
@@ -24,6 +25,7 @@
 #define READ_KIND      0.20f
 #define READ_PASSAGE   0.60f
 #define READ_EMPTY     0.30f
+#define READ_FOCUS     0.10f
 #define READ_OTHER     0.30f
 /* Support is judged with what a verb or adjective of the question weighs lowered: a text says
  * 개방한다 where a person asks 여나요, while the nouns mostly stay. */
@@ -60,10 +62,11 @@ struct reading {
     float *given;             /* [terms.n], scratch */
 };
 
-/* Make ready for a request whose last message is the question. RAG_OK, RAG_ENOMEM, RAG_ELIMIT.
+/* Make ready for a request and its question, n bytes of the last message (which may ask
+ * several). RAG_OK, RAG_ENOMEM, RAG_ELIMIT.
  * Release in every case. */
 enum rag_status reading_init(struct reading *r, const struct generator_request *request,
-                             const struct analyzer *analyzer);
+                             const struct analyzer *analyzer, const char *text, size_t n);
 void reading_release(struct reading *r);
 /* Read passage i and score its units. */
 enum rag_status reading_add(struct reading *r, size_t i);

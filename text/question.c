@@ -7,7 +7,8 @@
 #include "text/entity.h"
 #include "text/question_focus.h"
 
-#define WORDS_MAX 256 /* of a question; what it asks stands near its end */
+#define QUOTED_CHARS_FIRM 12  /* longer quotations are sentences, told in other words too */
+#define WORDS_MAX         256 /* of a question; what it asks stands near its end */
 
 struct word {
     const char *s;
@@ -319,6 +320,20 @@ static void by_last_word(struct question *q, const struct words *words)
     q->kind = kind;
 }
 
+/* macOS, iPhone, Windows: written with capitals inside or a capital and small letters, a word
+ * names a product or a person; PC and pdf are common nouns. */
+static bool is_brand(const char *s, size_t n)
+{
+    bool capital = false;
+    bool small = false;
+
+    for (size_t i = 0; i < n; i++) {
+        capital = capital || (s[i] >= 'A' && s[i] <= 'Z');
+        small = small || (s[i] >= 'a' && s[i] <= 'z');
+    }
+    return capital && small && n >= 3;
+}
+
 /* An ordinal or identifier says which one; an amount may be said in other ways. */
 static bool is_firm(const char *text, const struct entity *e)
 {
@@ -328,6 +343,10 @@ static bool is_firm(const char *text, const struct entity *e)
         return e->year > 0 || e->day > 0 || e->month > 0;
     if (e->kind == ENTITY_NUMBER)
         return e->unit == UNIT_GRADE || e->unit == UNIT_FLOOR || e->unit == UNIT_ARTICLE;
+    if (e->kind == ENTITY_QUOTED)
+        return utf8_count(text + e->byte_start, e->byte_end - e->byte_start) <= QUOTED_CHARS_FIRM;
+    if (e->kind == ENTITY_LATIN)
+        return is_brand(text + e->byte_start, e->byte_end - e->byte_start);
     if (e->kind != ENTITY_CODE)
         return false;
     for (size_t i = 0; letters_off[i]; i++)
