@@ -189,7 +189,9 @@ struct store_change {
     uint64_t version_id;         /* published, or 0 */
     uint64_t retired_version_id; /* or 0 */
 };
-uint64_t store_last_change(struct store *store); /* committed */
+/* The last change whose call has returned or is about to; a snapshot that is taken now may hold
+ * a later one, whose commit is done and whose call is not. */
+uint64_t store_last_change(struct store *store);
 enum rag_status store_changes_since(struct store *store, uint64_t change,
                                     enum rag_status (*visit)(void *context,
                                                              const struct store_change *change,
