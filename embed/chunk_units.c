@@ -7,29 +7,10 @@
 #include "base/bounds.h"
 #include "base/utf8.h"
 #include "embed/embed_white.h"
-#include "text/grapheme.h"
 
 /* Prose is split into sentences in windows, so that the sentences of a paragraph as long as
  * the document are never all in memory. */
 #define WINDOW_BYTES 65536u
-
-/* The first grapheme boundary >= at; 'end' is one. */
-static size_t boundary_from(const char *s, size_t n, size_t at, size_t end)
-{
-    for (size_t i = 0; i < GRAPHEME_LOOKBACK_MAX && at < end; i++) {
-        if (grapheme_boundary(s, n, at))
-            break;
-        at += utf8_sequence_bytes(s + at, end - at);
-    }
-    return at;
-}
-
-/* The last one <= at, but not before 'start', which is one. */
-static size_t boundary_to(const char *s, size_t n, size_t at, size_t start)
-{
-    at = grapheme_floor(s, n, at);
-    return at > start ? at : start;
-}
 
 /* ---- blocks ---- */
 
@@ -58,8 +39,8 @@ static enum rag_status push_gap(struct unit_blocks *to, size_t *cap,
 
     if (first == end)
         return RAG_OK;
-    b.byte_start = (uint32_t)boundary_to(s, document->n_bytes, first, start);
-    b.byte_end = (uint32_t)boundary_from(s, document->n_bytes, white_trim(s, first, end), end);
+    b.byte_start = (uint32_t)cut_before(s, document->n_bytes, first, start);
+    b.byte_end = (uint32_t)cut_after(s, document->n_bytes, white_trim(s, first, end), end);
     return push_block(to, cap, &b);
 }
 
@@ -81,10 +62,10 @@ enum rag_status unit_blocks_init(const struct extracted *document, struct unit_b
 
         assert(b.byte_start <= b.byte_end && b.byte_end <= n);
         /* a mark that joins the character before it must not start a block */
-        b.byte_start = (uint32_t)grapheme_floor(s, n, b.byte_start);
-        b.byte_end = (uint32_t)grapheme_floor(s, n, b.byte_end);
-        if (b.byte_start < at)
-            b.byte_start = (uint32_t)at;
+        b.byte_start = (uint32_t)cut_before(s, n, b.byte_start, at);
+        if (b.byte_end <= b.byte_start)
+            continue;
+        b.byte_end = (uint32_t)cut_before(s, n, b.byte_end, b.byte_start);
         if (b.byte_end <= b.byte_start)
             continue;
         status = push_gap(&to, &cap, document, at, b.byte_start);
@@ -205,8 +186,8 @@ static enum rag_status next_sentence(struct unit_reader *r, const struct block *
             end = r->sentences[r->i_sentence++].byte_end;
         }
     }
-    *ret_start = boundary_to(r->s, r->n, start, r->at);
-    *ret_end = end > *ret_start ? boundary_from(r->s, r->n, end, b->byte_end) : *ret_start;
+    *ret_start = cut_before(r->s, r->n, start, r->at);
+    *ret_end = end > *ret_start ? cut_after(r->s, r->n, end, b->byte_end) : *ret_start;
     return RAG_OK;
 }
 
@@ -234,8 +215,7 @@ static size_t divide(const struct unit_reader *r, size_t start, size_t end,
         if (white_char(utf8_decode(s + at, NULL)) && !white_char(utf8_decode(s + before, NULL))) {
             size_t next = white_skip(s, at, end);
 
-            if (grapheme_boundary(s, r->n, at) &&
-                (next == end || grapheme_boundary(s, r->n, next))) {
+            if (cut_here(s, r->n, at) && (next == end || cut_here(s, r->n, next))) {
                 if (at - start > (limit - start) / 2 && is_clause_end(s[before])) {
                     *ret_break = BREAK_CLAUSE;
                     return at;
@@ -251,7 +231,7 @@ static size_t divide(const struct unit_reader *r, size_t start, size_t end,
     if (word > start)
         return word;
     *ret_break = BREAK_LETTER;
-    at = grapheme_floor(s, r->n, limit);
+    at = cut_before(s, r->n, limit, start);
     /* a cluster longer than a piece is no character of a language: cut it */
     return at > start ? at : limit;
 }
@@ -344,7 +324,8 @@ enum rag_status unit_reader_next(struct unit_reader *r, struct unit *ret, bool *
                 r->piece_end = 0;
                 continue;
             }
-            start = boundary_to(r->s, r->n, start, r->at);
+            if (start > r->at)
+                start = cut_before(r->s, r->n, start, r->at);
         } else {
             enum rag_status status = next_sentence(r, &r->blocks[r->i_block], &start, &end);
 

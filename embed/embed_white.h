@@ -1,5 +1,6 @@
-/* embed/embed_white.h - white space as this folder means it: what separates, and need not
- * be in any chunk. A superset of what text/sentence.c trims. Internal to embed/. */
+/* embed/embed_white.h - white space as this folder means it (what separates, and need not be in
+ * any chunk; a superset of what text/sentence.c trims) and where text may be cut. Internal to
+ * embed/. */
 #ifndef RAG_EMBED_WHITE_H
 #define RAG_EMBED_WHITE_H
 
@@ -8,6 +9,11 @@
 #include <stdint.h>
 
 #include "base/utf8.h"
+#include "text/grapheme.h"
+
+/* Code points walked for a grapheme boundary: flags of regions and families of emoji have
+ * fewer than 16, stacks of marks for show up to 30. */
+#define CLUSTER_STEPS_MAX 32
 
 static inline bool white_char(uint32_t c)
 {
@@ -43,6 +49,39 @@ static inline size_t white_trim(const char *s, size_t start, size_t end)
         end = at;
     }
     return end;
+}
+
+/* May well-formed text be cut at 'at'? Always beside a line break; that is asked most. */
+static inline bool cut_here(const char *s, size_t n, size_t at)
+{
+    return at == 0 || at >= n || s[at] == '\n' || s[at - 1] == '\n' || grapheme_boundary(s, n, at);
+}
+
+/* The last place to cut that is <= at, and >= start, which is one. Where no character ends
+ * within CLUSTER_STEPS_MAX code points, 'at' itself. */
+static inline size_t cut_before(const char *s, size_t n, size_t at, size_t start)
+{
+    size_t to = at;
+
+    for (size_t i = 0; i < CLUSTER_STEPS_MAX && to > start; i++) {
+        if (cut_here(s, n, to))
+            return to;
+        to = utf8_floor(s, n, to - 1);
+    }
+    return to <= start ? start : at;
+}
+
+/* The first place to cut that is >= at, and <= end, which is one; as cut_before(). */
+static inline size_t cut_after(const char *s, size_t n, size_t at, size_t end)
+{
+    size_t to = at;
+
+    for (size_t i = 0; i < CLUSTER_STEPS_MAX && to < end; i++) {
+        if (cut_here(s, n, to))
+            return to;
+        to += utf8_sequence_bytes(s + to, end - to);
+    }
+    return to >= end ? end : at;
 }
 
 #endif

@@ -535,51 +535,51 @@ static enum rag_status walk(struct reader *r)
 
 /* ---- encoding ---- */
 
-/* The charset that a meta element in the first KiB declares; 0 bytes: none. */
-static size_t declared_charset(const char *s, size_t n, const char **ret)
+#define CHARSET_BYTES_MAX 40
+
+static bool is_charset_char(char c)
 {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+}
+
+/* The charset that a meta element in the first KiB declares, or "". */
+static void declared_charset(const char *s, size_t n, char ret[CHARSET_BYTES_MAX])
+{
+    static const char key[] = "charset=";
+    const size_t n_key = sizeof key - 1;
     const size_t head = n < 1024 ? n : 1024;
+    size_t length = 0;
 
-    for (size_t i = 0; i + 8 < head; i++) {
-        size_t end;
+    for (size_t i = 0; i + n_key <= head && length == 0; i++) {
+        size_t at = i + n_key;
 
-        if (strncasecmp(s + i, "charset=", 8) != 0)
+        if (strncasecmp(s + i, key, n_key) != 0)
             continue;
-        i += 8;
-        if (s[i] == '"' || s[i] == '\'')
-            i++;
-        for (end = i; end < head && end - i < 40; end++) {
-            char c = s[end];
-
-            if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '_'))
-                break;
-        }
-        *ret = s + i;
-        return end - i;
+        if (at < head && (s[at] == '"' || s[at] == '\''))
+            at++;
+        while (at < head && length + 1 < CHARSET_BYTES_MAX && is_charset_char(s[at]))
+            ret[length++] = s[at++];
     }
-    return 0;
+    ret[length] = '\0';
 }
 
 static enum rag_status check_encoding(const char *s, size_t n, struct rag_error *reterr)
 {
-    const char *charset = NULL;
     const char *nul = n > 0 ? memchr(s, 0, n) : NULL;
+    char charset[CHARSET_BYTES_MAX];
     size_t bad = 0;
-    size_t n_charset;
 
     if (nul)
         return rag_fail(reterr, RAG_EFORMAT, "document: NUL at byte %zu", (size_t)(nul - s));
     if (utf8_valid(s, n, &bad))
         return RAG_OK;
-    n_charset = declared_charset(s, n, &charset);
-    if (n_charset > 0 && strncasecmp(charset, "utf", 3) != 0)
+    declared_charset(s, n, charset);
+    if (charset[0] != '\0' && strncasecmp(charset, "utf", 3) != 0)
         return rag_fail(reterr, RAG_EFORMAT,
-                        "document: its meta charset is '%.*s' and byte %zu is not UTF-8; convert "
-                        "it first: iconv -f %.*s -t utf-8",
-                        (int)n_charset, charset, bad,
-                        strncasecmp(charset, "ks_c", 4) == 0 ? 5 : (int)n_charset,
-                        strncasecmp(charset, "ks_c", 4) == 0 ? "cp949" : charset);
+                        "document: its meta charset is '%s' and byte %zu is not UTF-8; convert it "
+                        "first: iconv -f %s -t utf-8",
+                        charset, bad, strncasecmp(charset, "ks_c", 4) == 0 ? "cp949" : charset);
     return rag_fail(reterr, RAG_EFORMAT,
                     "document: byte %zu (0x%02X) is not UTF-8; convert the text first, from the "
                     "Korean Windows encoding with: iconv -f cp949 -t utf-8",

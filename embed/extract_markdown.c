@@ -1,12 +1,12 @@
 /* Markdown (CommonMark and GFM tables), read by md4c.
  *
- * The stored text is the source, so blocks are found in it: md4c hands out pieces of text
- * as pointers into its input, and a block is the lines from its first to its last piece.
- * What has no text of its own is put where it belongs afterwards: a setext underline and a
- * table's delimiter row to the block before, code fences to their code, the rest (link
- * definitions, thematic breaks) to a paragraph. Front matter is taken off first.
- * Source: CommonMark 0.30; GFM 0.29 section 4.10 (tables). */
-#include <assert.h>
+ * The stored text is the source, so blocks are found in it: md4c reads a copy in which
+ * inline marks are put out (markdown_mask.h) and hands out pieces of text as pointers into
+ * it; a block is the lines from its first to its last piece, at the same offsets. What has no text
+ * of its own is put where it belongs afterwards: a setext underline and a table's delimiter row to
+ * the block before, code fences to their code, the rest (link definitions, thematic breaks) to a
+ * paragraph. Front matter is taken off first. Source: CommonMark 0.30; GFM 0.29 section 4.10
+ * (tables). */
 #include <md4c.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,16 +15,16 @@
 #include "base/bounds.h"
 #include "embed/embed_white.h"
 #include "embed/extraction.h"
+#include "embed/markdown_mask.h"
 
 struct reader {
     struct extraction *e;
     struct rag_error *reterr;
     enum rag_status status; /* why a callback stopped md4c */
-    size_t base;            /* where md4c's input begins in the text */
-    size_t end;             /* and where it ends */
+    const char *masked;     /* md4c's input: the text from base to end */
+    size_t base;
+    size_t end;
     size_t first, last;     /* of the open block's text; first > last: none yet */
-    size_t run_end;         /* end of its last piece */
-    bool one_run;           /* its pieces are one run: no marks inside */
     unsigned lists, quotes; /* open ones */
     uint8_t kind;           /* of the open block */
     uint8_t level;
@@ -49,33 +49,19 @@ static size_t line_end(const char *s, size_t at, size_t end)
     return lf ? (size_t)(lf - s) : end;
 }
 
-/* The text of a heading whose line is [start, end): of one run that run, else the line
- * without its #s. */
-static void heading_title(const struct reader *r, size_t start, size_t end, struct block *b)
+/* A heading's text: without emphasis or code marks around the whole of it. */
+static void heading_title(const struct reader *r, struct block *b)
 {
     const char *s = r->e->text.data;
-    size_t from = r->first;
-    size_t to = r->last;
+    size_t start = r->first;
+    size_t end = white_trim(s, start, r->last);
 
-    if (!r->one_run && line_start(s, start, from) == line_start(s, start, to)) {
-        size_t at = start;
-
-        while (at < r->first && s[at] != '#')
-            at++;
-        if (at < r->first) { /* ATX; a setext heading has no marks in front */
-            while (at < end && s[at] == '#')
-                at++;
-            from = white_skip(s, at, end);
-            to = white_trim(s, from, end);
-            at = to;
-            while (at > from && s[at - 1] == '#')
-                at--;
-            if (at < to && (at == from || white_char((unsigned char)s[at - 1])))
-                to = white_trim(s, from, at);
-        }
+    while (end - start > 2 && strchr("*_`", s[start]) && s[end - 1] == s[start]) {
+        start++;
+        end--;
     }
-    b->title_start = (uint32_t)from;
-    b->title_end = (uint32_t)(to > from ? to : from);
+    b->title_start = (uint32_t)start;
+    b->title_end = (uint32_t)end;
 }
 
 /* Close the open block: its lines, unless it had no text. */
@@ -103,7 +89,7 @@ static enum rag_status flush(struct reader *r)
     b.kind = r->kind;
     if (r->kind == BLOCK_HEADING) {
         b.level = r->level;
-        heading_title(r, b.byte_start, b.byte_end, &b);
+        heading_title(r, &b);
     } else if (r->kind == BLOCK_TABLE_HEADER) {
         b.title_start = b.byte_start;
         b.title_end = b.byte_end;
@@ -118,8 +104,6 @@ static void open_block(struct reader *r, enum block_kind kind, unsigned level)
     r->level = (uint8_t)level;
     r->first = SIZE_MAX;
     r->last = 0;
-    r->run_end = 0;
-    r->one_run = true;
 }
 
 static enum block_kind prose_kind(const struct reader *r)
@@ -206,22 +190,19 @@ static int on_span(MD_SPANTYPE type, void *detail, void *userdata)
 static int on_text(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE size, void *userdata)
 {
     struct reader *r = userdata;
-    uintptr_t start = (uintptr_t)(r->e->text.data + r->base);
+    uintptr_t start = (uintptr_t)r->masked;
     uintptr_t at = (uintptr_t)text;
     size_t from;
 
     (void)type;
-    /* line breaks and replaced bytes come from md4c's own constants */
+    /* line breaks and indentation come from md4c's own constants */
     if (!r->open || size == 0 || at < start || at - start >= r->end - r->base)
         return 0;
     from = r->base + (size_t)(at - start);
     if (r->first == SIZE_MAX)
         r->first = from;
-    else if (from != r->run_end)
-        r->one_run = false;
-    r->run_end = from + size;
-    if (r->run_end > r->last)
-        r->last = r->run_end;
+    if (from + size > r->last)
+        r->last = from + size;
     return 0;
 }
 
@@ -292,7 +273,7 @@ static size_t gap_to_previous(const char *s, size_t start, size_t end, struct bl
 static enum rag_status fill_gap(struct extraction *to, size_t start, size_t end, struct block *next,
                                 struct rag_error *reterr)
 {
-    const char *s = to->text.data;
+    const char *s = buf_str(&to->text);
     struct block *previous = to->n_blocks > 0 ? &to->blocks[to->n_blocks - 1] : NULL;
     struct text_line line;
     struct block b = {0};
@@ -313,7 +294,7 @@ static enum rag_status fill_gap(struct extraction *to, size_t start, size_t end,
     return extraction_push(to, &b, reterr);
 }
 
-static enum rag_status fill_gaps(struct extraction *e, size_t start, struct rag_error *reterr)
+static enum rag_status fill_gaps(struct extraction *e, struct rag_error *reterr)
 {
     struct block *found = e->blocks;
     size_t n = e->n_blocks;
@@ -323,15 +304,15 @@ static enum rag_status fill_gaps(struct extraction *e, size_t start, struct rag_
     e->n_blocks = 0;
     e->cap = 0;
     for (size_t i = 0; i < n && status == RAG_OK; i++) {
-        size_t from = e->n_blocks > 0 ? e->blocks[e->n_blocks - 1].byte_end : start;
+        size_t from = e->n_blocks > 0 ? e->blocks[e->n_blocks - 1].byte_end : 0;
 
         status = fill_gap(e, from, found[i].byte_start, &found[i], reterr);
         if (status == RAG_OK)
             status = extraction_push(e, &found[i], reterr);
     }
     if (status == RAG_OK)
-        status = fill_gap(e, e->n_blocks > 0 ? e->blocks[e->n_blocks - 1].byte_end : start,
-                          e->text.len, NULL, reterr);
+        status = fill_gap(e, e->n_blocks > 0 ? e->blocks[e->n_blocks - 1].byte_end : 0, e->text.len,
+                          NULL, reterr);
     free(found);
     return status;
 }
@@ -424,8 +405,8 @@ static enum rag_status choose_title(struct extraction *e, size_t first, struct r
                             chosen->title_end - chosen->title_start, reterr);
 }
 
-enum rag_status extract_markdown(const char *body, size_t n_bytes, struct extraction *e,
-                                 struct rag_error *reterr)
+/* Find the blocks of the text from r->base on. */
+static enum rag_status parse(struct reader *r)
 {
     const MD_PARSER parser = {
         .abi_version = 0,
@@ -436,27 +417,39 @@ enum rag_status extract_markdown(const char *body, size_t n_bytes, struct extrac
         .leave_span = on_span,
         .text = on_text,
     };
+    size_t n = r->e->text.len - r->base;
+    char *masked = malloc(n + 1);
+    int result;
+
+    if (!masked)
+        return rag_fail(r->reterr, RAG_ENOMEM, "document: out of memory");
+    memcpy(masked, buf_str(&r->e->text) + r->base, n);
+    markdown_mask(masked, n);
+    r->masked = masked;
+    r->end = r->e->text.len;
+    result = md_parse(masked, (MD_SIZE)n, &parser, r);
+    free(masked);
+    if (r->status != RAG_OK)
+        return r->status;
+    if (result != 0)
+        return rag_fail(r->reterr, RAG_ENOMEM, "document: out of memory in the Markdown parser");
+    return RAG_OK;
+}
+
+enum rag_status extract_markdown(const char *body, size_t n_bytes, struct extraction *e,
+                                 struct rag_error *reterr)
+{
     struct reader r = {.e = e, .reterr = reterr, .status = RAG_OK};
     enum rag_status status = extraction_source(e, body, n_bytes, reterr);
     size_t first;
-    int result;
 
-    if (status != RAG_OK)
-        return status;
-    buf_reserve(&e->text, 0); /* a pointer even for an empty text */
-    if (buf_status(&e->text) != RAG_OK)
-        return rag_fail(reterr, RAG_ENOMEM, "document: out of memory");
-    status = read_front_matter(e, &r.base, reterr);
-    if (status != RAG_OK)
-        return status;
+    if (status == RAG_OK)
+        status = read_front_matter(e, &r.base, reterr);
     first = e->n_blocks;
-    r.end = e->text.len;
-    result = md_parse(e->text.data + r.base, (MD_SIZE)(r.end - r.base), &parser, &r);
-    if (r.status != RAG_OK)
-        return r.status;
-    if (result != 0)
-        return rag_fail(reterr, RAG_ENOMEM, "document: out of memory in the Markdown parser");
-    status = fill_gaps(e, 0, reterr);
+    if (status == RAG_OK)
+        status = parse(&r);
+    if (status == RAG_OK)
+        status = fill_gaps(e, reterr);
     if (status == RAG_OK && e->title.len == 0)
         status = choose_title(e, first, reterr);
     return status;

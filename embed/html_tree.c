@@ -1,20 +1,45 @@
 #define _GNU_SOURCE
 #include "embed/html_tree.h"
 
+#include <sanitizer/asan_interface.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
-#include "base/arena.h"
 #include "base/bounds.h"
+
+/* ---- memory ---- */
 
 /* Allocations between two looks at the clock. */
 #define CLOCK_EVERY 1024u
+#define SLAB_BYTES  (1u << 20)
+/* Sizes: multiples of 16 to 512 bytes, then powers of two. */
+#define SMALL_STEP  16u
+#define N_SMALL     32u
+#define SMALL_MAX   (SMALL_STEP * N_SMALL)
+#define N_BINS      (N_SMALL + 24u) /* the last one is 2^33 bytes, past the limit */
+#define BIN_LAST    (N_BINS - 1)
+
+struct slab {
+    struct slab *next;
+    size_t size;
+    uint64_t data[];
+};
+
+/* Before each allocation: the index of its size while in use, the next free one
+ * afterwards. Gumbo's nodes need the alignment of a pointer, no more. For the address
+ * sanitizer only the bytes that were asked for are there. */
+union cell {
+    uint64_t bin;
+    union cell *next;
+};
 
 struct html_memory {
-    struct arena arena;
+    struct slab *slabs; /* newest first; the first one is being filled */
+    size_t used;        /* bytes of it */
+    size_t n_bytes;     /* of all slabs, at most HTML_TREE_BYTES_MAX */
+    union cell *free_cells[N_BINS];
     jmp_buf out; /* where an allocation goes that must not be */
     enum rag_status why;
     unsigned n_until_clock;
@@ -29,10 +54,57 @@ static int64_t thread_cpu_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static size_t bin_of(size_t n, size_t *ret_size)
+{
+    size_t bin = N_SMALL;
+    size_t size = SMALL_MAX;
+
+    if (n <= SMALL_MAX) {
+        bin = n == 0 ? 0 : (n - 1) / SMALL_STEP;
+        *ret_size = (bin + 1) * SMALL_STEP;
+        return bin;
+    }
+    for (; size < n && bin < BIN_LAST; bin++)
+        size *= 2;
+    *ret_size = size;
+    return bin;
+}
+
+/* Bytes of a cell of that size, with what is before them. */
+static inline size_t bin_bytes(uint64_t bin)
+{
+    return sizeof(union cell) +
+           (bin < N_SMALL ? (size_t)(bin + 1) * SMALL_STEP : SMALL_MAX << (bin - N_SMALL));
+}
+
+/* A new slab with room for 'size' bytes. Does not return when there is none. */
+static void add_slab(struct html_memory *m, size_t size)
+{
+    struct slab *slab = NULL;
+
+    if (size < SLAB_BYTES)
+        size = SLAB_BYTES;
+    m->why = RAG_ELIMIT;
+    if (size <= HTML_TREE_BYTES_MAX - m->n_bytes) {
+        slab = malloc(sizeof *slab + size);
+        m->why = RAG_ENOMEM;
+    }
+    if (!slab)
+        longjmp(m->out, 1);
+    ASAN_POISON_MEMORY_REGION(slab->data, size);
+    slab->size = size;
+    slab->next = m->slabs;
+    m->slabs = slab;
+    m->used = 0;
+    m->n_bytes += size;
+}
+
 static void *allocate(void *userdata, size_t n)
 {
     struct html_memory *m = userdata;
-    void *p;
+    union cell *cell;
+    size_t size;
+    size_t bin;
 
     if (--m->n_until_clock == 0) {
         m->n_until_clock = CLOCK_EVERY;
@@ -41,18 +113,57 @@ static void *allocate(void *userdata, size_t n)
             longjmp(m->out, 1);
         }
     }
-    p = arena_alloc(&m->arena, n);
-    if (!p) {
-        m->why = m->arena.n_bytes + n > HTML_TREE_BYTES_MAX ? RAG_ELIMIT : RAG_ENOMEM;
+    if (n > HTML_TREE_BYTES_MAX) {
+        m->why = RAG_ELIMIT;
         longjmp(m->out, 1);
     }
-    return p;
+    bin = bin_of(n, &size);
+    cell = m->free_cells[bin];
+    if (cell) {
+        ASAN_UNPOISON_MEMORY_REGION(cell, sizeof *cell);
+        m->free_cells[bin] = cell->next;
+    } else {
+        size += sizeof *cell;
+        if (!m->slabs || size > m->slabs->size - m->used)
+            add_slab(m, size);
+        cell = (union cell *)(void *)((unsigned char *)m->slabs->data + m->used);
+        m->used += size;
+        ASAN_UNPOISON_MEMORY_REGION(cell, sizeof *cell);
+    }
+    cell->bin = bin;
+    ASAN_POISON_MEMORY_REGION(cell, sizeof *cell);
+    ASAN_UNPOISON_MEMORY_REGION(cell + 1, n);
+    return cell + 1;
 }
 
 static void deallocate(void *userdata, void *p)
 {
-    (void)userdata;
-    (void)p; /* all at once, at the end */
+    struct html_memory *m = userdata;
+    union cell *cell;
+    uint64_t bin;
+
+    if (!p)
+        return;
+    cell = (union cell *)p - 1;
+    ASAN_UNPOISON_MEMORY_REGION(cell, sizeof *cell);
+    bin = cell->bin;
+    cell->next = m->free_cells[bin];
+    m->free_cells[bin] = cell;
+    ASAN_POISON_MEMORY_REGION(cell, bin_bytes(bin));
+}
+
+static void memory_free(struct html_memory *m)
+{
+    struct slab *slab = m ? m->slabs : NULL;
+
+    while (slab) {
+        struct slab *next = slab->next;
+
+        ASAN_UNPOISON_MEMORY_REGION(slab->data, slab->size);
+        free(slab);
+        slab = next;
+    }
+    free(m);
 }
 
 /* ---- walking ---- */
@@ -220,7 +331,6 @@ enum rag_status html_tree_parse(const char *s, size_t n_bytes, struct html_tree 
     tree.memory = calloc(1, sizeof *tree.memory);
     if (!tree.memory)
         return rag_fail(reterr, RAG_ENOMEM, "document: out of memory in the HTML reader");
-    arena_init(&tree.memory->arena, HTML_TREE_BYTES_MAX);
     tree.memory->n_until_clock = CLOCK_EVERY;
     tree.memory->cpu_end_ms = thread_cpu_ms() + cpu_ms;
     if (run_gumbo(tree.memory, s, n_bytes, &tree)) {
@@ -246,9 +356,7 @@ enum rag_status html_tree_parse(const char *s, size_t n_bytes, struct html_tree 
 
 void html_tree_release(struct html_tree *tree)
 {
-    if (tree->memory)
-        arena_release(&tree->memory->arena);
-    free(tree->memory);
+    memory_free(tree->memory);
     free(tree->tables);
     memset(tree, 0, sizeof *tree);
 }

@@ -2,7 +2,7 @@
  *
  * Gumbo checks no allocation, frees its tree by recursion, walks its stack of open elements
  * for each tag and can copy unclosed formatting elements into every paragraph. So its memory
- * comes from one block list that is dropped whole, and an allocation past the limit of
+ * comes from slabs that are dropped whole, and an allocation past the limit of
  * memory or of CPU time leaves the parser by longjmp. Afterwards the tree is walked once,
  * without recursion, for its depth and its tables. */
 #ifndef RAG_EMBED_HTML_TREE_H

@@ -511,10 +511,12 @@ enum rag_status text_headings_find(const char *s, size_t n, struct text_headings
     if (status == RAG_OK) {
         for (size_t i = 0; i < f.n_items; i++)
             f.items[i].chosen = f.items[i].sure;
-        for (uint8_t style = STYLE_ROMAN; style <= STYLE_HANGUL; style++)
-            vote_numbers(&f, style);
-        for (size_t style = STYLE_BRACKET; style < N_STYLES; style++)
-            vote(&f, 0, f.n_items, (uint8_t)style, 1);
+        vote_numbers(&f, STYLE_ROMAN);
+        vote_numbers(&f, STYLE_NUMBER);
+        vote_numbers(&f, STYLE_HANGUL);
+        for (size_t style = STYLE_DEEP_NUMBER; style < N_STYLES; style++)
+            if (style != STYLE_HANGUL)
+                vote(&f, 0, f.n_items, (uint8_t)style, 1);
         status = finish(&f, ret);
     }
     free(f.items);

@@ -1,0 +1,3 @@
+rag_bench(bench_embed
+    SOURCES bench_embed.c
+    LINK rag_embed)
