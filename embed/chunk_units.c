@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* memmem */
 #include "embed/chunk_units.h"
 
 #include <assert.h>
@@ -11,6 +12,9 @@
 /* Prose is split into sentences in windows, so that the sentences of a paragraph as long as
  * the document are never all in memory. */
 #define WINDOW_BYTES 65536u
+
+/* A longer line before a list says more than what the list is of. */
+#define LEAD_BYTES_MAX 240u
 
 /* ---- blocks ---- */
 
@@ -255,21 +259,50 @@ static enum unit_break break_after_block(const struct unit_reader *r)
     return BREAK_BLOCK;
 }
 
-/* Enter the block: remember the header rows that its units would have to repeat. */
+/* Does the paragraph's last line announce the list behind it ("필요한 것:", "다음과 같다.")?
+ * *ret_start: where that line begins. */
+static bool leads_to_list(const struct unit_reader *r, const struct block *b, size_t *ret_start)
+{
+    static const char *const signs[] = {"다음", "아래", "following"};
+    size_t end = white_trim(r->s, b->byte_start, b->byte_end);
+    size_t start = end;
+
+    while (start > b->byte_start && r->s[start - 1] != '\n' && end - start <= LEAD_BYTES_MAX)
+        start--;
+    if (end - start > LEAD_BYTES_MAX || end == start)
+        return false;
+    *ret_start = start;
+    if (r->s[end - 1] == ':' || (end - start >= 3 && memcmp(r->s + end - 3, "：", 3) == 0))
+        return true;
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        if (memmem(r->s + start, end - start, signs[i], strlen(signs[i])))
+            return true;
+    return false;
+}
+
+/* Enter the block: remember what a chunk that begins in it would have to repeat. */
 static void enter_block(struct unit_reader *r)
 {
     const struct block *b = &r->blocks[r->i_block];
+    enum block_kind before = r->i_block > 0 ? (enum block_kind)b[-1].kind : BLOCK_CODE;
+    size_t lead = 0;
 
     r->inside = true;
     r->at = r->split_end = b->byte_start;
     r->n_sentences = r->i_sentence = 0;
     if (b->kind == BLOCK_TABLE_HEADER) {
-        if (r->i_block == 0 || b[-1].kind != BLOCK_TABLE_HEADER)
+        if (before != BLOCK_TABLE_HEADER)
             r->context_start = b->byte_start;
         /* the title of a header is the row without what only marks it */
         r->context_end = b->title_end > b->byte_start && b->title_end <= b->byte_end ? b->title_end
                                                                                      : b->byte_end;
-    } else if (b->kind != BLOCK_TABLE_ROW) {
+    } else if (b->kind == BLOCK_LIST_ITEM && before == BLOCK_PARAGRAPH &&
+               leads_to_list(r, b - 1, &lead)) {
+        r->context_start = (uint32_t)lead;
+        r->context_end = b[-1].byte_end;
+    } else if (!(b->kind == BLOCK_TABLE_ROW &&
+                 (before == BLOCK_TABLE_ROW || before == BLOCK_TABLE_HEADER)) &&
+               !(b->kind == BLOCK_LIST_ITEM && before == BLOCK_LIST_ITEM)) {
         r->context_start = r->context_end = 0;
     }
 }

@@ -34,8 +34,8 @@ struct unit {
     uint32_t byte_end;
     uint32_t char_start; /* characters from the start of the section */
     uint32_t char_end;
-    uint32_t context_start; /* what a chunk that begins here has to repeat: the header rows */
-    uint32_t context_end;   /* of its table; equal when nothing */
+    uint32_t context_start; /* what a chunk that begins here has to repeat: header rows of its */
+    uint32_t context_end;   /* table, line that leads to its list; equal when nothing */
     uint8_t after;          /* enum unit_break */
     bool whole_sentence;    /* starts and ends as a sentence of prose does */
 };
@@ -65,7 +65,7 @@ struct unit_reader {
     size_t split_end;
     size_t count_at;        /* bytes up to here are counted ... */
     size_t count;           /* ... as so many characters */
-    uint32_t context_start; /* header rows of the table being read */
+    uint32_t context_start; /* of the block being read, as in struct unit */
     uint32_t context_end;
 };
 /* Read the units of the n_blocks >= 1 blocks of one section, at most chunk_chars / 2 each. */

@@ -5,8 +5,8 @@
  * at a word, and never inside a grapheme cluster; it overlaps the one before it by whole
  * sentences of at most overlap_chars when a section is longer than a chunk. Every
  * character that is not white space is in some chunk. Rows of a cut table carry the header row in
- * 'context'. Sizes are in characters, never in a model's tokens: changing a model never re-chunks.
- */
+ * 'context', items of a cut list the line that leads to it ("준비물은 다음과 같다:"). Sizes are in
+ * characters, never in a model's tokens: changing a model never re-chunks. */
 #ifndef RAG_EMBED_CHUNKER_H
 #define RAG_EMBED_CHUNKER_H
 
@@ -27,7 +27,7 @@ struct chunk {
     uint32_t byte_start; /* span in the stored text */
     uint32_t byte_end;
     char *heading; /* path "A > B" (the document's title not repeated), "" at the top; owned */
-    char *context; /* repeated table header, or ""; owned */
+    char *context; /* repeated table header or lead line, or ""; owned */
 };
 struct chunk_list {
     struct chunk *items; /* owned */

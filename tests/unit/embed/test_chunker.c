@@ -93,6 +93,230 @@ static void test_rows(void **state)
     }
 }
 
+/* ---- long sections ---- */
+
+/* n times the piece, with each '#' of it made its number. */
+static void append_numbered(struct buf *out, const char *piece, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (const char *p = piece; *p; p++) {
+            if (*p == '#')
+                buf_printf(out, "%zu", i);
+            else
+                buf_append_char(out, *p);
+        }
+    }
+}
+
+struct long_case {
+    const char *head;
+    const char *piece;
+    size_t n_pieces;
+    size_t overlap_chars;
+    enum document_format format;
+};
+
+static void chunk_long(const struct long_case *c, struct extracted *ret_e, struct chunk_list *ret)
+{
+    const struct chunker_options o = {200, c->overlap_chars};
+    const char *wrong;
+    struct buf text;
+
+    buf_init(&text, 1u << 20);
+    buf_append_str(&text, c->head);
+    append_numbered(&text, c->piece, c->n_pieces);
+    extract_or_fail(c->format, buf_str(&text), text.len, ret_e);
+    buf_release(&text);
+    wrong = check_document(ret_e, &o);
+    if (wrong)
+        fail_msg("%s", wrong);
+    assert_int_equal(chunk_document(ret_e, &o, ret, NULL), RAG_OK);
+    assert_true(ret->n > 2);
+}
+
+static void test_rows_of_a_cut_table_carry_their_header(void **state)
+{
+    static const struct long_case cases[] = {
+        {"# 표\n\n| 이름 | 값 |\n|---|---|\n",   "| 담당자# | #23 |\n",    60, 50, FORMAT_MARKDOWN},
+        {"<h1>표</h1><table><tr><th>이름<th>값", "<tr><td>담당자#<td>#23", 60, 50, FORMAT_HTML    },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct chunk_list list = {0};
+        struct extracted e = {0};
+
+        chunk_long(&cases[i], &e, &list);
+        assert_string_equal(list.items[0].context, "");
+        for (size_t k = 1; k < list.n; k++) {
+            assert_string_equal(list.items[k].context, i == 0 ? "| 이름 | 값 |" : "이름 | 값");
+            assert_string_equal(list.items[k].heading, ""); /* the title, not repeated */
+            /* whole rows, no row twice */
+            assert_true(list.items[k].byte_start > list.items[k - 1].byte_end);
+            assert_int_equal(e.text[list.items[k].byte_start - 1], '\n');
+        }
+        chunk_list_release(&list);
+        extracted_release(&e);
+    }
+}
+
+static void test_items_of_a_cut_list_carry_what_leads_to_them(void **state)
+{
+    static const struct {
+        struct long_case c;
+        const char *context;
+    } cases[] = {
+        {{"# 글\n\n## 절\n\n준비물:\n\n", "- 도구 #번과 그 부속\n", 60, 0, FORMAT_MARKDOWN},
+         "준비물:"                                                                                                   },
+        {{"머리말이다.\n준비물은 다음과 같다.\n", "- 도구 #번과 그 부속\n", 60, 0, FORMAT_TEXT},
+         "준비물은 다음과 같다."                                                                               },
+        {{"도구를 적었다.\n\n", "- 도구 #번과 그 부속\n", 60, 0, FORMAT_MARKDOWN},                       ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct chunk_list list = {0};
+        struct extracted e = {0};
+
+        chunk_long(&cases[i].c, &e, &list);
+        assert_string_equal(list.items[0].context, "");
+        for (size_t k = 1; k < list.n; k++)
+            assert_string_equal(list.items[k].context, cases[i].context);
+        chunk_list_release(&list);
+        extracted_release(&e);
+    }
+}
+
+static void test_overlap_is_whole_sentences(void **state)
+{
+    static const struct long_case c = {"", "문장 #번은 열두 글자쯤 된다. ", 60, 50, FORMAT_TEXT};
+    struct chunk_list list = {0};
+    struct extracted e = {0};
+
+    (void)state;
+    chunk_long(&c, &e, &list);
+    for (size_t k = 0; k < list.n; k++) {
+        assert_memory_equal(e.text + list.items[k].byte_start, "문장", 6);
+        assert_int_equal(e.text[list.items[k].byte_end - 1], '.');
+        if (k > 0)
+            assert_true(list.items[k].byte_start < list.items[k - 1].byte_end);
+    }
+    chunk_list_release(&list);
+    extracted_release(&e);
+}
+
+static void test_paragraphs_are_kept_where_they_fit(void **state)
+{
+    static const struct long_case c = {
+        "", "문단 #번의 첫 문장이다. 둘째 문장은 조금 더 길게 이어진다. 셋째 문장이다.\n\n", 20, 0,
+        FORMAT_TEXT};
+    struct chunk_list list = {0};
+    struct extracted e = {0};
+
+    (void)state;
+    chunk_long(&c, &e, &list);
+    for (size_t k = 0; k < list.n; k++)
+        assert_memory_equal(e.text + list.items[k].byte_start, "문단", 6);
+    chunk_list_release(&list);
+    extracted_release(&e);
+}
+
+static void test_words_are_cut_only_where_one_is_too_long(void **state)
+{
+    static const struct long_case words = {"", "낱말# ", 400, 50, FORMAT_TEXT};
+    static const struct long_case one_word = {"", "가나다라", 400, 0, FORMAT_TEXT};
+    struct chunk_list list = {0};
+    struct extracted e = {0};
+
+    (void)state;
+    chunk_long(&words, &e, &list);
+    for (size_t k = 0; k < list.n; k++)
+        assert_memory_equal(e.text + list.items[k].byte_start, "낱말", 6);
+    chunk_list_release(&list);
+    extracted_release(&e);
+
+    chunk_long(&one_word, &e, &list);
+    assert_int_equal(list.n, 8); /* 1,600 characters, 200 a chunk */
+    chunk_list_release(&list);
+    extracted_release(&e);
+}
+
+static void test_chunks_of_a_section_are_of_like_size(void **state)
+{
+    static const struct long_case c = {"", "문장 #번은 열두 글자쯤 된다. ", 25, 0, FORMAT_TEXT};
+    struct chunk_list list = {0};
+    struct extracted e = {0};
+    size_t longest = 0;
+    size_t shortest = SIZE_MAX;
+
+    (void)state;
+    chunk_long(&c, &e, &list);
+    for (size_t k = 0; k < list.n; k++) {
+        size_t n = utf8_count(e.text + list.items[k].byte_start,
+                              list.items[k].byte_end - list.items[k].byte_start);
+
+        longest = n > longest ? n : longest;
+        shortest = n < shortest ? n : shortest;
+    }
+    assert_true(shortest * 2 > longest); /* no crumb at the end */
+    chunk_list_release(&list);
+    extracted_release(&e);
+}
+
+static void test_options_out_of_range(void **state)
+{
+    static const struct {
+        struct chunker_options options;
+        const char *says;
+    } cases[] = {
+        {{99, 0},    "chunk_chars 99: must be 100 to 8000"                           },
+        {{8001, 0},  "chunk_chars 8001: must be 100 to 8000"                         },
+        {{700, 350}, "overlap_chars 350: must be less than half of chunk_chars (700)"},
+    };
+    struct extracted e = {0};
+
+    (void)state;
+    extract_or_fail(FORMAT_TEXT, "글", 3, &e);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct rag_error error = {RAG_OK, ""};
+        struct chunk_list list = {0};
+
+        assert_int_equal(chunk_document(&e, &cases[i].options, &list, &error), RAG_EINVAL);
+        assert_string_equal(error.text, cases[i].says);
+        assert_null(list.items);
+    }
+    extracted_release(&e);
+}
+
+static void test_long_paths_keep_the_innermost_heading(void **state)
+{
+    const struct chunker_options o = {700, 80};
+    struct chunk_list list = {0};
+    struct extracted e = {0};
+    struct buf text;
+
+    (void)state;
+    buf_init(&text, 1u << 20);
+    for (size_t level = 1; level <= 4; level++) {
+        for (size_t i = 0; i < level; i++)
+            buf_append_char(&text, '#');
+        buf_append_char(&text, ' ');
+        for (size_t i = 0; i < 300; i++)
+            buf_append_str(&text, "가");
+        buf_append_str(&text, " 끝\n\n");
+    }
+    extract_or_fail(FORMAT_MARKDOWN, buf_str(&text), text.len, &e);
+    free(e.title);
+    e.title = calloc(1, 1);
+    assert_int_equal(chunk_document(&e, &o, &list, NULL), RAG_OK);
+    assert_true(strlen(list.items[0].heading) <= HEADING_PATH_BYTES_MAX);
+    assert_true(strlen(list.items[0].heading) > HEADING_PATH_BYTES_MAX - 4);
+    assert_non_null(strstr(list.items[0].heading, " 끝 > 가"));
+    chunk_list_release(&list);
+    extracted_release(&e);
+    buf_release(&text);
+}
+
 /* ---- what always holds ---- */
 
 static uint32_t next_random(uint32_t *state)
@@ -190,6 +414,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_rows_of_a_cut_table_carry_their_header),
+        cmocka_unit_test(test_items_of_a_cut_list_carry_what_leads_to_them),
+        cmocka_unit_test(test_overlap_is_whole_sentences),
+        cmocka_unit_test(test_paragraphs_are_kept_where_they_fit),
+        cmocka_unit_test(test_words_are_cut_only_where_one_is_too_long),
+        cmocka_unit_test(test_chunks_of_a_section_are_of_like_size),
+        cmocka_unit_test(test_options_out_of_range),
+        cmocka_unit_test(test_long_paths_keep_the_innermost_heading),
         cmocka_unit_test(test_random_documents),
     };
 
