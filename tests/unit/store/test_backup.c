@@ -189,7 +189,7 @@ struct writing {
 static void *write_on(void *context)
 {
     struct writing *w = context;
-    struct store_put_result result;
+    struct store_put_result result = {0};
 
     for (unsigned i = 0; !atomic_load(&w->stop); i++) {
         char name[16];

@@ -378,6 +378,36 @@ static void check_damage(void **state)
     fixture_teardown(&fixture);
 }
 
+static void a_damaged_page_after_a_crash_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct store_options options = {.state_dir = f->dir};
+    struct store *store = NULL;
+    struct rag_error error = {RAG_OK, ""};
+    char path[128];
+    FILE *file;
+
+    for (char name[2] = "a"; name[0] <= 'z'; name[0]++)
+        put_ok(f, name, "the same letters again and again");
+    store_close(f->store);
+    f->store = NULL;
+    snprintf(path, sizeof path, "%s/ragd.db", f->dir);
+    file = fopen(path, "r+");
+    assert_non_null(file);
+    for (long page = 1; page < 12; page++) { /* cell counts that no page can hold */
+        assert_int_equal(fseek(file, page * 4096 + 3, SEEK_SET), 0);
+        fputs("\x7f\x7f", file);
+    }
+    fclose(file);
+    snprintf(path, sizeof path, "%s/lock", f->dir);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("1234\n", file); /* as kill -9 leaves it */
+    fclose(file);
+    assert_int_equal(store_open(&options, &store, &error), RAG_EFORMAT);
+    assert_non_null(strstr(error.text, "ragd.db"));
+}
+
 static void staged_rows_of_a_crash_are_reclaimed_at_open(void **state)
 {
     struct fixture *f = *state;
@@ -411,6 +441,7 @@ int main(void)
     WITH_STORE(collection_goes_with_its_documents);
     WITH_STORE(changes_tell_what_happened_in_order);
     WITH_STORE(second_daemon_is_told_who_holds_the_state);
+    WITH_STORE(a_damaged_page_after_a_crash_is_refused);
     WITH_STORE(staged_rows_of_a_crash_are_reclaimed_at_open);
     return _cmocka_run_group_tests("store", tests, n, NULL, NULL);
 }
