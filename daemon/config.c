@@ -53,7 +53,8 @@ static const struct row rows[] = {
      KEY_TEXT, AT(token_file), 0, 0},
     {{"http", "threads", "2", "Threads that parse and write; they never compute."},
      KEY_INT, AT(http_threads), 1, 64},
-    {{"http", "connections_max", "1024", "Open connections; further ones are closed at once."},
+    {{"http", "connections_max", "1024", "Open connections. At the limit the one that has been idle longest makes room; when all are at "
+      "work, a new one gets 503. One principal has at most three quarters of them."},
      KEY_INT, AT(connections_max), 8, 65536},
     {{"http", "body_bytes_max", "67108864", "Largest request body in bytes; then 413."},
      KEY_INT, AT(body_bytes_max), 1024, 1073741824},
@@ -61,8 +62,9 @@ static const struct row rows[] = {
       "Bytes of all request bodies in memory together; then 503 with Retry-After."},
      KEY_INT, AT(bodies_bytes_max), 1024, 68719476736.0},
     {{"http", "idle_timeout_s", "30",
-      "Seconds without a byte from a client that is expected to send, or that does not read its reply; "
-      "then its connection is closed."},
+      "Seconds that a client has to send the headers of a request, that may pass without a byte of its "
+      "body (which must also come at 1024 bytes a second in the long run), or without its reading a "
+      "reply; then 408, or the end of the connection."},
      KEY_INT, AT(idle_timeout_s), 1, 3600},
     {{"http", "drain_timeout_s", "10", "Seconds that running requests get after SIGTERM."},
      KEY_INT, AT(drain_timeout_s), 0, 3600},
