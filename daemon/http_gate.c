@@ -370,7 +370,12 @@ static void out_of_descriptors(struct http_gate *g, int listen_fd, int reason)
     int fd;
 
     if (g->complained_ns == 0 || now - g->complained_ns > 5 * SECOND) {
-        log_event(LOG_WARN, NULL, "accept_failed", "connections=%zu error=\"%s\"", g->n_open,
+        size_t n_open;
+
+        pthread_mutex_lock(&g->mutex);
+        n_open = g->n_open;
+        pthread_mutex_unlock(&g->mutex);
+        log_event(LOG_WARN, NULL, "accept_failed", "connections=%zu error=\"%s\"", n_open,
                   strerror(reason));
         g->complained_ns = now;
     }
