@@ -261,8 +261,46 @@ static void write_change_payload(struct buf *out, const char *collection, const 
     json_end_object(&w);
 }
 
-static enum rag_status audit_change(const struct ingest *ingest, const char *kind,
-                                    const char *collection, const char *document,
+/* Audit rows that wait for one commit together, each owning its payload. */
+#define PENDING_MAX 128
+struct pending_audit {
+    struct audit_item items[PENDING_MAX];
+    char *payloads[PENDING_MAX]; /* owned; items[i].payload points to it */
+    size_t n;
+};
+
+static enum rag_status pending_flush(const struct ingest *ingest, struct pending_audit *p,
+                                     struct rag_error *reterr)
+{
+    enum rag_status status = audit_append_all(ingest->audit, p->items, p->n, reterr);
+
+    for (size_t i = 0; i < p->n; i++)
+        free(p->payloads[i]);
+    p->n = 0;
+    return status;
+}
+
+/* kind and principal must live until the flush. */
+static enum rag_status pending_add(const struct ingest *ingest, struct pending_audit *p,
+                                   const char *kind, const char *principal, struct buf *payload,
+                                   uint64_t change, struct rag_error *reterr)
+{
+    enum rag_status status = RAG_OK;
+
+    if (p->n == PENDING_MAX)
+        status = pending_flush(ingest, p, reterr);
+    if (status == RAG_OK)
+        status = buf_take(payload, &p->payloads[p->n], NULL);
+    if (status != RAG_OK)
+        return status;
+    p->items[p->n] = (struct audit_item){kind, principal, p->payloads[p->n], change};
+    p->n++;
+    return RAG_OK;
+}
+
+/* Record a change: now and durably, or with 'pending' when that is flushed. */
+static enum rag_status audit_change(const struct ingest *ingest, struct pending_audit *pending,
+                                    const char *kind, const char *collection, const char *document,
                                     const char *principal, const char *request_id,
                                     const struct ingest_result *result, uint64_t change,
                                     struct rag_error *reterr)
@@ -274,7 +312,11 @@ static enum rag_status audit_change(const struct ingest *ingest, const char *kin
     buf_init(&payload, 65536);
     write_change_payload(&payload, collection, document, request_id, result);
     status = buf_status(&payload);
-    if (status == RAG_OK)
+    if (status != RAG_OK)
+        rag_fail(reterr, status, "audit record of '%.200s': out of memory", document);
+    else if (pending)
+        status = pending_add(ingest, pending, kind, principal, &payload, change, reterr);
+    else
         status =
             audit_append(ingest->audit, kind, principal, buf_str(&payload), change, &seq, reterr);
     buf_release(&payload);
@@ -358,7 +400,8 @@ static enum rag_status compare_stored(const struct ingest *ingest, struct collec
 /* Ingest what is extracted already (or will be, from s->body, when w->extracted is empty). */
 static enum rag_status ingest_work(const struct ingest *ingest, struct collection *c,
                                    const struct ingest_source *s, struct work *w,
-                                   struct ingest_result *ret, struct rag_error *reterr)
+                                   struct pending_audit *pending, struct ingest_result *ret,
+                                   struct rag_error *reterr)
 {
     struct ingest_result result = {0};
     uint8_t hash[SHA256_BYTES];
@@ -402,8 +445,8 @@ static enum rag_status ingest_work(const struct ingest *ingest, struct collectio
     }
     collection_change_end(c, lock);
     if (status == RAG_OK && !result.unchanged)
-        status = audit_change(ingest, "document.put", c->name, buf_str(&w->name), s->principal,
-                              s->request_id, &result, result.change, reterr);
+        status = audit_change(ingest, pending, "document.put", c->name, buf_str(&w->name),
+                              s->principal, s->request_id, &result, result.change, reterr);
 done:
     if (status == RAG_OK)
         *ret = result;
@@ -427,7 +470,7 @@ enum rag_status ingest_document(const struct ingest *ingest, struct collection *
 
     assert(source->format != FORMAT_NDJSON);
     work_init(&w);
-    status = ingest_work(ingest, c, source, &w, ret, reterr);
+    status = ingest_work(ingest, c, source, &w, NULL, ret, reterr);
     work_release(&w);
     return status;
 }
@@ -441,6 +484,7 @@ struct bulk {
     const char *request_id;
     const atomic_bool *cancel;
     struct ingest_bulk_result *result;
+    struct pending_audit pending;
 };
 
 static bool note_bad(void *context, size_t line, const char *message)
@@ -494,7 +538,7 @@ static enum rag_status ingest_record(void *context, size_t line, struct extracte
     memset(record, 0, sizeof *record);
     s.name = w.extracted.name ? w.extracted.name : "";
     w.extracted.metadata = NULL; /* s.metadata has it */
-    status = ingest_work(b->ingest, b->collection, &s, &w, &result, &error);
+    status = ingest_work(b->ingest, b->collection, &s, &w, &b->pending, &result, &error);
     free((void *)(uintptr_t)s.metadata);
     work_release(&w);
     if (status == RAG_OK) {
@@ -509,31 +553,43 @@ static enum rag_status ingest_record(void *context, size_t line, struct extracte
     return rag_fail(reterr, status, "line %zu: %s", line, error.text);
 }
 
+/* A body that is one JSON record over any number of lines. */
+static enum rag_status ingest_single(struct bulk *b, const char *body, size_t n_bytes,
+                                     struct rag_error *reterr)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct extracted record = {0};
+    enum rag_status status = extract_document(FORMAT_JSON, body, n_bytes, &record, &error);
+
+    if (is_record_fault(status)) {
+        note_bad(b, 1, error.text);
+        return RAG_OK;
+    }
+    if (status != RAG_OK)
+        return rag_fail(reterr, status, "%s", error.text);
+    status = ingest_record(b, 1, &record, reterr);
+    extracted_release(&record);
+    return status;
+}
+
 enum rag_status ingest_records(const struct ingest *ingest, struct collection *c, bool single,
                                const char *body, size_t n_bytes, const char *principal,
                                const char *request_id, const atomic_bool *cancel,
                                struct ingest_bulk_result *ret, struct rag_error *reterr)
 {
-    struct bulk b = {ingest, c, principal, request_id, cancel, ret};
+    struct bulk b = {ingest, c, principal, request_id, cancel, ret, {.n = 0}};
     struct record_sink sink = {ingest_record, note_bad, &b};
-    struct rag_error error = {RAG_OK, ""};
-    struct extracted record = {0};
+    enum rag_status flushed;
     enum rag_status status;
 
     memset(ret, 0, sizeof *ret);
-    if (!single)
-        return extract_records(body, n_bytes, &sink, reterr);
-    status = extract_document(FORMAT_JSON, body, n_bytes, &record, &error);
-    if (status == RAG_OK) {
-        status = ingest_record(&b, 1, &record, reterr);
-        extracted_release(&record);
-    } else if (is_record_fault(status)) {
-        note_bad(&b, 1, error.text);
-        status = RAG_OK;
-    } else {
-        rag_fail(reterr, status, "%s", error.text);
-    }
-    return status;
+    if (single)
+        status = ingest_single(&b, body, n_bytes, reterr);
+    else
+        status = extract_records(body, n_bytes, &sink, reterr);
+    /* what was accepted before an error is recorded too */
+    flushed = pending_flush(ingest, &b.pending, status == RAG_OK ? reterr : NULL);
+    return status == RAG_OK ? flushed : status;
 }
 
 /* ---- delete ---- */
@@ -573,8 +629,8 @@ enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c,
     }
     collection_change_end(c, lock);
     if (status == RAG_OK)
-        status = audit_change(ingest, "document.delete", c->name, name, principal, request_id, NULL,
-                              change, reterr);
+        status = audit_change(ingest, NULL, "document.delete", c->name, name, principal, request_id,
+                              NULL, change, reterr);
     if (status == RAG_OK)
         *ret_change = change;
 out:
@@ -592,6 +648,8 @@ out:
 
 struct catch_up {
     const struct ingest *ingest;
+    struct arena arena; /* principals, until the flush */
+    struct pending_audit pending;
     size_t n;
 };
 
@@ -604,21 +662,30 @@ static enum rag_status catch_up_one(void *context, const struct store_change *ch
         [CHANGE_COLLECTION_DELETE] = "collection.delete",
     };
     struct catch_up *u = context;
+    const char *principal = arena_strdup(&u->arena, change->principal);
 
+    if (!principal)
+        return rag_fail(reterr, RAG_ENOMEM, "audit: out of memory");
     u->n++;
-    return audit_change(u->ingest, kinds[change->kind], change->collection, change->document,
-                        change->principal, NULL, NULL, change->change, reterr);
+    return audit_change(u->ingest, &u->pending, kinds[change->kind], change->collection,
+                        change->document, principal, NULL, NULL, change->change, reterr);
 }
 
 enum rag_status ingest_catch_up_audit(const struct ingest *ingest, size_t *ret_n,
                                       struct rag_error *reterr)
 {
     uint64_t last = audit_last_change(ingest->audit);
-    struct catch_up u = {ingest, 0};
+    struct catch_up u = {.ingest = ingest};
     enum rag_status status;
 
+    arena_init(&u.arena, CATCH_UP_DEPTH * 2 * (size_t)PRINCIPAL_BYTES_MAX + (1u << 20));
     status = store_changes_since(ingest->store, last > CATCH_UP_DEPTH ? last - CATCH_UP_DEPTH : 0,
                                  catch_up_one, &u, reterr);
+    if (status == RAG_OK)
+        status = pending_flush(ingest, &u.pending, reterr);
+    else
+        (void)pending_flush(ingest, &u.pending, NULL);
+    arena_release(&u.arena);
     *ret_n = u.n;
     return status;
 }

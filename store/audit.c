@@ -152,38 +152,47 @@ enum rag_status audit_insert(struct database *db, const char *kind, const char *
 }
 
 struct append_job {
-    const char *kind;
-    const char *principal;
-    const char *payload;
-    uint64_t change;
-    uint64_t seq;
+    const struct audit_item *items;
+    size_t n;
+    uint64_t seq; /* of the last one */
 };
 
-static enum rag_status run_append(struct database *db, void *context, struct rag_error *reterr)
+static enum rag_status append_one(struct database *db, const struct audit_item *item,
+                                  uint64_t *ret_seq, struct rag_error *reterr)
 {
     /* the row of a change may have been cut away since: its number is kept */
     static const char find[] = "SELECT seq FROM audit WHERE change=?1 UNION ALL"
                                " SELECT (SELECT seq FROM checkpoint) FROM cut_changes"
                                " WHERE change=?1";
-    struct append_job *j = context;
     sqlite3_stmt *statement;
     enum rag_status status = RAG_OK;
     bool row = false;
 
-    if (j->change != 0) {
+    if (item->change != 0) {
         status = database_statement(db, find, &statement, reterr);
         if (status != RAG_OK)
             return status;
-        sqlite3_bind_int64(statement, 1, (int64_t)j->change);
+        sqlite3_bind_int64(statement, 1, (int64_t)item->change);
         status = database_step(db, statement, &row, reterr);
         if (row) {
-            j->seq = (uint64_t)sqlite3_column_int64(statement, 0);
+            *ret_seq = (uint64_t)sqlite3_column_int64(statement, 0);
             sqlite3_reset(statement);
             return RAG_OK;
         }
     }
     if (status == RAG_OK)
-        status = audit_insert(db, j->kind, j->principal, j->payload, j->change, &j->seq, reterr);
+        status = audit_insert(db, item->kind, item->principal, item->payload, item->change, ret_seq,
+                              reterr);
+    return status;
+}
+
+static enum rag_status run_append(struct database *db, void *context, struct rag_error *reterr)
+{
+    struct append_job *j = context;
+    enum rag_status status = RAG_OK;
+
+    for (size_t i = 0; i < j->n && status == RAG_OK; i++)
+        status = append_one(db, &j->items[i], &j->seq, reterr);
     return status;
 }
 
@@ -191,12 +200,21 @@ enum rag_status audit_append(struct audit *audit, const char *kind, const char *
                              const char *payload, uint64_t change, uint64_t *ret_seq,
                              struct rag_error *reterr)
 {
-    struct append_job j = {kind, principal, payload, change, 0};
+    struct audit_item item = {kind, principal, payload, change};
+    struct append_job j = {&item, 1, 0};
     enum rag_status status = writer_do(audit->writer, run_append, &j, reterr);
 
     if (status == RAG_OK)
         *ret_seq = j.seq;
     return status;
+}
+
+enum rag_status audit_append_all(struct audit *audit, const struct audit_item *items, size_t n,
+                                 struct rag_error *reterr)
+{
+    struct append_job j = {items, n, 0};
+
+    return n == 0 ? RAG_OK : writer_do(audit->writer, run_append, &j, reterr);
 }
 
 /* ---- the head ---- */

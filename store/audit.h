@@ -41,6 +41,15 @@ struct audit_entry {
 enum rag_status audit_append(struct audit *audit, const char *kind, const char *principal,
                              const char *payload, uint64_t change, uint64_t *ret_seq,
                              struct rag_error *reterr);
+/* The same for n rows, in order, in one commit; all of them or, on failure, none. */
+struct audit_item {
+    const char *kind;
+    const char *principal;
+    const char *payload;
+    uint64_t change;
+};
+enum rag_status audit_append_all(struct audit *audit, const struct audit_item *items, size_t n,
+                                 struct rag_error *reterr);
 uint64_t audit_last_change(struct audit *audit); /* largest change number recorded */
 
 struct audit_head {
