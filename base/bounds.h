@@ -25,6 +25,9 @@
 #define HTML_CPU_MS_BASE         2000 /* for a parse: gumbo is O(n * depth); and per MiB: */
 #define HTML_CPU_MS_PER_MIB      250  /* six times what an ordinary page takes */
 #define HTML_ATTRIBUTE_BYTES_MAX 256  /* of a style that is read for display: none */
+#define HTML_SPAN_COLUMNS_MAX    64   /* of a table whose cells over several rows are repeated */
+#define HTML_SPAN_ROWS_MAX       1000 /* rows of one cell */
+#define HTML_SPAN_BYTES_MAX      120  /* of a repeated cell; a longer one is prose, said once */
 #define BLOCKS_PER_DOCUMENT_MAX  (1u << 22) /* paragraphs, items, rows: 16 bytes each at 64 MiB */
 #define FRONT_MATTER_LINES_MAX   200  /* of a Markdown file; longer ones are no front matter */
 #define MARKDOWN_EMPTY_CELLS_MAX 1000000 /* beyond what a table's bytes explain */

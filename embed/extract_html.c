@@ -5,7 +5,8 @@
  * aside, which hold names, addresses and notes that people ask for. White space is
  * collapsed as CSS does, but for pre; a no-break space is a space; soft hyphens go. Items
  * begin with "- " or their number. A table whose cells are lines of text is one of data:
- * its rows are lines, cells joined by " | ". A table around headings or other tables is one
+ * its rows are lines, cells joined by " | "; a cell over several rows is said in each, so
+ * that a row can be read alone. A table around headings or other tables is one
  * of layout: its cells are blocks.
  * Source: HTML Living Standard, 15.3 (rendering of flow content), CSS 2.2 section 16.6.1. */
 #include <stdio.h>
@@ -32,6 +33,14 @@ struct open_table {
     bool any_row; /* a row was written */
 };
 
+/* A cell of an earlier row that reaches into this one, by its column. */
+struct row_span {
+    unsigned n_rows; /* still to come, this one included */
+    bool repeats;    /* the first column of the cell: its text is said again */
+    size_t n_bytes;
+    char text[HTML_SPAN_BYTES_MAX];
+};
+
 struct reader {
     struct extraction *e;
     struct rag_error *reterr;
@@ -47,9 +56,14 @@ struct reader {
     unsigned pres, quotes, items;
     unsigned heading; /* level of the open one, or 0 */
     bool in_row;      /* of a table of data: blocks inside are one line */
-    size_t n_cells;
-    size_t n_th;
+    size_t n_cells;   /* written, repeated ones included */
+    size_t n_own;     /* of the row itself, */
+    size_t n_th;      /* and <th> among them */
+    size_t column;    /* of the next cell */
+    size_t cell_column;
+    size_t cell_start; /* in the line */
     bool row_has_text;
+    struct row_span spans[HTML_SPAN_COLUMNS_MAX]; /* of the table of data that is open */
     bool has_title;
 };
 
@@ -68,7 +82,8 @@ static void append_text(struct reader *r, const char *s)
         if ((c > 0x20 && !nbsp && !shy) || (keep_space && c != 0 && !nbsp && !shy))
             continue;
         if (s > run) {
-            if (r->space && r->line.len > 0 && r->line.data[r->line.len - 1] != '\n')
+            if (r->space && r->line.len > (r->in_row ? r->cell_start : 0) &&
+                r->line.data[r->line.len - 1] != '\n')
                 buf_append_char(&r->line, ' ');
             r->space = false;
             buf_append(&r->line, run, (size_t)(s - run));
@@ -93,12 +108,84 @@ static void break_line(struct reader *r)
     r->space = false;
 }
 
+/* ---- cells of a row of data ---- */
+
 static void start_cell(struct reader *r)
 {
     if (r->n_cells > 0)
         buf_append_str(&r->line, " | ");
     r->space = false;
     r->n_cells++;
+    r->cell_start = r->line.len;
+}
+
+/* Say again the cells that reach into this row, from the next column up to one that does not,
+ * or to the table's end. */
+static void repeat_cells(struct reader *r, bool to_end)
+{
+    for (; r->column < HTML_SPAN_COLUMNS_MAX; r->column++) {
+        const struct row_span *span = &r->spans[r->column];
+
+        if (span->n_rows == 0 && !to_end)
+            break;
+        if (span->n_rows > 0 && span->repeats) {
+            start_cell(r);
+            buf_append(&r->line, span->text, span->n_bytes);
+        }
+    }
+}
+
+/* An attribute that counts, from 1 to max; 1 where it does not. */
+static unsigned count_attribute(const GumboNode *node, const char *name, unsigned max)
+{
+    const char *value = html_attribute(node, name);
+    long n = value ? strtol(value, NULL, 10) : 1;
+
+    if (n < 1)
+        return 1;
+    return n > (long)max ? max : (unsigned)n;
+}
+
+static void enter_cell(struct reader *r, const GumboNode *node)
+{
+    repeat_cells(r, false);
+    start_cell(r);
+    r->n_own++;
+    r->cell_column = r->column;
+    r->column += count_attribute(node, "colspan", HTML_SPAN_COLUMNS_MAX);
+}
+
+static void leave_cell(struct reader *r, const GumboNode *node)
+{
+    unsigned n_rows = count_attribute(node, "rowspan", HTML_SPAN_ROWS_MAX);
+    size_t n_bytes = r->line.len > r->cell_start ? r->line.len - r->cell_start : 0;
+
+    if (n_rows < 2)
+        return;
+    for (size_t c = r->cell_column; c < r->column && c < HTML_SPAN_COLUMNS_MAX; c++) {
+        struct row_span *span = &r->spans[c];
+
+        span->n_rows = n_rows;
+        span->repeats = c == r->cell_column;
+        span->n_bytes = n_bytes <= sizeof span->text ? n_bytes : 0;
+        if (span->n_bytes > 0)
+            memcpy(span->text, r->line.data + r->cell_start, span->n_bytes);
+    }
+}
+
+static void start_row(struct reader *r)
+{
+    r->in_row = true;
+    r->n_cells = r->n_own = r->n_th = 0;
+    r->column = r->cell_start = 0;
+    r->row_has_text = false;
+}
+
+/* Cells do not reach beyond their table, nor its head. */
+static void end_spans(struct reader *r)
+{
+    for (size_t c = 0; c < HTML_SPAN_COLUMNS_MAX; c++)
+        r->spans[c].n_rows = 0;
 }
 
 /* ---- blocks ---- */
@@ -181,10 +268,15 @@ static enum rag_status break_block(struct reader *r)
 static enum rag_status end_row(struct reader *r)
 {
     struct open_table *t = &r->tables[r->n_tables - 1];
-    bool head = t->in_head || (r->n_th == r->n_cells && (r->n_cells > 1 || !t->any_row));
+    bool head = t->in_head || (r->n_th == r->n_own && (r->n_own > 1 || !t->any_row));
+    bool has_text = r->row_has_text;
 
+    if (has_text)
+        repeat_cells(r, true);
+    for (size_t c = 0; c < HTML_SPAN_COLUMNS_MAX; c++)
+        r->spans[c].n_rows -= r->spans[c].n_rows > 0;
     r->in_row = false;
-    if (!r->row_has_text) {
+    if (!has_text) {
         buf_reset(&r->line);
         return RAG_OK;
     }
@@ -395,20 +487,19 @@ static enum rag_status enter(struct reader *r, const GumboNode *node, bool *ret_
         enter_table(r);
         break;
     case GUMBO_TAG_THEAD:
+    case GUMBO_TAG_TBODY:
         if (r->n_tables > 0)
-            r->tables[r->n_tables - 1].in_head = true;
+            r->tables[r->n_tables - 1].in_head = tag == GUMBO_TAG_THEAD;
+        end_spans(r);
         break;
     case GUMBO_TAG_TR:
-        if (in_data) {
-            r->in_row = true;
-            r->n_cells = r->n_th = 0;
-            r->row_has_text = false;
-        }
+        if (in_data)
+            start_row(r);
         break;
     case GUMBO_TAG_TD:
     case GUMBO_TAG_TH:
         if (in_data && r->in_row) {
-            start_cell(r);
+            enter_cell(r, node);
             r->n_th += tag == GUMBO_TAG_TH;
         }
         break;
@@ -427,6 +518,10 @@ static enum rag_status leave(struct reader *r, const GumboNode *node)
 
     if (tag == GUMBO_TAG_TR && r->in_row)
         return end_row(r);
+    if ((tag == GUMBO_TAG_TD || tag == GUMBO_TAG_TH) && r->in_row) {
+        leave_cell(r, node);
+        return RAG_OK;
+    }
     if (is_block(tag))
         status = break_block(r);
     switch (tag) {

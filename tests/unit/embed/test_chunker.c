@@ -1,4 +1,5 @@
 /* Chunks: where they end, what they carry, and what holds of all of them. */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -410,6 +412,51 @@ static void test_random_documents(void **state)
     }
 }
 
+/* The demo documents, in every size that their chunks may have. */
+static void test_real_documents(void **state)
+{
+    static const struct chunker_options options[] = {
+        {100, 0 },
+        {100, 49},
+        {300, 60},
+        {700, 80}
+    };
+    DIR *dir = opendir(RAG_TEST_DATA "/../../etc/demo");
+    struct dirent *entry;
+    size_t n_read = 0;
+
+    (void)state;
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL) {
+        enum document_format format;
+        struct extracted e = {0};
+        static char body[65536];
+        char path[1024];
+        size_t n;
+        FILE *f;
+
+        if (document_format_of(NULL, entry->d_name, &format, NULL) != RAG_OK)
+            continue;
+        snprintf(path, sizeof path, RAG_TEST_DATA "/../../etc/demo/%s", entry->d_name);
+        f = fopen(path, "rb");
+        assert_non_null(f);
+        n = fread(body, 1, sizeof body, f);
+        fclose(f);
+        extract_or_fail(format, body, n, &e);
+        assert_true(e.title[0] != '\0');
+        for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+            const char *wrong = check_document(&e, &options[i]);
+
+            if (wrong)
+                fail_msg("%s: %s", entry->d_name, wrong);
+        }
+        extracted_release(&e);
+        n_read++;
+    }
+    closedir(dir);
+    assert_true(n_read >= 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_options_out_of_range),
         cmocka_unit_test(test_long_paths_keep_the_innermost_heading),
         cmocka_unit_test(test_random_documents),
+        cmocka_unit_test(test_real_documents),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
