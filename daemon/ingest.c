@@ -7,8 +7,8 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/json_writer.h"
-#include "base/utf8.h"
 #include "daemon/collection_index.h"
+#include "daemon/ingest_internal.h"
 #include "retrieve/fields.h"
 #include "text/grapheme.h"
 #include "text/nfc.h"
@@ -261,16 +261,8 @@ static void write_change_payload(struct buf *out, const char *collection, const 
     json_end_object(&w);
 }
 
-/* Audit rows that wait for one commit together, each owning its payload. */
-#define PENDING_MAX 128
-struct pending_audit {
-    struct audit_item items[PENDING_MAX];
-    char *payloads[PENDING_MAX]; /* owned; items[i].payload points to it */
-    size_t n;
-};
-
-static enum rag_status pending_flush(const struct ingest *ingest, struct pending_audit *p,
-                                     struct rag_error *reterr)
+enum rag_status pending_flush(const struct ingest *ingest, struct pending_audit *p,
+                              struct rag_error *reterr)
 {
     enum rag_status status = audit_append_all(ingest->audit, p->items, p->n, reterr);
 
@@ -475,121 +467,20 @@ enum rag_status ingest_document(const struct ingest *ingest, struct collection *
     return status;
 }
 
-/* ---- NDJSON ---- */
-
-struct bulk {
-    const struct ingest *ingest;
-    struct collection *collection;
-    const char *principal;
-    const char *request_id;
-    const atomic_bool *cancel;
-    struct ingest_bulk_result *result;
-    struct pending_audit pending;
-};
-
-static bool note_bad(void *context, size_t line, const char *message)
+enum rag_status ingest_extracted(const struct ingest *ingest, struct collection *c,
+                                 const struct ingest_source *source, struct extracted *record,
+                                 struct pending_audit *pending, struct ingest_result *ret,
+                                 struct rag_error *reterr)
 {
-    struct bulk *b = context;
-    struct ingest_bulk_result *r = b->result;
-
-    r->n_failed++;
-    if (r->n_errors < INGEST_ERRORS_MAX) {
-        struct ingest_bulk_error *e = &r->errors[r->n_errors++];
-        size_t n = strlen(message);
-
-        e->line = line;
-        n = utf8_floor(message, n, sizeof e->message - 1);
-        memcpy(e->message, message, n);
-        e->message[n] = '\0';
-    }
-    return true;
-}
-
-/* A fault of this record only, or of the machine (then the whole call stops)? */
-static bool is_record_fault(enum rag_status status)
-{
-    return status == RAG_EINVAL || status == RAG_EFORMAT || status == RAG_ELIMIT;
-}
-
-static enum rag_status ingest_record(void *context, size_t line, struct extracted *record,
-                                     struct rag_error *reterr)
-{
-    struct bulk *b = context;
-    struct ingest_result result = {0};
-    struct rag_error error = {RAG_OK, ""};
-    struct ingest_source s = {
-        .name = record->name ? record->name : "",
-        .format = FORMAT_JSON,
-        .body = record->text,
-        .n_bytes = record->n_bytes,
-        .title = record->title,
-        .metadata = NULL,
-        .principal = b->principal,
-        .request_id = b->request_id,
-    };
     enum rag_status status;
     struct work w;
 
-    if (b->cancel && atomic_load(b->cancel))
-        return rag_fail(reterr, RAG_ECANCELLED, "line %zu: the client went away", line);
     work_init(&w);
-    s.metadata = record->metadata;
     w.extracted = *record; /* moves over: the work owns it now */
     memset(record, 0, sizeof *record);
-    s.name = w.extracted.name ? w.extracted.name : "";
-    w.extracted.metadata = NULL; /* s.metadata has it */
-    status = ingest_work(b->ingest, b->collection, &s, &w, &b->pending, &result, &error);
-    free((void *)(uintptr_t)s.metadata);
+    status = ingest_work(ingest, c, source, &w, pending, ret, reterr);
     work_release(&w);
-    if (status == RAG_OK) {
-        b->result->n_accepted += !result.unchanged;
-        b->result->n_unchanged += result.unchanged;
-        return RAG_OK;
-    }
-    if (is_record_fault(status)) {
-        note_bad(b, line, error.text);
-        return RAG_OK;
-    }
-    return rag_fail(reterr, status, "line %zu: %s", line, error.text);
-}
-
-/* A body that is one JSON record over any number of lines. */
-static enum rag_status ingest_single(struct bulk *b, const char *body, size_t n_bytes,
-                                     struct rag_error *reterr)
-{
-    struct rag_error error = {RAG_OK, ""};
-    struct extracted record = {0};
-    enum rag_status status = extract_document(FORMAT_JSON, body, n_bytes, &record, &error);
-
-    if (is_record_fault(status)) {
-        note_bad(b, 1, error.text);
-        return RAG_OK;
-    }
-    if (status != RAG_OK)
-        return rag_fail(reterr, status, "%s", error.text);
-    status = ingest_record(b, 1, &record, reterr);
-    extracted_release(&record);
     return status;
-}
-
-enum rag_status ingest_records(const struct ingest *ingest, struct collection *c, bool single,
-                               const char *body, size_t n_bytes, const char *principal,
-                               const char *request_id, const atomic_bool *cancel,
-                               struct ingest_bulk_result *ret, struct rag_error *reterr)
-{
-    struct bulk b = {ingest, c, principal, request_id, cancel, ret, {.n = 0}};
-    struct record_sink sink = {ingest_record, note_bad, &b};
-    enum rag_status flushed;
-    enum rag_status status;
-
-    memset(ret, 0, sizeof *ret);
-    if (single)
-        status = ingest_single(&b, body, n_bytes, reterr);
-    else
-        status = extract_records(body, n_bytes, &sink, reterr);
-    /* what was accepted before an error is recorded too */
-    flushed = pending_flush(ingest, &b.pending, status == RAG_OK ? reterr : NULL);
-    return status == RAG_OK ? flushed : status;
 }
 
 /* ---- delete ---- */
