@@ -26,6 +26,7 @@ struct app {
     struct collections *collections;
     struct workers *workers;
     struct ingest ingest;
+    struct audit_debt audit_debt; /* of ingest */
     struct pipeline pipeline;
     atomic_bool ready;    /* everything is open: GET /readyz says 200 */
     atomic_bool draining; /* SIGTERM came: GET /readyz says 503 */

@@ -108,7 +108,9 @@ void handle_collection_put(struct http_request *request, struct http_response *r
     struct buf none;
 
     buf_init(&none, 16);
-    status = handle_body_object(request, &settings, &error);
+    status = ingest_settle_audit(&app->ingest, &error);
+    if (status == RAG_OK)
+        status = handle_body_object(request, &settings, &error);
     if (status == RAG_OK)
         status =
             collections_put(app->collections, name, settings, request->principal, &created, &error);
@@ -135,9 +137,14 @@ void handle_collection_delete(struct http_request *request, struct http_response
 
     buf_init(&body, 4096);
     json_writer_init(&w, &body);
-    status = collections_delete(app->collections, name, request->principal, &change, &error);
+    status = ingest_settle_audit(&app->ingest, &error);
     if (status == RAG_OK)
+        status = collections_delete(app->collections, name, request->principal, &change, &error);
+    if (status == RAG_OK) {
         status = handle_record(app, request, "collection.delete", name, change, &error);
+        if (status != RAG_OK)
+            ingest_owe_audit(&app->ingest);
+    }
     json_begin_object(&w, NULL);
     json_put_string(&w, "name", name);
     json_put_bool(&w, "deleted", true);

@@ -266,6 +266,8 @@ enum rag_status pending_flush(const struct ingest *ingest, struct pending_audit 
 {
     enum rag_status status = audit_append_all(ingest->audit, p->items, p->n, reterr);
 
+    if (status != RAG_OK)
+        ingest_owe_audit(ingest);
     for (size_t i = 0; i < p->n; i++)
         free(p->payloads[i]);
     p->n = 0;
@@ -297,6 +299,7 @@ static enum rag_status audit_change(const struct ingest *ingest, struct pending_
                                     const struct ingest_result *result, uint64_t change,
                                     struct rag_error *reterr)
 {
+    struct rag_error error = {RAG_OK, ""};
     enum rag_status status;
     struct buf payload;
     uint64_t seq;
@@ -310,7 +313,12 @@ static enum rag_status audit_change(const struct ingest *ingest, struct pending_
         status = pending_add(ingest, pending, kind, principal, &payload, change, reterr);
     else
         status =
-            audit_append(ingest->audit, kind, principal, buf_str(&payload), change, &seq, reterr);
+            audit_append(ingest->audit, kind, principal, buf_str(&payload), change, &seq, &error);
+    if (error.status != RAG_OK)
+        rag_fail(reterr, status, "document '%.200s': changed, but its audit record failed: %s",
+                 document, error.text);
+    if (status != RAG_OK)
+        ingest_owe_audit(ingest);
     buf_release(&payload);
     return status;
 }
@@ -461,6 +469,9 @@ enum rag_status ingest_document(const struct ingest *ingest, struct collection *
     struct work w;
 
     assert(source->format != FORMAT_NDJSON);
+    status = ingest_settle_audit(ingest, reterr);
+    if (status != RAG_OK)
+        return status;
     work_init(&w);
     status = ingest_work(ingest, c, source, &w, NULL, ret, reterr);
     work_release(&w);
@@ -500,7 +511,9 @@ enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c,
 
     arena_init(&arena, 1u << 20);
     buf_init(&nfc, (size_t)DOCUMENT_NAME_BYTES_MAX * 3);
-    status = normalise_name(name, &nfc, reterr);
+    status = ingest_settle_audit(ingest, reterr);
+    if (status == RAG_OK)
+        status = normalise_name(name, &nfc, reterr);
     if (status != RAG_OK)
         goto out;
     name = buf_str(&nfc);
@@ -578,5 +591,28 @@ enum rag_status ingest_catch_up_audit(const struct ingest *ingest, size_t *ret_n
         (void)pending_flush(ingest, &u.pending, NULL);
     arena_release(&u.arena);
     *ret_n = u.n;
+    return status;
+}
+
+/* ---- records that are owed ---- */
+
+void ingest_owe_audit(const struct ingest *ingest)
+{
+    atomic_fetch_add(&ingest->debt->incurred, 1);
+}
+
+enum rag_status ingest_settle_audit(const struct ingest *ingest, struct rag_error *reterr)
+{
+    /* Read first: what is incurred while we catch up stays owed. Two threads may do this at
+     * once; recording is idempotent, and the smaller number stored last costs a repetition. */
+    uint64_t incurred = atomic_load(&ingest->debt->incurred);
+    enum rag_status status;
+    size_t n = 0;
+
+    if (incurred == atomic_load(&ingest->debt->settled))
+        return RAG_OK;
+    status = ingest_catch_up_audit(ingest, &n, reterr);
+    if (status == RAG_OK)
+        atomic_store(&ingest->debt->settled, incurred);
     return status;
 }

@@ -6,8 +6,9 @@
  *   4. chunk, hash, analyse            8. audit record                  (durable), then reply
  *
  * A failure before 6 leaves nothing; a crash after 6 is mended at start from the store
- * (index) and from its change log (audit). Thread-safe: documents of different names go
- * side by side. */
+ * (index) and from its change log (audit). When 8 fails (the disk is full) the change is there
+ * and its caller gets the error; nothing further is changed or called unchanged until the record
+ * is written (ingest_settle_audit). Thread-safe: documents of different names go side by side. */
 #ifndef RAG_DAEMON_INGEST_H
 #define RAG_DAEMON_INGEST_H
 
@@ -23,11 +24,18 @@
 #include "store/store.h"
 #include "text/analyzer.h"
 
+/* Audit records that could not be written. They are owed as long as the two differ. */
+struct audit_debt {
+    atomic_uint_fast64_t incurred; /* failures */
+    atomic_uint_fast64_t settled;  /* of them, what a later catch-up has made good */
+};
+
 struct ingest {
     struct store *store; /* borrowed, as all here */
     struct audit *audit;
     struct collections *collections;
     const struct analyzer *analyzer;
+    struct audit_debt *debt;
 };
 
 struct ingest_source {
@@ -68,14 +76,18 @@ struct ingest_bulk_result {
     size_t n_errors;
 };
 enum rag_status ingest_records(const struct ingest *ingest, struct collection *c, bool single,
-                               const char *body, size_t n_bytes, const char *principal, const char *request_id,
-                               const atomic_bool *cancel, struct ingest_bulk_result *ret,
-                               struct rag_error *reterr);
+                               const char *body, size_t n_bytes, const char *principal,
+                               const char *request_id, const atomic_bool *cancel,
+                               struct ingest_bulk_result *ret, struct rag_error *reterr);
 
 enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c, const char *name,
                               const char *principal, const char *request_id, uint64_t *ret_change,
                               struct rag_error *reterr);
 
+/* The audit record of a change could not be written: to be settled before the next change. */
+void ingest_owe_audit(const struct ingest *ingest);
+/* Write the records that are owed, if any are. Costs two loads when none are. */
+enum rag_status ingest_settle_audit(const struct ingest *ingest, struct rag_error *reterr);
 /* Write the audit records of changes that a crash left without one. */
 enum rag_status ingest_catch_up_audit(const struct ingest *ingest, size_t *ret_n,
                                       struct rag_error *reterr);

@@ -271,6 +271,9 @@ enum rag_status ingest_records(const struct ingest *ingest, struct collection *c
     enum rag_status status;
 
     memset(ret, 0, sizeof *ret);
+    status = ingest_settle_audit(ingest, reterr);
+    if (status != RAG_OK)
+        return status;
     pthread_mutex_init(&b.mutex, NULL);
     pthread_cond_init(&b.changed, NULL);
     if (single)

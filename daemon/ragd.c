@@ -163,8 +163,15 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
     status = collections_open(&collections, on_opened, &app->collections, reterr);
     if (status != RAG_OK)
         return status;
-    app->ingest = (struct ingest){app->store, app->audit, app->collections, app->analyzer};
+    app->ingest =
+        (struct ingest){app->store, app->audit, app->collections, app->analyzer, &app->audit_debt};
     status = ingest_catch_up_audit(&app->ingest, &n_caught_up, reterr);
+    if (status == RAG_ENOSPC || status == RAG_EIO) {
+        /* reading needs no disk; the next change tries again, and fails until it works */
+        log_event(LOG_ERROR, NULL, "audit_check_failed", "error=\"%s\"", reterr->text);
+        ingest_owe_audit(&app->ingest);
+        status = RAG_OK;
+    }
     if (status == RAG_OK && n_caught_up > 0)
         log_event(LOG_INFO, NULL, "audit_checked", "changes=%zu", n_caught_up);
     return status;
