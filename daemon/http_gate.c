@@ -318,9 +318,9 @@ static bool register_peer(struct http_gate *g, int fd, bool tcp, unsigned long u
 
 static void turn_away(struct http_gate *g, int fd, const char *message)
 {
+    metrics_add(g->options.metrics, METRIC_HTTP_TURNED_AWAY, 1);
     send_error(fd, 503, RAG_EBUSY, message);
     (void)shutdown(fd, SHUT_WR);
-    metrics_add(g->options.metrics, METRIC_HTTP_TURNED_AWAY, 1);
 }
 
 static void admit(struct http_gate *g, int fd, bool tcp, const struct sockaddr *address,
@@ -456,8 +456,8 @@ static void hang_up_late(struct http_gate *g, int64_t now)
             continue;
         /* a kept connection that is merely idle is closed without a word */
         if (p->state == PEER_SENDING || p->n_requests == 0) {
-            send_error((int)fd, 408, RAG_ETIMEOUT, message);
             metrics_add(g->options.metrics, METRIC_HTTP_TIMEOUTS, 1);
+            send_error((int)fd, 408, RAG_ETIMEOUT, message);
         }
         hang_up(g, (int)fd);
     }
