@@ -359,6 +359,10 @@ void choose(const struct reading *r, struct choices *ret)
         refuse_support(ret);
         return;
     }
+    if (r->supports[best].other) {
+        refuse_constraint(r, ret, 0);
+        return;
+    }
     if (attribute_missing(r, best, firm, ret))
         return;
     set_span(r, best, &ret->items[ret->n++]);

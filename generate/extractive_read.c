@@ -372,7 +372,8 @@ static void score_unit(struct reading *r, size_t first, size_t i, const struct g
                READ_PASSAGE * p->score;
     if (new_words(r, u) == 0)
         s->score -= READ_EMPTY;
-    if (other_code(r, u, p->text) || other_year(r, u, p->text))
+    s->other = other_code(r, u, p->text) || other_year(r, u, p->text);
+    if (s->other)
         s->score -= READ_OTHER;
 }
 

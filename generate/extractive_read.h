@@ -38,6 +38,7 @@ struct support {
     float score;
     uint32_t answer_start; /* the best candidate for a short answer in the passage's text; */
     uint32_t answer_end;   /*   equal: none */
+    bool other;            /* about another code or year than the one asked for */
     bool eligible;         /* may be cited */
 };
 

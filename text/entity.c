@@ -313,6 +313,7 @@ static bool read_digit_start(const struct reader *r, size_t at, struct entity *e
     if (e->unit == UNIT_NONE && e->byte_end < r->n && (unsigned char)r->s[e->byte_end] < 0x80 &&
         char_is_latin((uint32_t)(unsigned char)r->s[e->byte_end])) {
         e->kind = ENTITY_CODE;
+        e->value = 0;
         e->byte_end = (uint32_t)read_code_run(r, at, &digits);
         e->unit_start = e->unit_end = e->byte_end;
     }

@@ -125,47 +125,6 @@ static bool is_span_word(const struct word *w)
     return begins_any(w, list);
 }
 
-/* 몇 명, 몇 년, 몇%. 'rest' is what stands behind 몇, in the same word or the next. */
-static enum answer_kind by_count(struct question *q, const struct words *words, size_t i)
-{
-    const struct word *w = &words->items[i];
-    struct word rest = {w->s + strlen("몇"), w->n - strlen("몇"), w->last};
-    struct word after;
-    size_t next = i + 1;
-    size_t bytes;
-
-    if (rest.n == 0 && next < words->n)
-        rest = words->items[next++];
-    if (rest.n == 0)
-        return ANSWER_QUANTITY;
-    set_unit(q, rest.s, rest.n, true);
-    set_focus(q, words, &rest);
-    bytes = strlen(q->unit);
-    after = (struct word){rest.s + bytes, rest.n - bytes, true};
-    if (after.n == 0 && next < words->n)
-        after = words->items[next];
-    if (q->unit_class == UNIT_YEAR && !is_span_word(&after))
-        return ANSWER_DATE;
-    if (begins(&rest, "월")) {
-        set_unit(q, "월", strlen("월"), true);
-        return ANSWER_DATE;
-    }
-    if (q->unit_class == UNIT_MINUTE && rest.n > 3 && ends(&rest, "분이"))
-        return ANSWER_QUANTITY;
-    return ANSWER_QUANTITY;
-}
-
-static enum answer_kind by_days(struct question *q, const struct words *words, size_t i)
-{
-    const struct word *w = &words->items[i];
-    bool month_before = i > 0 && ends(&words->items[i - 1], "월");
-
-    set_unit(q, "일", strlen("일"), true);
-    set_focus(q, words, w);
-    return month_before || begins(w, "며칠날") || begins(w, "며칠에") ? ANSWER_DATE
-                                                                      : ANSWER_QUANTITY;
-}
-
 /* 공사비, 연체료, 지원금: nouns of money end alike. */
 static bool is_cost(const struct word *noun)
 {
@@ -195,6 +154,47 @@ static size_t subject_before(const struct words *words, size_t i)
             return i - back;
     }
     return nearest;
+}
+
+/* 몇 명, 몇 년, 몇%. 'rest' is what stands behind 몇, in the same word or the next. */
+static enum answer_kind by_count(struct question *q, const struct words *words, size_t i)
+{
+    const struct word *w = &words->items[i];
+    struct word rest = {w->s + strlen("몇"), w->n - strlen("몇"), w->last};
+    struct word after;
+    size_t next = i + 1;
+    size_t bytes;
+
+    if (rest.n == 0 && next < words->n)
+        rest = words->items[next++];
+    if (rest.n == 0)
+        return ANSWER_QUANTITY;
+    set_unit(q, rest.s, rest.n, true);
+    if (subject_before(words, i) < i)
+        set_focus(q, words, &words->items[subject_before(words, i)]);
+    bytes = strlen(q->unit);
+    after = (struct word){rest.s + bytes, rest.n - bytes, true};
+    if (after.n == 0 && next < words->n)
+        after = words->items[next];
+    if (q->unit_class == UNIT_YEAR && !is_span_word(&after))
+        return ANSWER_DATE;
+    if (begins(&rest, "월")) {
+        set_unit(q, "월", strlen("월"), true);
+        return ANSWER_DATE;
+    }
+    return ANSWER_QUANTITY;
+}
+
+static enum answer_kind by_days(struct question *q, const struct words *words, size_t i)
+{
+    const struct word *w = &words->items[i];
+    bool month_before = i > 0 && ends(&words->items[i - 1], "월");
+
+    set_unit(q, "일", strlen("일"), true);
+    if (subject_before(words, i) < i)
+        set_focus(q, words, &words->items[subject_before(words, i)]);
+    return month_before || begins(w, "며칠날") || begins(w, "며칠에") ? ANSWER_DATE
+                                                                      : ANSWER_QUANTITY;
 }
 
 static enum answer_kind by_amount(struct question *q, const struct words *words, size_t i)
