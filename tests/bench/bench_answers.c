@@ -475,7 +475,6 @@ int main(int argc, char **argv)
     printf("%s\n", buf_str(&out));
     buf_release(&out);
     generator->close(generator);
-    bm25_free(c.index);
-    analyzer_close(c.analyzer);
+    corpus_release(&c);
     return 0;
 }

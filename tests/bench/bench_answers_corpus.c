@@ -102,6 +102,7 @@ void corpus_read_folder(struct corpus *c, const char *path, size_t chunk_chars)
     free(names);
     c->n_documents = (size_t)n;
     corpus_reserve(c, total);
+    c->own_texts = true;
     total = 0;
     for (size_t i = 0; i < c->n_documents; i++)
         for (size_t k = 0; k < c->documents[i].chunks.n; k++) {
@@ -148,4 +149,19 @@ void corpus_index(struct corpus *c)
     if (bm25_apply(c->index, batch, 1, &err) != RAG_OK)
         die("index", &err);
     bm25_batch_free(batch);
+}
+
+void corpus_release(struct corpus *c)
+{
+    for (size_t i = 0; i < c->n_documents; i++) {
+        free(c->documents[i].name);
+        extracted_release(&c->documents[i].extracted);
+        chunk_list_release(&c->documents[i].chunks);
+    }
+    for (size_t i = 0; c->own_texts && i < c->n_passages; i++)
+        free((void *)(uintptr_t)c->passages[i].text);
+    free(c->documents);
+    free(c->passages);
+    bm25_free(c->index);
+    analyzer_close(c->analyzer);
 }

@@ -20,8 +20,9 @@ struct corpus {
     struct bm25 *index;
     struct corpus_document *documents;
     size_t n_documents;
-    struct passage *passages; /* ids are their places; texts are owned copies */
+    struct passage *passages; /* ids are their places */
     size_t n_passages;
+    bool own_texts; /* of the passages */
 };
 
 void die(const char *what, const struct rag_error *err) __attribute__((noreturn));
@@ -30,5 +31,6 @@ void corpus_read_folder(struct corpus *c, const char *path, size_t chunk_chars);
 /* Room for n passages of other origin; fill c->passages[0..n) and call corpus_index(). */
 void corpus_reserve(struct corpus *c, size_t n);
 void corpus_index(struct corpus *c);
+void corpus_release(struct corpus *c);
 
 #endif
