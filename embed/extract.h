@@ -38,8 +38,8 @@ enum block_kind {
 struct block {
     uint32_t byte_start;
     uint32_t byte_end;
-    uint32_t title_start; /* BLOCK_HEADING: its text without marks, as a span too */
-    uint32_t title_end;
+    uint32_t title_start; /* BLOCK_HEADING: its text without marks, as a span too; */
+    uint32_t title_end;   /* BLOCK_TABLE_HEADER: the row without the delimiter row below it */
     uint8_t kind;  /* enum block_kind */
     uint8_t level; /* of a heading, else 0 */
 };
@@ -47,7 +47,7 @@ struct block {
 struct extracted {
     char *text; /* NFC, NUL-terminated, owned */
     size_t n_bytes;
-    char *title;          /* owned; "" when the format gave none (plain text: "") */
+    char *title;          /* one line; owned; "" when the document shows none */
     struct block *blocks; /* owned */
     size_t n_blocks;
     char *metadata; /* JSON object of a JSON record's other fields, or NULL; owned */
@@ -62,7 +62,7 @@ enum rag_status extract_document(enum document_format format, const char *body, 
                                  struct extracted *ret, struct rag_error *reterr);
 
 /* Call on_record for each line of NDJSON: {"id" or "name", "text", "title"?, "metadata"?,
- * "format"?}. Blank lines are skipped. A bad line is reported through on_bad(line number
+ * "format"?}; other fields join the metadata. Blank lines are skipped. A bad line is reported through on_bad(line number
  * from 1, message) and the rest goes on; when on_bad returns false, or is NULL, the call
  * ends with that error. A record is released after on_record returns. */
 struct record_sink {
