@@ -40,8 +40,8 @@ struct block {
     uint32_t byte_end;
     uint32_t title_start; /* BLOCK_HEADING: its text without marks, as a span too; */
     uint32_t title_end;   /* BLOCK_TABLE_HEADER: the row without the delimiter row below it */
-    uint8_t kind;  /* enum block_kind */
-    uint8_t level; /* of a heading, else 0 */
+    uint8_t kind;         /* enum block_kind */
+    uint8_t level;        /* of a heading, else 0 */
 };
 
 struct extracted {
@@ -62,9 +62,10 @@ enum rag_status extract_document(enum document_format format, const char *body, 
                                  struct extracted *ret, struct rag_error *reterr);
 
 /* Call on_record for each line of NDJSON: {"id" or "name", "text", "title"?, "metadata"?,
- * "format"?}; other fields join the metadata. Blank lines are skipped. A bad line is reported through on_bad(line number
- * from 1, message) and the rest goes on; when on_bad returns false, or is NULL, the call
- * ends with that error. A record is released after on_record returns. */
+ * "format"?}; other fields join the metadata. Blank lines are skipped. A bad line is reported
+ * through on_bad(line number from 1, message) and the rest goes on; when on_bad returns
+ * false, or is NULL, the call ends with that error. A record is released after on_record
+ * returns. */
 struct record_sink {
     enum rag_status (*on_record)(void *context, size_t line, struct extracted *record,
                                  struct rag_error *reterr);
