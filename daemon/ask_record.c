@@ -3,7 +3,7 @@
 #include "base/json_writer.h"
 #include "daemon/reply.h"
 
-#define RECORD_BYTES_MAX (4u << 20) /* an answer, its passages' ids and scores, and room */
+#define RECORD_BYTES_MAX (16u << 20) /* an answer, history, CANDIDATES_MAX ids and scores */
 
 static void write_settings(struct json_writer *w, const struct pipeline *p,
                            const struct pipeline_request *request)
@@ -14,15 +14,24 @@ static void write_settings(struct json_writer *w, const struct pipeline *p,
     json_put_int(w, "rerank_head", (int64_t)p->rerank_head);
     json_put_int(w, "top_k", (int64_t)(request->top_k ? request->top_k : p->n_passages));
     json_put_double(w, "gate_relevance_min", (double)p->gate.relevance_min);
-    json_put_int(w, "filter_clauses", (int64_t)request->n_filter);
-    json_put_int(w, "history", (int64_t)request->n_history);
+    if (request->filter_text)
+        json_put_raw(w, "filter", request->filter_text);
     json_end_object(w);
+    json_begin_array(w, "messages");
+    for (size_t i = 0; i < request->n_history; i++) {
+        json_begin_object(w, NULL);
+        json_put_string(w, "role", request->history[i].role == ROLE_USER ? "user" : "assistant");
+        json_put_string(w, "content", request->history[i].text);
+        json_end_object(w);
+    }
+    json_end_array(w);
 }
 
 static void write_passages(struct json_writer *w, const struct pipeline_answer *a)
 {
+    /* all that was retrieved and reranked; those with "given" went to the generator */
     json_begin_array(w, "passages");
-    for (size_t i = 0; i < a->n_given; i++) {
+    for (size_t i = 0; i < a->retrieval.n_passages; i++) {
         const struct passage *s = &a->retrieval.passages[i];
 
         json_begin_object(w, NULL);
@@ -35,6 +44,7 @@ static void write_passages(struct json_writer *w, const struct pipeline_answer *
         json_put_exact(w, "bm25_score", (double)s->bm25_score);
         json_put_exact(w, "rerank_score", (double)s->rerank_score);
         json_put_int(w, "final_rank", s->final_rank);
+        json_put_bool(w, "given", i < a->n_given);
         json_end_object(w);
     }
     json_end_array(w);

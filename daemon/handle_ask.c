@@ -12,6 +12,7 @@
 /* A request body read into what the pipeline takes. Texts are the body's. */
 struct query {
     struct json *body; /* owned */
+    char *filter_text; /* owned, or NULL */
     struct arena arena;
     struct collection *collection; /* a reference, or NULL */
     struct pipeline_request request;
@@ -23,6 +24,7 @@ static void query_release(struct app *app, struct query *q)
 {
     collection_release(app->collections, q->collection);
     arena_release(&q->arena);
+    free(q->filter_text);
     json_free(q->body);
 }
 
@@ -95,6 +97,9 @@ static enum rag_status query_read(struct app *app, struct http_request *request,
         status = json_get_object(q->body, "filter", &filter, reterr);
     if (status == RAG_OK && filter)
         status = filter_read(filter, &q->arena, &q->request.filter, &q->request.n_filter, reterr);
+    if (status == RAG_OK && filter && json_print(filter, &q->filter_text) != RAG_OK)
+        status = rag_fail(reterr, RAG_ENOMEM, "'filter': out of memory");
+    q->request.filter_text = q->filter_text;
     if (status == RAG_OK && ask)
         status = read_history(q, reterr);
     if (status == RAG_OK)

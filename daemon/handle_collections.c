@@ -70,9 +70,10 @@ void handle_collections_list(struct http_request *request, struct http_response 
     handle_finish(request, response, 200, &body, status, &error);
 }
 
-/* The reply of PUT (to a writer, who need not be a reader) and GET. */
+/* The reply of GET, and of PUT, which has checked the access before it changed it (principal
+ * NULL). */
 static void reply_collection(struct app *app, struct http_request *request,
-                             struct http_response *response, enum access access, int code)
+                             struct http_response *response, const char *principal, int code)
 {
     struct rag_error error = {RAG_OK, ""};
     struct collection *c = NULL;
@@ -82,8 +83,8 @@ static void reply_collection(struct app *app, struct http_request *request,
 
     buf_init(&body, HANDLE_REPLY_BYTES_MAX);
     json_writer_init(&w, &body);
-    status = collections_get(app->collections, http_request_param(request, "c"), request->principal,
-                             access, &c, &error);
+    status = collections_get(app->collections, http_request_param(request, "c"), principal,
+                             ACCESS_READ, &c, &error);
     if (status == RAG_OK)
         status = write_collection(app, c, NULL, &w, &error);
     collection_release(app->collections, c);
@@ -93,7 +94,7 @@ static void reply_collection(struct app *app, struct http_request *request,
 void handle_collection_get(struct http_request *request, struct http_response *response,
                            void *context)
 {
-    reply_collection(context, request, response, ACCESS_READ, 200);
+    reply_collection(context, request, response, request->principal, 200);
 }
 
 void handle_collection_put(struct http_request *request, struct http_response *response,
@@ -119,7 +120,7 @@ void handle_collection_put(struct http_request *request, struct http_response *r
         status = handle_record(app, request, created ? "collection.create" : "collection.change",
                                name, 0, &error);
     if (status == RAG_OK)
-        reply_collection(app, request, response, ACCESS_WRITE, created ? 201 : 200);
+        reply_collection(app, request, response, NULL, created ? 201 : 200);
     else
         handle_finish(request, response, 0, &none, status, &error);
 }

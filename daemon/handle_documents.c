@@ -27,7 +27,18 @@ static void write_put(struct json_writer *w, const char *name, const struct inge
     json_end_object(w);
 }
 
-/* One JSON record as a one-line bulk would be, but answered with its own result. */
+/* The collection, and the stored form of the document's name into the empty buffer. */
+static enum rag_status get_document(struct app *app, struct http_request *request,
+                                    enum access access, struct collection **ret, struct buf *name,
+                                    struct rag_error *reterr)
+{
+    enum rag_status status = get_collection(app, request, access, ret, reterr);
+
+    if (status == RAG_OK)
+        status = ingest_document_name(http_request_param(request, "id"), name, reterr);
+    return status;
+}
+
 static enum rag_status put_body(struct app *app, struct collection *c, struct http_request *request,
                                 const char *name, struct ingest_result *ret,
                                 struct rag_error *reterr)
@@ -62,7 +73,6 @@ static enum rag_status put_body(struct app *app, struct collection *c, struct ht
 void handle_document_put(struct http_request *request, struct http_response *response,
                          void *context)
 {
-    const char *name = http_request_param(request, "id");
     struct ingest_result result = {0};
     struct rag_error error = {RAG_OK, ""};
     struct app *app = context;
@@ -70,20 +80,23 @@ void handle_document_put(struct http_request *request, struct http_response *res
     enum rag_status status;
     struct json_writer w;
     struct buf body;
+    struct buf name;
 
+    buf_init(&name, INGEST_NAME_BUF);
     buf_init(&body, 65536);
     json_writer_init(&w, &body);
-    status = get_collection(app, request, ACCESS_WRITE, &c, &error);
+    status = get_document(app, request, ACCESS_WRITE, &c, &name, &error);
     if (status == RAG_OK)
-        status = put_body(app, c, request, name, &result, &error);
+        status = put_body(app, c, request, buf_str(&name), &result, &error);
     collection_release(app->collections, c);
-    write_put(&w, name, &result);
+    write_put(&w, buf_str(&name), &result);
     if (status == RAG_OK) {
         metrics_add(app->metrics,
                     result.unchanged ? METRIC_DOCUMENTS_UNCHANGED : METRIC_DOCUMENTS_PUT, 1);
         metrics_add(app->metrics, METRIC_DOCUMENT_BYTES, request->body_bytes);
     }
     handle_finish(request, response, result.created ? 201 : 200, &body, status, &error);
+    buf_release(&name);
 }
 
 static void write_bulk(struct json_writer *w, const struct ingest_bulk_result *r)
@@ -176,16 +189,20 @@ void handle_documents_list(struct http_request *request, struct http_response *r
     struct arena arena;
     int64_t limit = 100;
     struct buf body;
+    struct buf from; /* where the page begins, in stored form */
     size_t n = 0;
 
     arena_init(&arena, 64u << 20);
+    buf_init(&from, INGEST_NAME_BUF);
     buf_init(&body, HANDLE_REPLY_BYTES_MAX);
     json_writer_init(&w, &body);
     status = handle_query_int(request, "limit", 1, LIST_MAX, &limit, &error);
     if (status == RAG_OK)
         status = get_collection(app, request, ACCESS_READ, &c, &error);
+    if (status == RAG_OK && after && *after)
+        status = ingest_document_name(after, &from, &error);
     if (status == RAG_OK)
-        status = store_document_list(app->store, c->id, after ? after : "", (size_t)limit, &arena,
+        status = store_document_list(app->store, c->id, buf_str(&from), (size_t)limit, &arena,
                                      &documents, &n, &error);
     collection_release(app->collections, c);
     json_begin_object(&w, NULL);
@@ -201,6 +218,7 @@ void handle_documents_list(struct http_request *request, struct http_response *r
                     status == RAG_OK && n == (size_t)limit ? documents[n - 1].name : NULL);
     json_end_object(&w);
     handle_finish(request, response, 200, &body, status, &error);
+    buf_release(&from);
     arena_release(&arena);
 }
 
@@ -214,7 +232,6 @@ static bool wants_plain_text(const struct http_request *request)
 void handle_document_get(struct http_request *request, struct http_response *response,
                          void *context)
 {
-    const char *name = http_request_param(request, "id");
     struct store_document document;
     struct rag_error error = {RAG_OK, ""};
     struct app *app = context;
@@ -225,16 +242,18 @@ void handle_document_get(struct http_request *request, struct http_response *res
     char *text = NULL;
     size_t n_bytes = 0;
     struct buf body;
+    struct buf name;
 
     arena_init(&arena, 1u << 20);
+    buf_init(&name, INGEST_NAME_BUF);
     /* escaping a control character makes six bytes of one */
     buf_init(&body, (size_t)DOCUMENT_BYTES_MAX * 6);
     json_writer_init(&w, &body);
-    status = get_collection(app, request, ACCESS_READ, &c, &error);
+    status = get_document(app, request, ACCESS_READ, &c, &name, &error);
     if (status == RAG_OK)
-        status = store_document_get(app->store, c->id, name, &arena, &document, &error);
+        status = store_document_get(app->store, c->id, buf_str(&name), &arena, &document, &error);
     if (status == RAG_OK)
-        status = store_document_text(app->store, c->id, name, &text, &n_bytes, &error);
+        status = store_document_text(app->store, c->id, buf_str(&name), &text, &n_bytes, &error);
     collection_release(app->collections, c);
     if (status == RAG_OK && wants_plain_text(request)) {
         buf_append(&body, text, n_bytes);
@@ -247,13 +266,13 @@ void handle_document_get(struct http_request *request, struct http_response *res
     }
     handle_finish(request, response, 200, &body, status, &error);
     free(text);
+    buf_release(&name);
     arena_release(&arena);
 }
 
 void handle_document_delete(struct http_request *request, struct http_response *response,
                             void *context)
 {
-    const char *name = http_request_param(request, "id");
     struct rag_error error = {RAG_OK, ""};
     struct app *app = context;
     struct collection *c = NULL;
@@ -261,20 +280,23 @@ void handle_document_delete(struct http_request *request, struct http_response *
     uint64_t change = 0;
     struct json_writer w;
     struct buf body;
+    struct buf name;
 
+    buf_init(&name, INGEST_NAME_BUF);
     buf_init(&body, 65536);
     json_writer_init(&w, &body);
-    status = get_collection(app, request, ACCESS_WRITE, &c, &error);
+    status = get_document(app, request, ACCESS_WRITE, &c, &name, &error);
     if (status == RAG_OK)
-        status =
-            ingest_delete(&app->ingest, c, name, request->principal, request->id, &change, &error);
+        status = ingest_delete(&app->ingest, c, buf_str(&name), request->principal, request->id,
+                               &change, &error);
     collection_release(app->collections, c);
     if (status == RAG_OK)
         metrics_add(app->metrics, METRIC_DOCUMENTS_DELETED, 1);
     json_begin_object(&w, NULL);
-    json_put_string(&w, "document", name);
+    json_put_string(&w, "document", buf_str(&name));
     json_put_bool(&w, "deleted", true);
     json_put_int(&w, "change", (int64_t)change);
     json_end_object(&w);
     handle_finish(request, response, 200, &body, status, &error);
+    buf_release(&name);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "base/sha256.h"
 
@@ -251,8 +252,11 @@ void http_stream_begin(struct http_request *request, struct http_response *respo
 bool http_stream_write(struct http_request *request, const char *data, size_t n)
 {
     struct http_exchange *x = request->exchange;
+    struct timespec until;
     bool ok = true;
 
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += HTTP_STREAM_WAIT_S;
     pthread_mutex_lock(&x->mutex);
     assert(x->state == EXCHANGE_STREAM && !x->stream_ended);
     while (n > 0 && ok) {
@@ -263,7 +267,8 @@ bool http_stream_write(struct http_request *request, const char *data, size_t n)
         if (atomic_load(&x->cancelled)) {
             ok = false;
         } else if (step == 0) {
-            pthread_cond_wait(&x->drained, &x->mutex);
+            /* a reader that far behind must not hold a worker */
+            ok = pthread_cond_timedwait(&x->drained, &x->mutex, &until) == 0;
         } else {
             /* What was sent makes room. Moved only when it is as much as may wait: each byte
              * is moved at most once for a byte that was sent. */

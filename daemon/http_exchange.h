@@ -24,7 +24,8 @@
 
 #define HTTP_QUERY_MAX        16         /* parameters of one request */
 #define HTTP_HEADERS_MAX      100        /* as Apache's LimitRequestFields */
-#define HTTP_STREAM_BYTES_MAX (1u << 20) /* of a stream that its reader has not taken yet */
+#define HTTP_STREAM_BYTES_MAX (4u << 20) /* of a stream that its reader has not taken yet */
+#define HTTP_STREAM_WAIT_S    2 /* for room, in one write; then the reader counts as gone */
 
 enum exchange_state { EXCHANGE_READING, EXCHANGE_WORKING, EXCHANGE_DONE, EXCHANGE_STREAM };
 

@@ -196,16 +196,14 @@ static void identify(struct http_server *s, struct http_exchange *x)
 
 static void refuse_body(struct http_exchange *x, uint64_t n)
 {
+    const char *key = x->route->body_bytes_max ? "" : " (http.body_bytes_max)";
     char message[160];
 
     if (n > 0)
-        snprintf(message, sizeof message,
-                 "body: %" PRIu64 " bytes, the limit is %" PRId64 " (http.body_bytes_max)", n,
-                 x->server->config->body_bytes_max);
+        snprintf(message, sizeof message, "body: %" PRIu64 " bytes, the limit is %zu%s", n,
+                 x->body.max, key);
     else
-        snprintf(message, sizeof message,
-                 "body: over the limit of %" PRId64 " bytes (http.body_bytes_max)",
-                 x->server->config->body_bytes_max);
+        snprintf(message, sizeof message, "body: over the limit of %zu bytes%s", x->body.max, key);
     exchange_refuse(x, 413, RAG_ELIMIT, message);
 }
 
@@ -232,11 +230,14 @@ static enum MHD_Result first_call(struct http_server *s, struct http_exchange *x
         refuse_busy(x, "request: the daemon stops; try again");
     if (!x->refused)
         exchange_route(x, method, path, s->routes, s->n_routes);
-    if (x->route)
+    if (x->route) {
         x->series = s->series[x->match.index];
-    if (!x->refused && length > (uint64_t)s->config->body_bytes_max)
+        if (x->route->body_bytes_max)
+            x->body.max = x->route->body_bytes_max;
+    }
+    if (!x->refused && length > x->body.max)
         refuse_body(x, length);
-    if (!x->refused && length > 0 &&
+    if (!x->refused && length > 0 && !x->route->body_bytes_max &&
         atomic_load(&s->body_bytes) + length > (uint64_t)s->config->bodies_bytes_max)
         refuse_busy(x, "body: too many bytes of other requests are held; try again");
     if (!x->refused || (!chunked && length <= DISCARD_BYTES_MAX))
@@ -262,7 +263,7 @@ static enum MHD_Result take_body(struct http_server *s, struct http_exchange *x,
         return MHD_NO;
     }
     all = atomic_fetch_add(&s->body_bytes, n) + n;
-    if (all <= (uint64_t)s->config->bodies_bytes_max) {
+    if (x->route->body_bytes_max || all <= (uint64_t)s->config->bodies_bytes_max) {
         buf_append(&x->body, data, n);
         if (buf_status(&x->body) == RAG_OK) {
             metrics_change(s->metrics, METRIC_HTTP_BODY_BYTES, (int64_t)n);

@@ -52,7 +52,9 @@ struct http_route {
     const char *pattern;
     http_handler handler;
     enum job_class job_class;
-    const char *metric; /* label of its histogram */
+    const char *metric;    /* label of its histogram */
+    size_t body_bytes_max; /* 0: http.body_bytes_max of the configuration; else this, and the
+                              body does not count towards http.bodies_bytes_max */
 };
 
 /* ---- for handlers ---- */
@@ -79,7 +81,8 @@ int http_status_of(enum rag_status status);
 /* Send the head of a reply of unknown length. The response belongs to the server from here on. */
 void http_stream_begin(struct http_request *request, struct http_response *response,
                        const char *static_type);
-/* Queue n bytes; waits while the client lags HTTP_STREAM_BYTES_MAX behind. false: it is gone. */
+/* Queue n bytes; waits HTTP_STREAM_WAIT_S at most while the client lags HTTP_STREAM_BYTES_MAX
+ * behind. false: it is gone, or as good as that. */
 bool http_stream_write(struct http_request *request, const char *data, size_t n);
 void http_stream_end(struct http_request *request);
 

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "daemon/ingest.h"
 
 #include <assert.h>
@@ -51,10 +52,14 @@ static enum rag_status out_of_memory(const char *name, struct rag_error *reterr)
     return rag_fail(reterr, RAG_ENOMEM, "document '%.200s': out of memory", name);
 }
 
-static enum rag_status normalise_name(const char *name, struct buf *out, struct rag_error *reterr)
+enum rag_status ingest_document_name(const char *name, struct buf *out, struct rag_error *reterr)
 {
     enum rag_status status = nfc_append(name, strlen(name), out, reterr);
 
+    for (const char *p = name; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F)
+            return rag_fail(reterr, RAG_EINVAL, "document name: control character 0x%02x",
+                            (unsigned)(unsigned char)*p);
     if (status == RAG_EFORMAT)
         return rag_fail(reterr, RAG_EINVAL, "document name: not UTF-8");
     if (status == RAG_ELIMIT || out->len > DOCUMENT_NAME_BYTES_MAX)
@@ -83,6 +88,30 @@ static enum rag_status hash_source(const struct ingest_source *s,
     };
 
     return sha256_lengths(parts, sizeof parts / sizeof parts[0], ret);
+}
+
+static bool is_scalar(const struct json *node)
+{
+    return json_is_string(node) || json_is_number(node) || json_is_bool(node) || json_is_null(node);
+}
+
+/* What can be filtered by: a text of limited length, number, boolean or an array of these. */
+static enum rag_status check_metadata_value(const struct json *m, struct rag_error *reterr)
+{
+    bool array = json_is_array(m);
+
+    for (const struct json *v = array ? json_first(m) : m; v; v = array ? json_next(v) : NULL) {
+        const char *text = json_string(v);
+
+        if (!is_scalar(v))
+            return rag_fail(reterr, RAG_EINVAL,
+                            "metadata '%.64s': use a text, number, boolean or an array of these",
+                            json_key(m));
+        if (text && strlen(text) > METADATA_VALUE_BYTES_MAX)
+            return rag_fail(reterr, RAG_EINVAL, "metadata '%.64s': %zu bytes, the limit is %d",
+                            json_key(m), strlen(text), METADATA_VALUE_BYTES_MAX);
+    }
+    return RAG_OK;
 }
 
 /* Metadata from the request and from a JSON record are one object; the request's wins. */
@@ -119,14 +148,9 @@ static enum rag_status merge_metadata(const char *given, const char *extracted, 
 
             if (pass == 1 && json_member(over, json_key(m)))
                 continue;
-            if (json_is_object(m)) {
-                status = rag_fail(reterr, RAG_EINVAL,
-                                  "metadata '%.64s': an object; use a text, number, boolean or an "
-                                  "array of these",
-                                  json_key(m));
-                break;
-            }
-            status = json_print(m, &text);
+            status = check_metadata_value(m, reterr);
+            if (status == RAG_OK)
+                status = json_print(m, &text);
             if (status != RAG_OK)
                 break;
             json_put_raw(&w, json_key(m), text);
@@ -268,13 +292,15 @@ enum rag_status pending_flush(const struct ingest *ingest, struct pending_audit 
 
     if (status != RAG_OK)
         ingest_owe_audit(ingest);
-    for (size_t i = 0; i < p->n; i++)
+    for (size_t i = 0; i < p->n; i++) {
         free(p->payloads[i]);
+        free(p->principals[i]);
+    }
     p->n = 0;
     return status;
 }
 
-/* kind and principal must live until the flush. */
+/* 'kind' is a static text. */
 static enum rag_status pending_add(const struct ingest *ingest, struct pending_audit *p,
                                    const char *kind, const char *principal, struct buf *payload,
                                    uint64_t change, struct rag_error *reterr)
@@ -287,7 +313,12 @@ static enum rag_status pending_add(const struct ingest *ingest, struct pending_a
         status = buf_take(payload, &p->payloads[p->n], NULL);
     if (status != RAG_OK)
         return status;
-    p->items[p->n] = (struct audit_item){kind, principal, p->payloads[p->n], change};
+    p->principals[p->n] = strdup(principal);
+    if (!p->principals[p->n]) {
+        free(p->payloads[p->n]);
+        return rag_fail(reterr, RAG_ENOMEM, "audit record: out of memory");
+    }
+    p->items[p->n] = (struct audit_item){kind, p->principals[p->n], p->payloads[p->n], change};
     p->n++;
     return RAG_OK;
 }
@@ -411,7 +442,7 @@ static enum rag_status ingest_work(const struct ingest *ingest, struct collectio
     size_t lock;
 
     collection_chunks(c, &options);
-    status = normalise_name(s->name, &w->name, reterr);
+    status = ingest_document_name(s->name, &w->name, reterr);
     if (status != RAG_OK)
         return status;
     if (hash_source(s, &options, analyzer_fingerprint(ingest->analyzer), hash) != RAG_OK)
@@ -457,7 +488,7 @@ static void work_init(struct work *w)
 {
     memset(w, 0, sizeof *w);
     /* NFC can triple a text at worst (UAX #15, table of expansion factors). */
-    buf_init(&w->name, (size_t)DOCUMENT_NAME_BYTES_MAX * 3);
+    buf_init(&w->name, INGEST_NAME_BUF);
     buf_init(&w->title, METADATA_BYTES_MAX * 3);
 }
 
@@ -510,10 +541,10 @@ enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c,
     size_t lock;
 
     arena_init(&arena, 1u << 20);
-    buf_init(&nfc, (size_t)DOCUMENT_NAME_BYTES_MAX * 3);
+    buf_init(&nfc, INGEST_NAME_BUF);
     status = ingest_settle_audit(ingest, reterr);
     if (status == RAG_OK)
-        status = normalise_name(name, &nfc, reterr);
+        status = ingest_document_name(name, &nfc, reterr);
     if (status != RAG_OK)
         goto out;
     name = buf_str(&nfc);
@@ -546,13 +577,8 @@ out:
 
 /* ---- after a crash ---- */
 
-/* Changes are audited side by side, so a crash can leave a gap below the last recorded one,
- * but no deeper than the number of changes in progress at once. Recording is idempotent. */
-#define CATCH_UP_DEPTH 4096u
-
 struct catch_up {
     const struct ingest *ingest;
-    struct arena arena; /* principals, until the flush */
     struct pending_audit pending;
     size_t n;
 };
@@ -566,30 +592,26 @@ static enum rag_status catch_up_one(void *context, const struct store_change *ch
         [CHANGE_COLLECTION_DELETE] = "collection.delete",
     };
     struct catch_up *u = context;
-    const char *principal = arena_strdup(&u->arena, change->principal);
 
-    if (!principal)
-        return rag_fail(reterr, RAG_ENOMEM, "audit: out of memory");
     u->n++;
     return audit_change(u->ingest, &u->pending, kinds[change->kind], change->collection,
-                        change->document, principal, NULL, NULL, change->change, reterr);
+                        change->document, change->principal, NULL, NULL, change->change, reterr);
 }
 
 enum rag_status ingest_catch_up_audit(const struct ingest *ingest, size_t *ret_n,
                                       struct rag_error *reterr)
 {
-    uint64_t last = audit_last_change(ingest->audit);
     struct catch_up u = {.ingest = ingest};
     enum rag_status status;
 
-    arena_init(&u.arena, CATCH_UP_DEPTH * 2 * (size_t)PRINCIPAL_BYTES_MAX + (1u << 20));
-    status = store_changes_since(ingest->store, last > CATCH_UP_DEPTH ? last - CATCH_UP_DEPTH : 0,
-                                 catch_up_one, &u, reterr);
+    /* Changes are recorded side by side, so a crash or a full disk can leave gaps anywhere:
+     * with a gap every change is offered again, and recording is idempotent. */
+    status = store_changes_since(ingest->store, audit_changes_recorded(ingest->audit), catch_up_one,
+                                 &u, reterr);
     if (status == RAG_OK)
         status = pending_flush(ingest, &u.pending, reterr);
     else
         (void)pending_flush(ingest, &u.pending, NULL);
-    arena_release(&u.arena);
     *ret_n = u.n;
     return status;
 }

@@ -38,6 +38,13 @@ struct ingest {
     struct audit_debt *debt;
 };
 
+/* The stored form of a document's name: NFC, checked. Appends to an empty 'out' of
+ * INGEST_NAME_BUF bytes. RAG_EINVAL (empty, too long, not UTF-8, a control
+ * character), RAG_ENOMEM. */
+#define INGEST_NAME_BUF                                                                            \
+    ((size_t)DOCUMENT_NAME_BYTES_MAX * 3) /* NFC grows 3 times at worst (UAX #15) */
+enum rag_status ingest_document_name(const char *name, struct buf *out, struct rag_error *reterr);
+
 struct ingest_source {
     const char *name;            /* of the document, UTF-8 */
     enum document_format format; /* not FORMAT_NDJSON */

@@ -187,12 +187,18 @@ static void stop_lanes(struct bulk *b)
     free(b->lanes);
 }
 
+/* By the stored form of the name: lines of one document must meet in one lane however they
+ * spell it. A name that has no stored form is refused in any lane. */
 static struct lane *lane_of(struct bulk *b, const char *name)
 {
     uint64_t h = 14695981039346656037u; /* FNV-1a */
+    struct buf nfc;
 
-    for (const char *p = name; *p; p++)
+    buf_init(&nfc, INGEST_NAME_BUF);
+    (void)ingest_document_name(name, &nfc, NULL);
+    for (const char *p = buf_str(&nfc); *p; p++)
         h = (h ^ (unsigned char)*p) * 1099511628211u;
+    buf_release(&nfc);
     return &b->lanes[(h >> 32) % LANES];
 }
 

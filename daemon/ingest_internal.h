@@ -9,6 +9,7 @@
 struct pending_audit {
     struct audit_item items[PENDING_MAX];
     char *payloads[PENDING_MAX]; /* owned; items[i].payload points to it */
+    char *principals[PENDING_MAX]; /* likewise */
     size_t n;
 };
 /* Commit what waits; empties 'p' also on failure (the next start records what is missing). */

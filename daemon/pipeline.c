@@ -1,9 +1,11 @@
+#define _GNU_SOURCE
 #include "daemon/pipeline.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/bounds.h"
 #include "base/clock.h"
@@ -14,9 +16,12 @@
 #include "text/nfc.h"
 
 #define ARENA_BYTES_MAX                                                                            \
-    (256u << 20)      /* CANDIDATES_MAX chunks of CHUNK_CHARS_MAX, four bytes each                 \
-                       */
-#define RETRIES_MAX 3 /* searches again when a found chunk was deleted meanwhile */
+    (256u << 20) /* CANDIDATES_MAX chunks of CHUNK_CHARS_MAX, four bytes each                      \
+                  */
+/* A change is in the store some moments before it is in the index; a search that found what is
+ * gone waits for it and searches again: 200 times 1 ms at most. */
+#define RETRIES_MAX   200
+#define RETRY_WAIT_NS 1000000
 
 const char *stage_name(enum stage stage)
 {
@@ -43,6 +48,7 @@ void retrieval_release(struct retrieval *r)
     term_list_release(&r->terms);
     buf_release(&r->text);
     arena_release(&r->arena);
+    arena_release(&r->texts);
     memset(r, 0, sizeof *r);
 }
 
@@ -111,8 +117,9 @@ static enum rag_status search_terms(const struct pipeline_request *request, stru
 
 /* ---- 5. fetch ---- */
 
-static enum rag_status fetch(const struct pipeline *p, struct retrieval *r,
-                             const struct bm25_hit *hits, size_t n, struct rag_error *reterr)
+static enum rag_status fetch(const struct pipeline *p, const struct id_set *versions,
+                             struct retrieval *r, const struct bm25_hit *hits, size_t n,
+                             struct rag_error *reterr)
 {
     uint64_t *ids = arena_calloc(&r->arena, n + 1, sizeof *ids);
     struct passage *passages = arena_calloc(&r->arena, n + 1, sizeof *passages);
@@ -125,7 +132,7 @@ static enum rag_status fetch(const struct pipeline *p, struct retrieval *r,
         return rag_fail(reterr, RAG_ENOMEM, "search: out of memory");
     for (size_t i = 0; i < n; i++)
         ids[i] = hits[i].passage_id;
-    status = store_passages(p->store, ids, n, &r->arena, &stored, &n_found, reterr);
+    status = store_passages_owned(p->store, ids, n, versions, &r->texts, &stored, &n_found, reterr);
     if (status != RAG_OK)
         return status;
     for (size_t i = 0; i < n_found; i++) {
@@ -169,8 +176,8 @@ static struct lexical_query lexical_query(const struct pipeline *p, const struct
 /* Steps 4 and 5: again when a chunk that the index still had was deleted in the store, so
  * that a search never returns fewer than there are. */
 static enum rag_status find(const struct pipeline *p, const struct pipeline_request *request,
-                            const struct id_set *keep, size_t n_fetch, struct retrieval *r,
-                            struct rag_error *reterr)
+                            const struct id_set *keep, const struct id_set *versions,
+                            size_t n_fetch, struct retrieval *r, struct rag_error *reterr)
 {
     size_t k = n_fetch > p->n_candidates ? n_fetch : p->n_candidates;
     struct bm25_hit *hits = arena_calloc(&r->arena, k, sizeof *hits);
@@ -190,10 +197,13 @@ static enum rag_status find(const struct pipeline *p, const struct pipeline_requ
         if (n > n_fetch)
             n = n_fetch;
         begun = clock_monotonic_ns();
-        status = fetch(p, r, hits, n, reterr);
+        arena_reset(&r->texts);
+        status = fetch(p, versions, r, hits, n, reterr);
         stage_done(r, STAGE_FETCH, begun);
-        if (status == RAG_OK && r->n_passages == n)
+        if (status != RAG_OK || r->n_passages == n)
             break;
+        status = still_wanted(request, reterr);
+        (void)nanosleep(&(struct timespec){.tv_nsec = RETRY_WAIT_NS}, NULL);
     }
     return status;
 }
@@ -204,6 +214,8 @@ enum rag_status pipeline_search(const struct pipeline *p, const struct pipeline_
     size_t top_k = request->top_k ? request->top_k : TOP_K_DEFAULT;
     size_t n_fetch = top_k > p->rerank_head ? top_k : p->rerank_head;
     int64_t begun_all = clock_monotonic_ns();
+    bool filtered = request->n_filter > 0;
+    struct id_set versions = {0};
     struct id_set keep = {0};
     enum rag_status status;
     struct retrieval *r = ret;
@@ -211,18 +223,21 @@ enum rag_status pipeline_search(const struct pipeline *p, const struct pipeline_
 
     memset(r, 0, sizeof *r);
     arena_init(&r->arena, ARENA_BYTES_MAX);
+    arena_init(&r->texts, ARENA_BYTES_MAX);
     status = analyze(p, request, r, reterr);
     if (status == RAG_OK && request->n_filter > 0) {
         begun = clock_monotonic_ns();
-        status = store_filter(p->store, request->collection->id, request->filter, request->n_filter,
-                              &keep, reterr);
+        status = store_filter_owners(p->store, request->collection->id, request->filter,
+                                     request->n_filter, &keep, &versions, reterr);
         stage_done(r, STAGE_FILTER, begun);
     }
     if (status == RAG_OK)
         status = still_wanted(request, reterr);
     if (status == RAG_OK)
-        status = find(p, request, request->n_filter > 0 ? &keep : NULL, n_fetch, r, reterr);
+        status = find(p, request, filtered ? &keep : NULL, filtered ? &versions : NULL, n_fetch, r,
+                      reterr);
     id_set_release(&keep);
+    id_set_release(&versions);
     if (status == RAG_OK)
         status = still_wanted(request, reterr);
     if (status == RAG_OK && r->n_passages > 0) {

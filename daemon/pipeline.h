@@ -67,16 +67,18 @@ struct pipeline_request {
     size_t top_k;                       /* results of a search, passages of an ask; 0: default */
     const struct filter_clause *filter; /* all must hold */
     size_t n_filter;
-    int64_t deadline_ns; /* clock_monotonic_ns(); 0: none */
+    const char *filter_text; /* the filter as JSON, for the audit record; or NULL */
+    int64_t deadline_ns;     /* clock_monotonic_ns(); 0: none */
     const atomic_bool *cancel;
     const char *principal;
     const char *request_id;
 };
 
-/* What a search found. Everything lives in its arena. */
+/* What a search found. Everything lives in its arenas. */
 struct retrieval {
     struct arena arena;
-    struct buf text; /* the question, NFC */
+    struct arena texts; /* of the passages */
+    struct buf text;    /* the question, NFC */
     struct term_list terms;
     float *idf; /* [terms.n] */
     struct question question;

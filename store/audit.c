@@ -219,23 +219,6 @@ enum rag_status audit_append_all(struct audit *audit, const struct audit_item *i
 
 /* ---- the head ---- */
 
-static enum rag_status read_last_change(struct database *db, uint64_t *ret)
-{
-    static const char sql[] = "SELECT max(coalesce((SELECT max(change) FROM audit),0),"
-                              " coalesce((SELECT max(change) FROM cut_changes),0))";
-    sqlite3_stmt *statement;
-    bool row = false;
-    enum rag_status status = database_statement(db, sql, &statement, NULL);
-
-    if (status == RAG_OK)
-        status = database_step(db, statement, &row, NULL);
-    if (status == RAG_OK && row)
-        *ret = (uint64_t)sqlite3_column_int64(statement, 0);
-    if (row)
-        sqlite3_reset(statement);
-    return status;
-}
-
 /* Erased bytes are gone from the pages (secure_delete), but the WAL still has older copies of
  * them until it is written back and truncated; a reader can put that off to a later commit. */
 static void truncate_wal(struct audit *audit, struct database *db)
@@ -251,15 +234,13 @@ static void on_committed(void *context, struct database *db)
 {
     struct audit *audit = context;
     struct audit_head head;
-    uint64_t last_change = 0;
 
     if (audit->truncate_wal)
         truncate_wal(audit, db);
-    if (audit_tail(db, &head, NULL) != RAG_OK || read_last_change(db, &last_change) != RAG_OK)
+    if (audit_tail(db, &head, NULL) != RAG_OK)
         return;
     pthread_mutex_lock(&audit->mutex);
     audit->head = head;
-    audit->last_change = last_change;
     pthread_mutex_unlock(&audit->mutex);
     audit_head_write(audit->head_fd, &head);
 }
@@ -271,14 +252,40 @@ void audit_head(struct audit *audit, struct audit_head *ret)
     pthread_mutex_unlock(&audit->mutex);
 }
 
+/* One number, by an index-only query; 0 when it cannot be read. */
+static uint64_t read_number(struct audit *audit, const char *static_sql)
+{
+    sqlite3_stmt *statement;
+    uint64_t number = 0;
+    bool row = false;
+
+    pthread_mutex_lock(&audit->reader_mutex);
+    if (database_statement(&audit->reader, static_sql, &statement, NULL) == RAG_OK &&
+        database_step(&audit->reader, statement, &row, NULL) == RAG_OK && row) {
+        number = (uint64_t)sqlite3_column_int64(statement, 0);
+        sqlite3_reset(statement);
+    }
+    pthread_mutex_unlock(&audit->reader_mutex);
+    return number;
+}
+
 uint64_t audit_last_change(struct audit *audit)
 {
-    uint64_t change;
+    /* the condition lets the partial index answer; without it the whole log is read */
+    static const char sql[] =
+        "SELECT max(coalesce((SELECT max(change) FROM audit WHERE change IS NOT NULL),0),"
+        " coalesce((SELECT max(change) FROM cut_changes),0))";
 
-    pthread_mutex_lock(&audit->mutex);
-    change = audit->last_change;
-    pthread_mutex_unlock(&audit->mutex);
-    return change;
+    return read_number(audit, sql);
+}
+
+uint64_t audit_changes_recorded(struct audit *audit)
+{
+    static const char sql[] = "SELECT (SELECT count(*) FROM audit WHERE change IS NOT NULL)"
+                              " + (SELECT count(*) FROM cut_changes)";
+    uint64_t last = audit_last_change(audit);
+
+    return read_number(audit, sql) == last ? last : 0;
 }
 
 /* ---- open and close ---- */

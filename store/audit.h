@@ -51,6 +51,9 @@ struct audit_item {
 enum rag_status audit_append_all(struct audit *audit, const struct audit_item *items, size_t n,
                                  struct rag_error *reterr);
 uint64_t audit_last_change(struct audit *audit); /* largest change number recorded */
+/* The largest c so that each of the changes 1..c has its row, or 0 when one below the largest
+ * is missing (change numbers have no gaps). O(rows of changes), of an index alone. */
+uint64_t audit_changes_recorded(struct audit *audit);
 
 struct audit_head {
     uint64_t n; /* rows ever appended */

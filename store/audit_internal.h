@@ -26,7 +26,6 @@ struct audit {
 
     pthread_mutex_t mutex;  /* guards what follows */
     struct audit_head head; /* committed */
-    uint64_t last_change;
 
     pthread_mutex_t reader_mutex; /* one reader at a time: the log is read by people */
     struct database reader;

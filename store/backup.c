@@ -88,12 +88,20 @@ static enum rag_status need_empty(const char *dir, const char *what, struct rag_
 {
     enum rag_status status = RAG_OK;
     struct dirent *entry;
+    struct stat sb;
     DIR *d;
 
     if (mkdir(dir, 0700) == 0)
         return RAG_OK;
     if (errno != EEXIST)
         return rag_fail_errno(reterr, RAG_EIO, errno, "%s '%s': cannot create", what, dir);
+    /* one that another user owns could be filled with links while we write */
+    if (lstat(dir, &sb) < 0 || !S_ISDIR(sb.st_mode) || sb.st_uid != geteuid() ||
+        (sb.st_mode & 0022) != 0)
+        return rag_fail(reterr, RAG_EEXIST,
+                        "%s '%s': is there and is not a folder that only its owner, this user, may "
+                        "write",
+                        what, dir);
     d = opendir(dir);
     if (!d)
         return rag_fail_errno(reterr, RAG_EIO, errno, "%s '%s': cannot open", what, dir);

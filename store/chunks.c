@@ -43,13 +43,29 @@ static enum rag_status count_owners(struct database *db, uint64_t id, uint64_t *
     return status;
 }
 
-enum rag_status store_passages(struct store *s, const uint64_t *ids, size_t n, struct arena *arena,
-                               struct store_passage **ret, size_t *ret_n, struct rag_error *reterr)
+/* Step to the first owner, in order of documents, that 'versions' has; NULL: any. */
+static enum rag_status find_owner(struct database *db, sqlite3_stmt *statement,
+                                  const struct id_set *versions, bool *ret_found,
+                                  struct rag_error *reterr)
+{
+    enum rag_status status;
+
+    do {
+        status = database_step(db, statement, ret_found, reterr);
+    } while (status == RAG_OK && *ret_found && versions &&
+             !id_set_has(versions, (uint64_t)sqlite3_column_int64(statement, 7)));
+    return status;
+}
+
+enum rag_status store_passages_owned(struct store *s, const uint64_t *ids, size_t n,
+                                     const struct id_set *versions, struct arena *arena,
+                                     struct store_passage **ret, size_t *ret_n,
+                                     struct rag_error *reterr)
 {
     static const char sql[] =
         PASSAGE_COLUMNS ", d.name FROM chunks c JOIN version_chunks o ON o.chunk_id=c.id"
                         " JOIN documents d ON d.version_id=o.version_id" VISIBLE " WHERE c.id=?1"
-                        " ORDER BY d.id, o.ordinal LIMIT 1";
+                        " ORDER BY d.id, o.ordinal";
     struct store_passage *list = arena_calloc(arena, n + 1, sizeof *list);
     struct database *db = NULL;
     enum rag_status status;
@@ -63,14 +79,14 @@ enum rag_status store_passages(struct store *s, const uint64_t *ids, size_t n, s
     for (size_t i = 0; i < n && status == RAG_OK; i++) {
         struct store_passage *p = &list[n_found];
         sqlite3_stmt *statement;
-        bool row = false;
+        bool found = false;
 
         status = database_statement(db, sql, &statement, reterr);
         if (status != RAG_OK)
             break;
         sqlite3_bind_int64(statement, 1, (int64_t)ids[i]);
-        status = database_step(db, statement, &row, reterr);
-        if (status != RAG_OK || !row)
+        status = find_owner(db, statement, versions, &found, reterr);
+        if (status != RAG_OK || !found)
             continue;
         if (copy_passage(statement, arena, p) != RAG_OK ||
             arena_column(arena, statement, 8, &p->document) != RAG_OK)
@@ -86,6 +102,12 @@ enum rag_status store_passages(struct store *s, const uint64_t *ids, size_t n, s
         *ret_n = n_found;
     }
     return status;
+}
+
+enum rag_status store_passages(struct store *s, const uint64_t *ids, size_t n, struct arena *arena,
+                               struct store_passage **ret, size_t *ret_n, struct rag_error *reterr)
+{
+    return store_passages_owned(s, ids, n, NULL, arena, ret, ret_n, reterr);
 }
 
 /* The current row as a passage whose texts are the statement's. */

@@ -145,6 +145,12 @@ struct store_passage {
 enum rag_status store_passages(struct store *store, const uint64_t *ids, size_t n,
                                struct arena *arena, struct store_passage **ret, size_t *ret_n,
                                struct rag_error *reterr);
+/* The same, each named by its first owner among 'versions' (store_filter_owners); one that
+ * none of them owns is left out. */
+enum rag_status store_passages_owned(struct store *store, const uint64_t *ids, size_t n,
+                                     const struct id_set *versions, struct arena *arena,
+                                     struct store_passage **ret, size_t *ret_n,
+                                     struct rag_error *reterr);
 /* Chunks of one version by ordinal, whether it is still visible or not. */
 enum rag_status store_version_chunks(struct store *store, uint64_t version_id,
                                      enum rag_status (*visit)(void *context,
@@ -175,6 +181,11 @@ struct filter_clause {
 enum rag_status store_filter(struct store *store, int64_t collection_id,
                              const struct filter_clause *clauses, size_t n, struct id_set *ret,
                              struct rag_error *reterr);
+/* And the ids of those documents' versions: who may be cited for a shared chunk. */
+enum rag_status store_filter_owners(struct store *store, int64_t collection_id,
+                                    const struct filter_clause *clauses, size_t n,
+                                    struct id_set *ret_chunks, struct id_set *ret_versions,
+                                    struct rag_error *reterr);
 
 /* ---- changes ---- */
 enum change_kind { CHANGE_PUBLISH, CHANGE_DELETE, CHANGE_COLLECTION_DELETE };

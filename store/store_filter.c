@@ -55,7 +55,7 @@ static size_t choose_driver(const struct filter_clause *clauses, size_t n)
 /* Parameters: the collection, then key and values of the driver, then of the others in order. */
 static void write_sql(struct buf *sql, const struct filter_clause *clauses, size_t n, size_t driver)
 {
-    buf_append_str(sql, "SELECT o.chunk_id FROM ");
+    buf_append_str(sql, "SELECT o.chunk_id, d.version_id FROM ");
     if (n > 0) {
         buf_append_str(sql, "(SELECT DISTINCT m.version_id FROM metadata m"
                             " WHERE m.collection_id=?1 AND m.key=?");
@@ -107,27 +107,50 @@ struct ids {
     size_t cap;
 };
 
-static enum rag_status collect(struct database *db, sqlite3_stmt *statement, struct ids *ids,
-                               struct rag_error *reterr)
+static enum rag_status ids_add(struct ids *ids, uint64_t id, struct rag_error *reterr)
+{
+    if (ids->n == ids->cap) {
+        size_t cap = ids->cap ? ids->cap * 2 : 1024;
+        uint64_t *more = realloc(ids->items, cap * sizeof *more);
+
+        if (!more)
+            return rag_fail(reterr, RAG_ENOMEM, "filter: out of memory");
+        ids->items = more;
+        ids->cap = cap;
+    }
+    ids->items[ids->n++] = id;
+    return RAG_OK;
+}
+
+static enum rag_status collect(struct database *db, sqlite3_stmt *statement, struct ids *chunks,
+                               struct ids *versions, struct rag_error *reterr)
 {
     enum rag_status status;
     bool row = true;
 
     for (;;) {
+        uint64_t version;
+
         status = database_step(db, statement, &row, reterr);
         if (status != RAG_OK || !row)
             return status;
-        if (ids->n == ids->cap) {
-            size_t cap = ids->cap ? ids->cap * 2 : 1024;
-            uint64_t *more = realloc(ids->items, cap * sizeof *more);
-
-            if (!more)
-                return rag_fail(reterr, RAG_ENOMEM, "filter: out of memory");
-            ids->items = more;
-            ids->cap = cap;
-        }
-        ids->items[ids->n++] = (uint64_t)sqlite3_column_int64(statement, 0);
+        status = ids_add(chunks, (uint64_t)sqlite3_column_int64(statement, 0), reterr);
+        version = (uint64_t)sqlite3_column_int64(statement, 1);
+        /* a version's chunks come together */
+        if (status == RAG_OK && (versions->n == 0 || versions->items[versions->n - 1] != version))
+            status = ids_add(versions, version, reterr);
+        if (status != RAG_OK)
+            return status;
     }
+}
+
+static enum rag_status to_set(const struct ids *ids, struct id_set *ret, struct rag_error *reterr)
+{
+    enum rag_status status = id_set_init(ret, ids->items, ids->n);
+
+    if (status != RAG_OK)
+        rag_fail(reterr, status, "filter: %zu ids cannot be held", ids->n);
+    return status;
 }
 
 static enum rag_status check_clauses(const struct filter_clause *clauses, size_t n,
@@ -143,16 +166,17 @@ static enum rag_status check_clauses(const struct filter_clause *clauses, size_t
     return RAG_OK;
 }
 
-enum rag_status store_filter(struct store *s, int64_t collection_id,
-                             const struct filter_clause *clauses, size_t n, struct id_set *ret,
-                             struct rag_error *reterr)
+enum rag_status store_filter_owners(struct store *s, int64_t collection_id,
+                                    const struct filter_clause *clauses, size_t n,
+                                    struct id_set *ret_chunks, struct id_set *ret_versions,
+                                    struct rag_error *reterr)
 {
     size_t driver = choose_driver(clauses, n);
     sqlite3_stmt *statement = NULL;
     struct database *db = NULL;
-    struct ids ids = {0};
+    struct ids versions = {0};
+    struct ids chunks = {0};
     enum rag_status status;
-    struct id_set set;
     struct buf sql;
     int code;
 
@@ -172,19 +196,33 @@ enum rag_status store_filter(struct store *s, int64_t collection_id,
         status = database_fail(db, code, reterr);
     } else {
         bind_all(statement, collection_id, clauses, n, driver);
-        status = collect(db, statement, &ids, reterr);
+        status = collect(db, statement, &chunks, &versions, reterr);
     }
     sqlite3_finalize(statement);
     reader_end(s, db);
+    if (status == RAG_OK)
+        status = to_set(&chunks, ret_chunks, reterr);
     if (status == RAG_OK) {
-        status = id_set_init(&set, ids.items, ids.n);
-        if (status == RAG_OK)
-            *ret = set; /* owned by the caller from here on */
-        else
-            rag_fail(reterr, status, "filter: %zu passages cannot be held", ids.n);
+        status = to_set(&versions, ret_versions, reterr);
+        if (status != RAG_OK)
+            id_set_release(ret_chunks);
     }
 out:
-    free(ids.items);
+    free(chunks.items);
+    free(versions.items);
     buf_release(&sql);
+    return status;
+}
+
+enum rag_status store_filter(struct store *s, int64_t collection_id,
+                             const struct filter_clause *clauses, size_t n, struct id_set *ret,
+                             struct rag_error *reterr)
+{
+    struct id_set versions;
+    enum rag_status status =
+        store_filter_owners(s, collection_id, clauses, n, ret, &versions, reterr);
+
+    if (status == RAG_OK)
+        id_set_release(&versions);
     return status;
 }

@@ -143,16 +143,16 @@ static void nothing(struct http_request *request, struct http_response *response
 }
 
 static const struct http_route routes[] = {
-    {"GET",    "/echo/{id}",      echo,      JOB_INTERACTIVE, "echo"   },
-    {"PUT",    "/echo/{id}",      echo,      JOB_INTERACTIVE, "echo"   },
-    {"GET",    "/echo/{id}/more", echo,      JOB_INTERACTIVE, "echo"   },
-    {"GET",    "/hello",          hello,     JOB_INTERACTIVE, "hello"  },
-    {"POST",   "/hello",          hello,     JOB_INTERACTIVE, "hello"  },
-    {"GET",    "/wait",           wait_here, JOB_INTERACTIVE, "wait"   },
-    {"POST",   "/bulk",           wait_here, JOB_BULK,        "bulk"   },
-    {"GET",    "/stream",         stream,    JOB_INTERACTIVE, "stream" },
-    {"GET",    "/silence",        silence,   JOB_INTERACTIVE, "stream" },
-    {"DELETE", "/nothing",        nothing,   JOB_INTERACTIVE, "nothing"},
+    {"GET",    "/echo/{id}",      echo,      JOB_INTERACTIVE, "echo", 0},
+    {"PUT",    "/echo/{id}",      echo,      JOB_INTERACTIVE, "echo", 0},
+    {"GET",    "/echo/{id}/more", echo,      JOB_INTERACTIVE, "echo", 0},
+    {"GET",    "/hello",          hello,     JOB_INTERACTIVE, "hello", 0},
+    {"POST",   "/hello",          hello,     JOB_INTERACTIVE, "hello", 0},
+    {"GET",    "/wait",           wait_here, JOB_INTERACTIVE, "wait", 0},
+    {"POST",   "/bulk",           wait_here, JOB_BULK,        "bulk", 0},
+    {"GET",    "/stream",         stream,    JOB_INTERACTIVE, "stream", 0},
+    {"GET",    "/silence",        silence,   JOB_INTERACTIVE, "stream", 0},
+    {"DELETE", "/nothing",        nothing,   JOB_INTERACTIVE, "nothing", 0},
 };
 
 /* ---- fixture ---- */
