@@ -30,7 +30,7 @@
 #define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
 #define REPLY_MAX    (16u << 20)
 #define PATIENCE_MS  20000 /* of the test for anything that must happen */
-#define STREAM_BYTES (8u << 20)
+#define STREAM_BYTES (16u << 20) /* several times what may wait for a reader */
 
 struct fixture {
     char folder[64];
