@@ -278,7 +278,8 @@ def run(daemon, arguments, total):
             for i in range(arguments.clients)]
         for thread in threads:
             thread.start()
-        time.sleep(rng.uniform(0.02, 0.6))
+        # the long ones end while a snapshot of the index is due or just written
+        time.sleep(rng.uniform(0.9, 1.3) if rng.random() < 0.2 else rng.uniform(0.02, 0.6))
         daemon.kill()
         stop.set()
         for thread in threads:
