@@ -5,7 +5,6 @@
 
 #include "generate/extractive_fit.h"
 #include "text/entity.h"
-#include "text/question_focus.h"
 
 /* How much of a question word's mass counts as present when it stands not in the unit but in
  * what belongs to it. A FAQ question or table header speaks for its answer; a heading for all
@@ -15,18 +14,13 @@
 #define GIVEN_ABOVE     0.75f
 #define GIVEN_TITLE     0.50f
 #define GIVEN_NEIGHBOUR 0.35f
-/* Only to order the units, not to judge support: what the passage says anywhere, and the
- * words of a year, date or code that the passage as a whole is known to meet. */
-#define GIVEN_PASSAGE   0.20f
-#define GIVEN_DATE      0.70f
-#define GIVEN_CODE      0.30f
+#define GIVEN_DATE      0.70f /* a year or day that the passage as a whole meets */
+#define GIVEN_CODE      0.30f /* a code likewise */
 
 void reading_release(struct reading *r)
 {
     term_list_release(&r->terms);
     overlap_query_release(&r->query);
-    free(r->judge.mass);
-    free(r->judge.word_mass);
     overlap_text_release(&r->hits);
     unit_list_release(&r->units);
     free(r->idf);
@@ -55,43 +49,6 @@ static enum rag_status read_idf(struct reading *r)
     return RAG_OK;
 }
 
-/* Bytes of the whitespace-delimited word of the question that byte 'at' lies in, without the
- * marks at its end. */
-static void word_around(const struct reading *r, size_t at, size_t *ret_start, size_t *ret_end)
-{
-    size_t start = at;
-    size_t end = at;
-
-    while (start > 0 && r->text[start - 1] != ' ')
-        start--;
-    while (end < r->text_bytes && !strchr(" ?!.,", r->text[end]))
-        end++;
-    *ret_start = start;
-    *ret_end = end;
-}
-
-static enum rag_status make_judge(struct reading *r)
-{
-    r->judge = r->query;
-    r->judge.mass = calloc(r->query.n + 1, sizeof *r->judge.mass);
-    r->judge.word_mass = calloc(r->query.n + 1, sizeof *r->judge.word_mass);
-    if (!r->judge.mass || !r->judge.word_mass)
-        return RAG_ENOMEM;
-    r->judge.total = 0;
-    for (size_t i = 0; i < r->query.n; i++) {
-        size_t start;
-        size_t end;
-
-        word_around(r, r->terms.items[i].byte_start, &start, &end);
-        r->judge.mass[i] = r->query.mass[i];
-        if (is_predicate(r->text + start, end - start))
-            r->judge.mass[i] *= READ_PREDICATE;
-        r->judge.word_mass[r->query.word[i]] += r->judge.mass[i];
-        r->judge.total += r->judge.mass[i];
-    }
-    return RAG_OK;
-}
-
 enum rag_status reading_init(struct reading *r, const struct generator_request *request,
                              const struct analyzer *analyzer, const char *text, size_t text_bytes)
 {
@@ -117,8 +74,6 @@ enum rag_status reading_init(struct reading *r, const struct generator_request *
     status = read_idf(r);
     if (status == RAG_OK)
         status = overlap_query_init(&r->terms, r->idf, &r->query);
-    if (status == RAG_OK)
-        status = make_judge(r);
     if (status != RAG_OK)
         return status;
     r->word_found = calloc(n * r->query.n_words + 1, sizeof *r->word_found);
@@ -347,29 +302,23 @@ static void score_unit(struct reading *r, size_t first, size_t i, const struct g
     struct support *s = &r->supports[i];
     size_t from = overlap_find(&r->hits, u->byte_start);
     size_t to = overlap_find(&r->hits, u->byte_end);
-    struct overlap overlap;
     struct fit fit;
     float focus;
 
     gather(r, first, i);
     focus = focus_share(r, from, to);
     gather_firm(r, u->passage);
-    overlap = overlap_score(&r->query, &r->hits, from, to, r->given);
     fit = fit_find(r, p->text, u->byte_start, u->byte_end, from, to);
     if (fit.value < 1 && named_so(r, u, p))
         fit.value = 1;
     *s = (struct support){
-        .coverage = overlap_score(&r->judge, &r->hits, from, to, r->given).coverage,
-        .own = overlap_score(&r->query, &r->hits, from, to, NULL).coverage,
+        .coverage = overlap_score(&r->query, &r->hits, from, to, r->given).coverage,
         .fit = fit.value,
         .answer_start = fit.start,
         .answer_end = fit.end,
         .eligible = u->kind <= UNIT_ROW,
     };
-    raise_span(r->given, &r->hits, 0, r->hits.n, GIVEN_PASSAGE);
-    s->score = overlap_score(&r->query, &r->hits, from, to, r->given).coverage +
-               READ_PROXIMITY * overlap.proximity + READ_KIND * s->fit + READ_FOCUS * focus +
-               READ_PASSAGE * p->score;
+    s->score = s->coverage + READ_KIND * s->fit + READ_FOCUS * focus + READ_PASSAGE * p->score;
     if (new_words(r, u) == 0)
         s->score -= READ_EMPTY;
     s->other = other_code(r, u, p->text) || other_year(r, u, p->text);

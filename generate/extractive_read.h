@@ -3,14 +3,15 @@
  *
  * Each unit (sentence, item, row) gets
  *
- *     score = coverage + READ_PROXIMITY * proximity + READ_KIND * fit
+ *     score = coverage + READ_KIND * fit
  *           + READ_FOCUS * share of the focus noun in the unit, its heading or header
- *           + READ_PASSAGE * passage score - READ_EMPTY if it says nothing new
- *           - READ_OTHER if it is about another code than the one asked for
+ *           + READ_PASSAGE * passage score
+ *           - READ_EMPTY if it says nothing new
+ *           - READ_OTHER if it is about another code or year than the one asked for
  *
- * coverage and proximity are those of text/overlap.h, where title, heading, table header, the
- * question or lead line above and the neighbour units count as present at a discount; fit in
- * [0, 1] says how well the unit holds the kind of answer asked for. */
+ * coverage is that of text/overlap.h, where title, heading, table header, the question or lead
+ * line above and the neighbour units count as present at a discount; fit in [0, 1] says how well
+ * the unit holds the kind of answer asked for. Measured in docs/ANSWERS.md. */
 #ifndef RAG_GENERATE_EXTRACTIVE_READ_H
 #define RAG_GENERATE_EXTRACTIVE_READ_H
 
@@ -21,19 +22,14 @@
 #include "text/overlap.h"
 #include "text/question.h"
 
-#define READ_PROXIMITY 0.30f
-#define READ_KIND      0.20f
-#define READ_PASSAGE   0.60f
-#define READ_EMPTY     0.30f
-#define READ_FOCUS     0.10f
-#define READ_OTHER     0.30f
-/* Support is judged with what a verb or adjective of the question weighs lowered: a text says
- * 개방한다 where a person asks 여나요, while the nouns mostly stay. */
-#define READ_PREDICATE 0.40f
+#define READ_KIND    0.20f
+#define READ_PASSAGE 0.60f
+#define READ_EMPTY   0.30f
+#define READ_FOCUS   0.10f
+#define READ_OTHER   0.30f
 
 struct support {
-    float coverage; /* by 'judge', with what is given from around the unit */
-    float own;      /* of its own text alone */
+    float coverage; /* with what is given from around the unit */
     float fit;
     float score;
     uint32_t answer_start; /* the best candidate for a short answer in the passage's text; */
@@ -51,9 +47,7 @@ struct reading {
     struct term_list terms; /* owned, as all below */
     float *idf;             /* [terms.n] */
     struct overlap_query query;
-    struct overlap_query judge; /* query with the masses of predicates lowered: shares all but
-                                   mass and word_mass */
-    struct overlap_text hits;   /* of the passage read last */
+    struct overlap_text hits; /* of the passage read last */
     struct unit_list units;
     struct support *supports; /* [units.n] */
     float *covered;           /* [n_passages]: by the whole passage with what belongs to it */

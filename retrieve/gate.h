@@ -19,7 +19,7 @@
 
 /* Questions of people about something else cover .0-.2, answerable ones in other words (no
  * content word shared but one) .2-.5, in the text's own words .5-1. */
-#define GATE_RELEVANCE_MIN_DEFAULT 0.18f
+#define GATE_RELEVANCE_MIN_DEFAULT 0.22f
 
 struct gate_options {
     float relevance_min; /* 0..1; the configuration key ask.relevance_min */
