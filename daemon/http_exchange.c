@@ -160,6 +160,17 @@ static void decode_segments(struct http_exchange *x)
     }
 }
 
+/* The path of a target in absolute form, which every server takes (RFC 9112, 3.2.2). */
+static const char *target_path(const char *target)
+{
+    const char *rest;
+
+    if (strncasecmp(target, "http://", 7) != 0)
+        return target;
+    rest = strchr(target + 7, '/');
+    return rest ? rest : "/";
+}
+
 void exchange_route(struct http_exchange *x, const char *method, const char *path,
                     const struct http_route *routes, size_t n_routes)
 {
@@ -171,6 +182,7 @@ void exchange_route(struct http_exchange *x, const char *method, const char *pat
         exchange_refuse(x, 414, RAG_ELIMIT, message);
         return;
     }
+    path = target_path(path);
     http_route_find(routes, n_routes, method, path, &x->match);
     if (x->match.route) {
         x->route = x->match.route;

@@ -52,6 +52,7 @@ struct http_exchange {
     size_t header_bytes;
     struct buf body;
     bool refused;     /* the reply is decided; the rest of the body is thrown away */
+    bool unframed;    /* nobody knows where its body ends: the connection ends with the reply */
     int64_t begun_ns; /* the request was complete */
     atomic_bool cancelled;
 

@@ -330,6 +330,10 @@ class Http(Base):
                             (ask_text() + request_text("GET", "/healthz"), [200, 200])):
             self.assertEqual(self.codes(data, half_close=True), codes)
 
+    def test_the_absolute_form_is_a_path_too(self):
+        for target in ("http://localhost/healthz", "HTTP://x:80/healthz"):
+            self.assertEqual(self.codes(request_text("GET", target)), [200])
+
     def test_head_has_no_body(self):
         with Wire(self.ragd) as wire:
             wire.send(request_text("HEAD", "/healthz"))
@@ -389,6 +393,18 @@ class Http(Base):
             ("more than is thrown away", "/none", ["Content-Length: 100000"], hidden, 404),
             ("chunked, no such path", "/none", ["Transfer-Encoding: chunked"], chunked, 404),
             ("chunked, no JSON", "/v1/ask", ["Transfer-Encoding: chunked"], chunked, 400),
+            ("two lengths", "/v1/ask", ["Content-Length: 3", length], b"{ }" + hidden, 400),
+            ("twice the same length", "/v1/ask", [length, length], hidden, 400),
+            ("a length and chunks", "/v1/ask", ["Content-Length: 3", "Transfer-Encoding: chunked"],
+             chunked, 400),
+            ("chunks and a length", "/none", ["Transfer-Encoding: chunked", "Content-Length: 4"],
+             chunked, 400),
+            ("chunks twice", "/v1/ask", ["Transfer-Encoding: chunked"] * 2, chunked, 400),
+            ("an unknown coding", "/v1/ask", ["Transfer-Encoding: xchunked"], hidden, 400),
+            ("an unknown coding and a length", "/v1/ask",
+             [length, "Transfer-Encoding: xchunked"], hidden, 400),
+            ("a blank before the colon", "/v1/ask", [f"Content-Length : {len(hidden)}"], hidden,
+             400),
         )
         for name, target, headers, body, code in rows:
             with self.subTest(name):
