@@ -298,6 +298,7 @@ static enum rag_status score_reply(struct evaluation *e, size_t i, const struct 
 {
     const struct json *citations = json_member(reply, "citations");
     const char *answer = json_string(json_member(reply, "answer"));
+    const char *value = json_string(json_member(reply, "short_answer"));
     struct outcome *o = &e->run->outcomes[i];
     enum rag_status status;
     struct buf plain;
@@ -318,7 +319,8 @@ static enum rag_status score_reply(struct evaluation *e, size_t i, const struct 
     } else {
         score_dataset_citation(e, i, citations, o);
         if (o->scored)
-            status = score_answer(&e->dataset->questions[i], o->answer, &o->exact, &o->f1);
+            status = score_answer(&e->dataset->questions[i], value && *value ? value : o->answer,
+                                  &o->exact, &o->f1);
     }
     return status == RAG_OK ? RAG_OK : no_memory(reterr);
 }

@@ -35,6 +35,8 @@ void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a)
     for (size_t i = 0; !a->refused && i < a->result.n_citations; i++)
         reply_write_citation(w, NULL, a, i);
     json_end_array(w);
+    /* the value alone (a date, a number, a name) where the backend is sure of it */
+    json_put_string(w, "short_answer", a->refused ? "" : a->result.short_answer);
     json_put_double(w, "relevance", (double)a->verdict.relevance);
     json_put_double(w, "confidence", (double)a->result.confidence);
     json_put_string(w, "backend", a->result.backend && *a->result.backend ? a->result.backend : "none");
