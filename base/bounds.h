@@ -17,21 +17,21 @@
 #define METADATA_BYTES_MAX       16384       /* JSON of one document */
 #define METADATA_KEYS_MAX        64
 #define METADATA_VALUE_BYTES_MAX 1024
-#define TITLE_BYTES_MAX          1024 /* longer titles are cut at a grapheme */
-#define HEADING_PATH_BYTES_MAX   2048 /* joined by " > "; cut from the left */
-#define HEADING_DEPTH_MAX        6    /* as HTML and Markdown */
-#define HTML_DEPTH_MAX           512  /* deeper trees are a stack attack, not a page */
+#define TITLE_BYTES_MAX          1024         /* longer titles are cut at a grapheme */
+#define HEADING_PATH_BYTES_MAX   2048         /* joined by " > "; cut from the left */
+#define HEADING_DEPTH_MAX        6            /* as HTML and Markdown */
+#define HTML_DEPTH_MAX           512          /* deeper trees are a stack attack, not a page */
 #define HTML_TREE_BYTES_MAX      (512u << 20) /* of the parse tree: 10 times an ordinary page */
-#define HTML_CPU_MS_BASE         2000 /* for a parse: gumbo is O(n * depth); and per MiB: */
-#define HTML_CPU_MS_PER_MIB      250  /* six times what an ordinary page takes */
-#define HTML_ATTRIBUTE_BYTES_MAX 256  /* of a style that is read for display: none */
+#define HTML_CPU_MS_BASE         2000         /* for a parse: gumbo is O(n * depth); and per MiB: */
+#define HTML_CPU_MS_PER_MIB      250          /* six times what an ordinary page takes */
+#define HTML_ATTRIBUTE_BYTES_MAX 256          /* of a style that is read for display: none */
 #define HTML_SPAN_COLUMNS_MAX    64   /* of a table whose cells over several rows are repeated */
 #define HTML_SPAN_ROWS_MAX       1000 /* rows of one cell */
 #define HTML_SPAN_BYTES_MAX      120  /* of a repeated cell; a longer one is prose, said once */
 #define BLOCKS_PER_DOCUMENT_MAX  (1u << 22) /* paragraphs, items, rows: 16 bytes each at 64 MiB */
-#define FRONT_MATTER_LINES_MAX   200  /* of a Markdown file; longer ones are no front matter */
+#define FRONT_MATTER_LINES_MAX   200     /* of a Markdown file; longer ones are no front matter */
 #define MARKDOWN_EMPTY_CELLS_MAX 1000000 /* beyond what a table's bytes explain */
-#define TEXT_HEADINGS_MAX        65536 /* candidates looked at in one plain text */
+#define TEXT_HEADINGS_MAX        65536   /* candidates looked at in one plain text */
 
 /* ---- chunks (characters = Unicode code points) ---- */
 #define CHUNK_CHARS_DEFAULT     700 /* about 10 Korean sentences; KLUE contexts are 500-2000 */
@@ -44,11 +44,11 @@
 #define STAGE_SLICE_CHUNKS      512 /* chunks per staging transaction: bounds a writer's wait */
 
 /* ---- writing ---- */
-#define STAGE_SLICE_BYTES      (1u << 20) /* text per staging transaction: about 10 ms */
-#define WRITE_GROUP_MAX        256        /* jobs that one failed commit takes along */
-#define WRITE_GROUP_MS         20         /* a group takes in no more jobs after this */
-#define WRITE_GROUPS_PER_SLICE 16         /* under constant load, then one slice of idle work */
-#define AUDIT_CUT_SLICE_ROWS   512        /* rows that retention deletes in one transaction */
+#define STAGE_SLICE_BYTES      (1u << 20)   /* text per staging transaction: about 10 ms */
+#define WRITE_GROUP_MAX        256          /* jobs that one failed commit takes along */
+#define WRITE_GROUP_MS         20           /* a group takes in no more jobs after this */
+#define WRITE_GROUPS_PER_SLICE 16           /* under constant load, then one slice of idle work */
+#define AUDIT_CUT_SLICE_ROWS   512          /* rows that retention deletes in one transaction */
 #define OPEN_CHECK_BYTES_MAX   (256u << 20) /* quick_check at open reads at about 500 MB/s */
 
 /* ---- questions ---- */
@@ -71,16 +71,17 @@
 #define HTTP_HEADER_BYTES_MAX    32768 /* all headers of one request; METADATA_BYTES_MAX twice */
 #define HTTP_CONNECTIONS_DEFAULT 1024
 #define HTTP_TARGET_BYTES_MAX    8192
-#define HTTP_BODY_RATE_MIN       1024 /* bytes/s of a body in the long run: a slower client holds  \
-                                         its connection and its memory for nothing */
-#define JOBS_QUEUED_DEFAULT      256 /* waiting asks and searches; then 503 with Retry-After */
-#define INGEST_QUEUED_DEFAULT    16  /* waiting documents: each holds its body in memory */
-#define INGEST_JOBS_MAX          32   /* parallel requests of one 'ragctl ingest' */
+#define HTTP_BODY_RATE_MIN                                                                         \
+    1024                          /* bytes/s of a body in the long run: a slower client holds      \
+                                     its connection and its memory for nothing */
+#define JOBS_QUEUED_DEFAULT   256 /* waiting asks and searches; then 503 with Retry-After */
+#define INGEST_QUEUED_DEFAULT 16  /* waiting documents: each holds its body in memory */
+#define INGEST_JOBS_MAX       32  /* parallel requests of one 'ragctl ingest' */
 
 /* ---- index ---- */
-#define BM25_SEGMENTS_MAX 64   /* per index: a search visits each one */
-#define BM25_TF_MAX       4095 /* a larger count says no more to BM25 */
-#define BM25_PASSAGES_MAX (1u << 28)
+#define BM25_SEGMENTS_MAX      64   /* per index: a search visits each one */
+#define BM25_TF_MAX            4095 /* a larger count says no more to BM25 */
+#define BM25_PASSAGES_MAX      (1u << 28)
 #define BM25_BINDING_BYTES_MAX 4096u /* text that a snapshot is bound to: fingerprints */
 
 /* ---- files read by the configuration ---- */
@@ -90,16 +91,17 @@
 
 /* ---- text analysis ---- */
 #define NFC_STRETCH_BYTES_MAX 1024 /* normalised at once: utf8proc sorts marks in O(n^2) */
-#define GRAPHEME_LOOKBACK_MAX 128  /* code points; a longer cluster is no character of a language  \
-                                    */
+#define GRAPHEME_LOOKBACK_MAX                                                                      \
+    128 /* code points; a longer cluster is no character of a language                             \
+         */
 #define MORPHEME_PIECE_BYTES_MAX 16384 /* a line that libmecab parses at once */
-#define WORD_CHARS_MAX        256  /* a longer "word" is analysed in pieces */
+#define WORD_CHARS_MAX           256   /* a longer "word" is analysed in pieces */
 
 /* ---- evaluation files (read by ragctl) ---- */
-#define EVAL_FILE_BYTES_MAX   (512u << 20)  /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */
-#define EVAL_LINE_BYTES_MAX   (64u << 20)   /* one JSONL record: at most a document */
-#define EVAL_TEXT_BYTES_MAX   (8ull << 30)  /* passages and questions in memory */
-#define EVAL_PASSAGES_MAX     10000000      /* with distractors */
+#define EVAL_FILE_BYTES_MAX   (512u << 20) /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */
+#define EVAL_LINE_BYTES_MAX   (64u << 20)  /* one JSONL record: at most a document */
+#define EVAL_TEXT_BYTES_MAX   (8ull << 30) /* passages and questions in memory */
+#define EVAL_PASSAGES_MAX     10000000     /* with distractors */
 #define EVAL_QUESTIONS_MAX    2000000
 #define EVAL_ANSWER_BYTES_MAX 65536
 #define EVAL_ANSWERS_MAX      1000 /* alternatives of one question */

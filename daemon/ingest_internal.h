@@ -8,7 +8,7 @@
 #define PENDING_MAX 128
 struct pending_audit {
     struct audit_item items[PENDING_MAX];
-    char *payloads[PENDING_MAX]; /* owned; items[i].payload points to it */
+    char *payloads[PENDING_MAX];   /* owned; items[i].payload points to it */
     char *principals[PENDING_MAX]; /* likewise */
     size_t n;
 };

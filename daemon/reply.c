@@ -39,7 +39,8 @@ void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a)
     json_put_string(w, "short_answer", a->refused ? "" : a->result.short_answer);
     json_put_double(w, "relevance", (double)a->verdict.relevance);
     json_put_double(w, "confidence", (double)a->result.confidence);
-    json_put_string(w, "backend", a->result.backend && *a->result.backend ? a->result.backend : "none");
+    json_put_string(w, "backend",
+                    a->result.backend && *a->result.backend ? a->result.backend : "none");
     json_put_string(w, "cache", "none");
 }
 

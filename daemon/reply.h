@@ -5,8 +5,8 @@
 #include "base/json_writer.h"
 #include "daemon/pipeline.h"
 
-/* Members of an open object: "answer", "refused", "reason", "reason_code", "citations", "short_answer",
- * "confidence", "backend", "finish_reason". */
+/* Members of an open object: "answer", "refused", "reason", "reason_code", "citations",
+ * "short_answer", "confidence", "backend", "finish_reason". */
 void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a);
 /* One citation as an object: n, document, chunk, byte_start, byte_end, text, title, heading. */
 void reply_write_citation(struct json_writer *w, const char *key, const struct pipeline_answer *a,

@@ -164,6 +164,28 @@ static void next_line(const struct unit_reader *r, size_t block_end, size_t *ret
     *ret_start = *ret_end = block_end;
 }
 
+/* The end of the first sentence that reaches beyond 'start'; *ret_end keeps its value when
+ * there is none in the rest of the block. A character that joins the end of a sentence may
+ * be all of the next one, or what is no white space to text/sentence.h. */
+static enum rag_status end_of_sentence(struct unit_reader *r, size_t block_end, size_t start,
+                                       size_t *ret_end)
+{
+    for (;;) {
+        while (r->i_sentence < r->n_sentences) {
+            size_t end = r->sentences[r->i_sentence++].byte_end;
+
+            if (end > start) {
+                *ret_end = end;
+                return RAG_OK;
+            }
+        }
+        if (r->split_end >= block_end)
+            return RAG_OK;
+        if (split_window(r, block_end) != RAG_OK)
+            return RAG_ENOMEM;
+    }
+}
+
 /* The next sentence of the block, or its next line of code, or what is left of a heading or
  * a row: [*ret_start, *ret_end) on grapheme boundaries; empty when the block is at its end. */
 static enum rag_status next_sentence(struct unit_reader *r, const struct block *b,
@@ -171,28 +193,15 @@ static enum rag_status next_sentence(struct unit_reader *r, const struct block *
 {
     size_t start = white_skip(r->s, r->at, b->byte_end);
     size_t end = white_trim(r->s, start, b->byte_end);
+    enum rag_status status = RAG_OK;
 
-    if (b->kind == BLOCK_CODE) {
+    if (b->kind == BLOCK_CODE)
         next_line(r, b->byte_end, &start, &end);
-    } else if (is_prose(b)) {
-        while (r->i_sentence == r->n_sentences && r->split_end < b->byte_end) {
-            enum rag_status status = split_window(r, b->byte_end);
-
-            if (status != RAG_OK)
-                return status;
-        }
-        /* without a sentence, only what a character longer than its sentence left */
-        if (r->i_sentence < r->n_sentences) {
-            size_t found = r->sentences[r->i_sentence].byte_start;
-
-            if (found > start && white_skip(r->s, start, found) == found)
-                start = found;
-            end = r->sentences[r->i_sentence++].byte_end;
-        }
-    }
+    else if (is_prose(b) && start < end)
+        status = end_of_sentence(r, b->byte_end, start, &end);
     *ret_start = cut_before(r->s, r->n, start, r->at);
     *ret_end = end > *ret_start ? cut_after(r->s, r->n, end, b->byte_end) : *ret_start;
-    return RAG_OK;
+    return status;
 }
 
 /* ---- long sentences ---- */

@@ -53,8 +53,8 @@ static size_t line_end(const char *s, size_t at, size_t end)
 static void heading_title(const struct reader *r, struct block *b)
 {
     const char *s = r->e->text.data;
-    size_t start = r->first;
-    size_t end = white_trim(s, start, r->last);
+    size_t start = white_skip(s, r->first, b->byte_end);
+    size_t end = white_trim(s, start, r->last < b->byte_end ? r->last : b->byte_end);
 
     while (end - start > 2 && strchr("*_`", s[start]) && s[end - 1] == s[start]) {
         start++;

@@ -12,8 +12,9 @@ struct passage {
     const char *document; /* name or URI that it was ingested under; borrowed, as all texts */
     const char *title;    /* "" when there is none */
     const char *heading;  /* path "A > B", or "" */
-    const char *context;  /* repeated table header, or "": belongs to the chunk, is not in its span */
-    const char *text;     /* NUL-terminated, text_bytes long: the span of the stored text */
+    const char
+        *context;     /* repeated table header, or "": belongs to the chunk, is not in its span */
+    const char *text; /* NUL-terminated, text_bytes long: the span of the stored text */
     size_t text_bytes;
     uint32_t byte_start; /* of text in the stored NFC text of the document */
     uint32_t byte_end;

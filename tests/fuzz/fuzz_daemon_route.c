@@ -12,10 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct http_route routes[] = {
     {"GET",    "/",                     NULL, JOB_INTERACTIVE, "root", 0},
     {"GET",    "/v1/c",                 NULL, JOB_INTERACTIVE, "list", 0},
-    {"PUT",    "/v1/c/{c}",             NULL, JOB_INTERACTIVE, "one", 0},
-    {"DELETE", "/v1/c/{c}/d/{id}",      NULL, JOB_BULK,        "two", 0},
-    {"GET",    "/v1/c/{c}/d/{id}",      NULL, JOB_INTERACTIVE, "two", 0},
-    {"POST",   "/v1/c/{c}/d/{id}/more", NULL, JOB_BULK,        "two", 0},
+    {"PUT",    "/v1/c/{c}",             NULL, JOB_INTERACTIVE, "one",  0},
+    {"DELETE", "/v1/c/{c}/d/{id}",      NULL, JOB_BULK,        "two",  0},
+    {"GET",    "/v1/c/{c}/d/{id}",      NULL, JOB_INTERACTIVE, "two",  0},
+    {"POST",   "/v1/c/{c}/d/{id}/more", NULL, JOB_BULK,        "two",  0},
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -29,7 +29,7 @@
 
 #define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
 #define REPLY_MAX    (16u << 20)
-#define PATIENCE_MS  20000 /* of the test for anything that must happen */
+#define PATIENCE_MS  20000       /* of the test for anything that must happen */
 #define STREAM_BYTES (16u << 20) /* several times what may wait for a reader */
 
 struct fixture {
@@ -143,15 +143,15 @@ static void nothing(struct http_request *request, struct http_response *response
 }
 
 static const struct http_route routes[] = {
-    {"GET",    "/echo/{id}",      echo,      JOB_INTERACTIVE, "echo", 0},
-    {"PUT",    "/echo/{id}",      echo,      JOB_INTERACTIVE, "echo", 0},
-    {"GET",    "/echo/{id}/more", echo,      JOB_INTERACTIVE, "echo", 0},
-    {"GET",    "/hello",          hello,     JOB_INTERACTIVE, "hello", 0},
-    {"POST",   "/hello",          hello,     JOB_INTERACTIVE, "hello", 0},
-    {"GET",    "/wait",           wait_here, JOB_INTERACTIVE, "wait", 0},
-    {"POST",   "/bulk",           wait_here, JOB_BULK,        "bulk", 0},
-    {"GET",    "/stream",         stream,    JOB_INTERACTIVE, "stream", 0},
-    {"GET",    "/silence",        silence,   JOB_INTERACTIVE, "stream", 0},
+    {"GET",    "/echo/{id}",      echo,      JOB_INTERACTIVE, "echo",    0},
+    {"PUT",    "/echo/{id}",      echo,      JOB_INTERACTIVE, "echo",    0},
+    {"GET",    "/echo/{id}/more", echo,      JOB_INTERACTIVE, "echo",    0},
+    {"GET",    "/hello",          hello,     JOB_INTERACTIVE, "hello",   0},
+    {"POST",   "/hello",          hello,     JOB_INTERACTIVE, "hello",   0},
+    {"GET",    "/wait",           wait_here, JOB_INTERACTIVE, "wait",    0},
+    {"POST",   "/bulk",           wait_here, JOB_BULK,        "bulk",    0},
+    {"GET",    "/stream",         stream,    JOB_INTERACTIVE, "stream",  0},
+    {"GET",    "/silence",        silence,   JOB_INTERACTIVE, "stream",  0},
     {"DELETE", "/nothing",        nothing,   JOB_INTERACTIVE, "nothing", 0},
 };
 

@@ -333,6 +333,8 @@ static uint32_t next_random(uint32_t *state)
 static void append_random(struct buf *out, uint32_t *state, size_t n_pieces)
 {
     static const char *const pieces[] = {
+        "\xEF\xBB\xBF",
+        "\xC2\x85",
         "다. ",
         "가나다라",
         " ",
