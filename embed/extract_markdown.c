@@ -53,15 +53,17 @@ static size_t line_end(const char *s, size_t at, size_t end)
 static void heading_title(const struct reader *r, struct block *b)
 {
     const char *s = r->e->text.data;
-    size_t start = white_skip(s, r->first, b->byte_end);
+    /* its text may be what is no white space to md4c, beyond the trimmed end */
+    size_t from = r->first < b->byte_end ? r->first : b->byte_end;
+    size_t start = white_skip(s, from, b->byte_end);
     size_t end = white_trim(s, start, r->last < b->byte_end ? r->last : b->byte_end);
 
-    while (end - start > 2 && strchr("*_`", s[start]) && s[end - 1] == s[start]) {
+    while (end > start + 2 && strchr("*_`", s[start]) && s[end - 1] == s[start]) {
         start++;
         end--;
     }
     b->title_start = (uint32_t)start;
-    b->title_end = (uint32_t)end;
+    b->title_end = (uint32_t)(end > start ? end : start);
 }
 
 /* Close the open block: its lines, unless it had no text. */

@@ -61,6 +61,7 @@ static const struct dump_row rows[] = {
     {"a task list",                                                 "- [ ] 하나\n- [x] 둘\n",                                      " ¶ I \"- [ ] 하나\" ¶ I \"- [x] 둘\""          },
     {"code in an item",                                             "- 하나\n\n  ```\n  a\n  ```\n",
      " ¶ I \"- 하나\" ¶ C \"  ```\n  a\n  ```\""                                                                                                                                       },
+    {"a heading of nothing that is seen",                           "## \xEF\xBB\xBF \n\n글\n",                                      " ¶ H2 \"##\" () ¶ P \"글\""                      },
     {"an empty heading",                                            "#\n\n글\n",                                                     " ¶ P \"#\" ¶ P \"글\""                           },
 };
 
