@@ -56,7 +56,7 @@ cat <<END
 
 That was a private ragd with its own folder; it is gone now. With your own documents:
 
-    mkdir -p ~/ragd && $build/ragd --state ~/ragd --socket ~/ragd/ragd.sock &
+    $build/ragd --state ~/ragd --socket ~/ragd/ragd.sock &
     export RAGD_SOCKET=~/ragd/ragd.sock
     $build/ragctl ingest --collection docs ~/Documents
     $build/ragctl ask --collection docs '...'
