@@ -29,8 +29,7 @@ struct reader {
     uint8_t kind;           /* of the open block */
     uint8_t level;
     bool open;
-    bool in_head;     /* of a table */
-    uint64_t n_cells; /* md4c fills short rows up: a wide head and many rows multiply */
+    bool in_head; /* of a table */
 };
 
 /* ---- blocks ---- */
@@ -121,15 +120,8 @@ static int on_enter_block(MD_BLOCKTYPE type, void *detail, void *userdata)
 {
     struct reader *r = userdata;
 
-    if (type == MD_BLOCK_TD || type == MD_BLOCK_TH) {
-        if (++r->n_cells > (uint64_t)(r->end - r->base) * 4 + MARKDOWN_EMPTY_CELLS_MAX) {
-            r->status = rag_fail(r->reterr, RAG_ELIMIT,
-                                 "document: a Markdown table of over %llu cells, nearly all empty",
-                                 (unsigned long long)r->n_cells - 1);
-            return 1;
-        }
+    if (type == MD_BLOCK_TD || type == MD_BLOCK_TH)
         return 0;
-    }
     r->status = flush(r);
     switch (type) {
     case MD_BLOCK_QUOTE:
@@ -407,6 +399,47 @@ static enum rag_status choose_title(struct extraction *e, size_t first, struct r
                             chosen->title_end - chosen->title_start, reterr);
 }
 
+/* Columns of a delimiter row ("|---|:--:|"), 0 when the line is none. */
+static uint64_t delimiter_columns(const char *line, size_t n)
+{
+    uint64_t bars = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!strchr("|-: \t>", line[i]) || line[i] == '\0')
+            return 0;
+        bars += line[i] == '|';
+    }
+    return bars + 1;
+}
+
+/* md4c fills short rows up to the width of their table, and goes on when told to stop: a wide
+ * head and many short rows multiply. Counted beforehand, generously: every line that follows a
+ * delimiter row up to a blank line is a row. */
+static enum rag_status check_tables(const char *text, size_t n, struct rag_error *reterr)
+{
+    const uint64_t n_cells_max = (uint64_t)n * 4 + MARKDOWN_EMPTY_CELLS_MAX;
+    uint64_t columns = 0;
+    uint64_t n_cells = 0;
+
+    for (size_t at = 0; at < n;) {
+        const char *end = memchr(text + at, '\n', n - at);
+        size_t n_line = end ? (size_t)(end - (text + at)) : n - at;
+        uint64_t width = delimiter_columns(text + at, n_line);
+
+        if (strspn(text + at, " \t>") >= n_line)
+            columns = 0;
+        else if (width > columns)
+            columns = width;
+        n_cells += columns;
+        if (n_cells > n_cells_max)
+            return rag_fail(reterr, RAG_ELIMIT,
+                            "document: a Markdown table of over %llu cells, nearly all empty",
+                            (unsigned long long)n_cells_max);
+        at += n_line + 1;
+    }
+    return RAG_OK;
+}
+
 /* Find the blocks of the text from r->base on. */
 static enum rag_status parse(struct reader *r)
 {
@@ -421,11 +454,18 @@ static enum rag_status parse(struct reader *r)
     };
     size_t n = r->e->text.len - r->base;
     char *masked = malloc(n + 1);
+    enum rag_status status;
     int result;
 
     if (!masked)
         return rag_fail(r->reterr, RAG_ENOMEM, "document: out of memory");
     memcpy(masked, buf_str(&r->e->text) + r->base, n);
+    masked[n] = '\0';
+    status = check_tables(masked, n, r->reterr);
+    if (status != RAG_OK) {
+        free(masked);
+        return status;
+    }
     markdown_mask(masked, n);
     r->masked = masked;
     r->end = r->e->text.len;
