@@ -1,0 +1,61 @@
+/* nn/tokenizer.h - text to the token ids that a model was trained with.
+ *
+ * Reads tokenizer.json (huggingface/tokenizers: WordPiece, Unigram, byte-level BPE, BPE with byte
+ * fallback, with their normalizers, pre-tokenizers, post-processors, added tokens and decoders),
+ * or a bare vocab.txt (BERT; tokenizer_config.json's do_lower_case and strip_accents honoured).
+ * Ids equal those of the reference library on every text (docs/MODELS.md lists what is supported;
+ * anything else in the file is an error that names it, never ignored). The file is hostile:
+ * sizes, ids, patterns are checked. "padding" in the file is ignored; so is "truncation", whose
+ * limit is the caller's. */
+#ifndef RAG_NN_TOKENIZER_H
+#define RAG_NN_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+
+struct tokenizer; /* opaque; immutable after open, so thread-safe */
+
+/* dir: a model directory. RAG_ENOTFOUND (neither file), RAG_EFORMAT (which file, which part),
+ * RAG_EIO, RAG_ENOMEM, RAG_ELIMIT. */
+enum rag_status tokenizer_open(const char *dir, struct tokenizer **ret, struct rag_error *reterr);
+void tokenizer_close(struct tokenizer *t); /* NULL is a no-op */
+
+/* A growing result; zeroed is empty. Reused over calls: tokenizer_encode() replaces what it holds. */
+struct token_list {
+    uint32_t *ids; /* owned */
+    uint8_t *types; /* segment of each token: 0 or 1; owned */
+    size_t n;
+    size_t cap;
+    size_t n_full; /* tokens before truncation, special ones included */
+};
+void token_list_release(struct token_list *list); /* a zeroed one is a no-op */
+
+struct tokenize_options {
+    bool special;      /* add [CLS], [SEP], <s> ... as the post-processor says */
+    size_t max_tokens; /* truncate to this, special tokens kept, longest first for pairs
+                        * (the end is cut); 0: no limit */
+};
+
+/* text (and pair, or NULL) are UTF-8, n bytes. Special tokens written in the text are recognised
+ * as the reference does. RAG_OK, RAG_EINVAL (not UTF-8), RAG_ELIMIT (longer than
+ * TOKENIZER_TEXT_BYTES_MAX; max_tokens smaller than the special tokens), RAG_ENOMEM. */
+enum rag_status tokenizer_encode(const struct tokenizer *t, const char *text, size_t n_bytes,
+                                 const char *pair, size_t n_pair_bytes,
+                                 const struct tokenize_options *options, struct token_list *ret,
+                                 struct rag_error *reterr);
+
+/* Text of the ids, appended. skip_special leaves special tokens out. RAG_EINVAL: id too large. */
+enum rag_status tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n,
+                                 bool skip_special, struct buf *ret, struct rag_error *reterr);
+
+size_t tokenizer_vocab_size(const struct tokenizer *t); /* largest id + 1, added tokens included */
+/* The id of a token as written in the vocabulary. RAG_ENOTFOUND. */
+enum rag_status tokenizer_id(const struct tokenizer *t, const char *token, uint32_t *ret);
+/* The number of tokens that the post-processor adds to one text / to a pair. */
+size_t tokenizer_n_special(const struct tokenizer *t, bool pair);
+
+#endif

@@ -1,0 +1,55 @@
+/* retrieve/fusion.h - one ranking out of several.
+ *
+ *     rrf(d)    = sum_i w_i / (k + rank_i(d))                  (lists without d add nothing)
+ *     convex(d) = sum_i w_i * norm_i(s_i(d)),  sum_i w_i = 1   (lists without d add 0)
+ *     norm_i(s) = (s - min_i) / (max_i - min_i) over the list; 1 where all are equal
+ *
+ * Sources: Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion outperforms Condorcet", SIGIR
+ * 2009 (k = 60); Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval",
+ * TOIS 2023 (convex combination). A weak list ruins an equal-weight fusion, so weights come from
+ * 'ragctl tune fusion', and a weight of 0 leaves a list out. */
+#ifndef RAG_RETRIEVE_FUSION_H
+#define RAG_RETRIEVE_FUSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum fusion_method { FUSION_RRF, FUSION_CONVEX };
+enum { LIST_BM25, LIST_DENSE, N_LISTS };
+
+struct fusion_options {
+    enum fusion_method method;
+    float weights[N_LISTS]; /* >= 0, not all 0 */
+    float rrf_k;            /* > 0 */
+    size_t depth;           /* entries of each list that are looked at; 0: all */
+};
+
+struct ranked {
+    uint64_t id;
+    float score; /* finite */
+};
+struct ranked_list {
+    const struct ranked *items; /* best first, ids distinct */
+    size_t n;
+};
+
+struct fused {
+    uint64_t id;
+    float score;
+    uint32_t ranks[N_LISTS]; /* from 1; 0: not in that list */
+    float scores[N_LISTS];   /* as the list gave them; 0 where it did not */
+};
+
+/* Best first; equal scores rank the smaller id first. ret: room for the sum of all n (or depth).
+ * Pure; RAG_OK, RAG_ENOMEM, RAG_EINVAL (options). */
+enum rag_status fusion_rank(const struct fusion_options *options,
+                            const struct ranked_list lists[N_LISTS], struct fused *ret,
+                            size_t *ret_n, struct rag_error *reterr);
+
+const char *fusion_method_name(enum fusion_method method); /* "rrf", "convex" */
+enum rag_status fusion_method_parse(const char *name, enum fusion_method *ret);
+
+#endif
