@@ -13,7 +13,7 @@ struct http_client {
 };
 
 struct transfer {
-    const struct http_request *request;
+    const struct http_call *request;
     struct buf *body;
     bool stopped; /* on_piece said stop */
 };
@@ -78,7 +78,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *context)
 }
 
 /* The list is NULL when memory ran out; the caller then reports that. */
-static struct curl_slist *make_headers(const struct http_client *c, const struct http_request *r)
+static struct curl_slist *make_headers(const struct http_client *c, const struct http_call *r)
 {
     struct curl_slist *list = curl_slist_append(NULL, "Expect:");
     struct buf type;
@@ -120,7 +120,7 @@ static enum rag_status report(const struct http_client *c, const struct transfer
     return rag_fail(reterr, RAG_EIO, "request to '%s': %s", where, curl_easy_strerror(code));
 }
 
-enum rag_status http_client_do(struct http_client *client, const struct http_request *request,
+enum rag_status http_client_do(struct http_client *client, const struct http_call *request,
                                long *ret_code, struct buf *ret_body, struct rag_error *reterr)
 {
     struct transfer t = {request, ret_body, false};

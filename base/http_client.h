@@ -19,7 +19,7 @@ struct http_target {
     const char *bearer_token; /* or NULL */
 };
 
-struct http_request {
+struct http_call {
     const char *method;         /* "GET", "POST", "PUT", "DELETE" */
     const char *path;           /* "/v1/ask", already percent-encoded */
     const char *content_type;   /* of the body; NULL: application/json */
@@ -43,7 +43,7 @@ void http_client_close(struct http_client *client); /* NULL is a no-op */
 /* RAG_OK whenever a response arrived, whatever its code. ret_body is reset first
  * and is NUL-terminated. RAG_EIO: no connection or it broke (the message names the
  * socket or URL); RAG_ETIMEOUT; RAG_ELIMIT; RAG_ECANCELLED; RAG_ENOMEM. */
-enum rag_status http_client_do(struct http_client *client, const struct http_request *request,
+enum rag_status http_client_do(struct http_client *client, const struct http_call *request,
                                long *ret_code, struct buf *ret_body, struct rag_error *reterr);
 
 /* The Retry-After of the last response, in seconds (a date is turned into them); 0: none. */

@@ -213,7 +213,7 @@ static bool on_piece(void *context, const char *data, size_t n_bytes)
     return ragctl_sse_feed(&s->sse, data, n_bytes);
 }
 
-static enum rag_status stream_once(struct ragctl_client *client, struct http_request *request,
+static enum rag_status stream_once(struct ragctl_client *client, struct http_call *request,
                                    struct stream *s, struct rag_error *reterr)
 {
     enum rag_status status;
@@ -238,7 +238,7 @@ static enum rag_status stream_once(struct ragctl_client *client, struct http_req
     return status;
 }
 
-static enum rag_status ask_stream(struct ragctl_client *client, struct http_request *request,
+static enum rag_status ask_stream(struct ragctl_client *client, struct http_call *request,
                                   struct json **ret_reply, struct rag_error *reterr)
 {
     int64_t since_ns = clock_monotonic_ns();
@@ -266,7 +266,7 @@ enum rag_status ragctl_ask_once(struct ragctl_client *client, const struct ask *
                                 struct json **ret_reply, struct rag_error *reterr)
 {
     bool stream = ask->stream && !client->options->json;
-    struct http_request request = {.method = "POST", .path = "/v1/ask"};
+    struct http_call request = {.method = "POST", .path = "/v1/ask"};
     enum rag_status status;
     struct buf body;
 

@@ -423,7 +423,7 @@ static void print_report(const struct json *r)
 static enum rag_status verify(struct ragctl_client *client, const char *head, bool *ret_whole,
                               struct rag_error *reterr)
 {
-    struct http_request request = {.method = "POST", .path = "/v1/audit/verify"};
+    struct http_call request = {.method = "POST", .path = "/v1/audit/verify"};
     char hex[SHA256_HEX_BYTES] = "";
     enum rag_status status = RAG_OK;
     struct json *reply = NULL;

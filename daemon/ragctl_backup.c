@@ -35,7 +35,7 @@ static enum rag_status absolute_path(const char *dir, struct buf *out, struct ra
 static enum rag_status backup(struct ragctl_client *client, const char *dir,
                               struct rag_error *reterr)
 {
-    struct http_request request = {
+    struct http_call request = {
         .method = "POST", .path = "/v1/backup", .timeout_ms = client->options->timeout_ms};
     struct json *reply = NULL;
     enum rag_status status;

@@ -105,7 +105,7 @@ bool ragctl_client_busy_again(const struct ragctl_client *client, int64_t since_
     return true;
 }
 
-enum rag_status ragctl_client_once(struct ragctl_client *client, struct http_request *request,
+enum rag_status ragctl_client_once(struct ragctl_client *client, struct http_call *request,
                                    struct rag_error *reterr)
 {
     enum rag_status status;
@@ -124,7 +124,7 @@ enum rag_status ragctl_client_once(struct ragctl_client *client, struct http_req
     return ragctl_client_error(client->code, buf_str(&client->body), client->body.len, reterr);
 }
 
-enum rag_status ragctl_client_do(struct ragctl_client *client, struct http_request *request,
+enum rag_status ragctl_client_do(struct ragctl_client *client, struct http_call *request,
                                  struct rag_error *reterr)
 {
     int64_t since_ns = clock_monotonic_ns();
@@ -136,7 +136,7 @@ enum rag_status ragctl_client_do(struct ragctl_client *client, struct http_reque
     return status;
 }
 
-static enum rag_status do_and_parse(struct ragctl_client *client, struct http_request *request,
+static enum rag_status do_and_parse(struct ragctl_client *client, struct http_call *request,
                                     struct json **ret_json, struct rag_error *reterr)
 {
     enum rag_status status = ragctl_client_do(client, request, reterr);
@@ -151,7 +151,7 @@ enum rag_status ragctl_client_call(struct ragctl_client *client, const char *met
                                    const char *path, struct json **ret_json,
                                    struct rag_error *reterr)
 {
-    struct http_request request = {.method = method, .path = path};
+    struct http_call request = {.method = method, .path = path};
 
     return do_and_parse(client, &request, ret_json, reterr);
 }
@@ -160,7 +160,7 @@ enum rag_status ragctl_client_send(struct ragctl_client *client, const char *met
                                    const char *path, const struct buf *body, struct json **ret_json,
                                    struct rag_error *reterr)
 {
-    struct http_request request = {.method = method, .path = path};
+    struct http_call request = {.method = method, .path = path};
 
     if (buf_status(body) != RAG_OK)
         return rag_fail(reterr, buf_status(body), "request '%s': too long or out of memory", path);

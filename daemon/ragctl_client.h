@@ -31,12 +31,12 @@ void ragctl_client_close(struct ragctl_client *client); /* a zeroed one is a no-
  * 413 RAG_ELIMIT, 429/503 RAG_EBUSY, 504 RAG_ETIMEOUT, 507 RAG_ENOSPC, else RAG_EINTERNAL.
  * Timeouts and the limit on the response are filled in where the request leaves them 0.
  * Other failures: those of http_client_do(). */
-enum rag_status ragctl_client_do(struct ragctl_client *client, struct http_request *request,
+enum rag_status ragctl_client_do(struct ragctl_client *client, struct http_call *request,
                                  struct rag_error *reterr);
 
 /* The two halves of ragctl_client_do(), for who has to start over in between: one attempt,
  * and, after one that found the daemon busy, the pause (false: no more attempts). */
-enum rag_status ragctl_client_once(struct ragctl_client *client, struct http_request *request,
+enum rag_status ragctl_client_once(struct ragctl_client *client, struct http_call *request,
                                    struct rag_error *reterr);
 bool ragctl_client_busy_again(const struct ragctl_client *client, int64_t since_ns);
 

@@ -120,7 +120,7 @@ static void check_socket(struct doctor *d)
 /* Is anybody there? The other checks need that. */
 static bool check_daemon(struct doctor *d)
 {
-    struct http_request request = {.method = "GET", .path = "/healthz", .timeout_ms = TIMEOUT_MS};
+    struct http_call request = {.method = "GET", .path = "/healthz", .timeout_ms = TIMEOUT_MS};
     struct json *reply = NULL;
     struct rag_error error;
     const char *version;
@@ -143,7 +143,7 @@ static bool check_daemon(struct doctor *d)
 
 static void check_ready(struct doctor *d)
 {
-    struct http_request request = {.method = "GET", .path = "/readyz", .timeout_ms = TIMEOUT_MS};
+    struct http_call request = {.method = "GET", .path = "/readyz", .timeout_ms = TIMEOUT_MS};
     struct rag_error error;
 
     d->client.busy_wait_ms = 0;
@@ -157,7 +157,7 @@ static void check_ready(struct doctor *d)
 
 static void check_one_index(struct doctor *d, const char *name)
 {
-    struct http_request request = {.method = "POST", .timeout_ms = SLOW_TIMEOUT_MS};
+    struct http_call request = {.method = "POST", .timeout_ms = SLOW_TIMEOUT_MS};
     struct json *reply = NULL;
     struct rag_error error;
     struct buf path;
@@ -205,11 +205,11 @@ static void check_indexes(struct doctor *d)
 
 static void check_audit(struct doctor *d)
 {
-    struct http_request request = {.method = "POST",
-                                   .path = "/v1/audit/verify",
-                                   .body = "{}",
-                                   .body_bytes = 2,
-                                   .timeout_ms = SLOW_TIMEOUT_MS};
+    struct http_call request = {.method = "POST",
+                                .path = "/v1/audit/verify",
+                                .body = "{}",
+                                .body_bytes = 2,
+                                .timeout_ms = SLOW_TIMEOUT_MS};
     struct json *reply = NULL;
     enum rag_status status;
     struct rag_error error;
@@ -235,7 +235,7 @@ static void check_audit(struct doctor *d)
 
 static void check_queue(struct doctor *d)
 {
-    struct http_request request = {.method = "GET", .path = "/metrics", .timeout_ms = TIMEOUT_MS};
+    struct http_call request = {.method = "GET", .path = "/metrics", .timeout_ms = TIMEOUT_MS};
     struct rag_error error;
     double queued;
 

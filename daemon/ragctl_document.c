@@ -124,7 +124,7 @@ static enum rag_status get(struct ragctl_client *client, const char *path,
                            struct rag_error *reterr)
 {
     static const char *const plain[] = {"Accept: text/plain", NULL};
-    struct http_request request = {.method = "GET", .path = path};
+    struct http_call request = {.method = "GET", .path = path};
     struct json *reply = NULL;
     enum rag_status status;
 

@@ -126,7 +126,7 @@ static enum rag_status check_bulk(const struct json *reply, struct rag_error *re
 static enum rag_status post_slice(struct evaluation *e, const char *path, struct buf *slice,
                                   struct rag_error *reterr)
 {
-    struct http_request request = {
+    struct http_call request = {
         .method = "POST",
         .path = path,
         .content_type = "application/x-ndjson",
@@ -227,7 +227,7 @@ static bool is_document(const struct ragctl_file *file)
 static enum rag_status put_document(struct evaluation *e, const struct ragctl_file *file,
                                     struct rag_error *reterr)
 {
-    struct http_request request = {
+    struct http_call request = {
         .method = "PUT",
         .content_type = file->content_type,
         .timeout_ms = INGEST_TIMEOUT_MS,
@@ -265,7 +265,7 @@ static enum rag_status put_document(struct evaluation *e, const struct ragctl_fi
 static enum rag_status index_document(struct evaluation *e, size_t i, struct rag_error *reterr)
 {
     static const char *const headers[] = {"Accept: text/plain", NULL};
-    struct http_request request = {.method = "GET", .headers = headers};
+    struct http_call request = {.method = "GET", .headers = headers};
     struct eval_document *d = &e->documents[i];
     const char *type = ragctl_files_type(d->name);
     enum rag_status status;

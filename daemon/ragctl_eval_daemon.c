@@ -155,7 +155,7 @@ static enum rag_status wait_ready(struct eval_daemon *d, const struct ragctl_opt
 
     client.busy_wait_ms = 0;
     while (status == RAG_OK) {
-        struct http_request probe = {.method = "GET", .path = "/readyz", .timeout_ms = PROBE_MS};
+        struct http_call probe = {.method = "GET", .path = "/readyz", .timeout_ms = PROBE_MS};
         int how = 0;
 
         if (ragctl_client_do(&client, &probe, NULL) == RAG_OK)

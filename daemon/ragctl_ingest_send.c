@@ -237,7 +237,7 @@ static enum rag_status send_unit(struct ingest_run *in, struct ragctl_client *cl
 {
     const char *headers[2] = {NULL, NULL};
     enum rag_status status;
-    struct http_request request = {.timeout_ms = in->options->timeout_ms};
+    struct http_call request = {.timeout_ms = in->options->timeout_ms};
     struct buf path;
     struct buf type;
     struct buf metadata;
