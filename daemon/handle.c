@@ -20,6 +20,7 @@ const struct http_route app_routes[] = {
     {"POST",   "/v1/collections/{c}/documents",      handle_documents_post,    JOB_BULK,        "ingest",     0    },
     {"GET",    "/v1/collections/{c}/documents",      handle_documents_list,    JOB_INTERACTIVE, "documents",
      SMALL                                                                                                         },
+    {"GET",    "/v1/collections/{c}/chunks",         handle_chunks_list,       JOB_BULK,        "chunks",     SMALL},
     {"PUT",    "/v1/collections/{c}/documents/{id}", handle_document_put,      JOB_BULK,        "ingest",     0    },
     {"GET",    "/v1/collections/{c}/documents/{id}", handle_document_get,      JOB_INTERACTIVE, "documents",
      SMALL                                                                                                         },

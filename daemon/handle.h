@@ -26,6 +26,7 @@ void handle_document_put(struct http_request *request, struct http_response *res
 void handle_document_get(struct http_request *request, struct http_response *response, void *app);
 void handle_document_delete(struct http_request *request, struct http_response *response,
                             void *app);
+void handle_chunks_list(struct http_request *request, struct http_response *response, void *app);
 void handle_search(struct http_request *request, struct http_response *response, void *app);
 void handle_ask(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_list(struct http_request *request, struct http_response *response, void *app);

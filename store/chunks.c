@@ -110,6 +110,66 @@ enum rag_status store_passages(struct store *s, const uint64_t *ids, size_t n, s
     return store_passages_owned(s, ids, n, NULL, arena, ret, ret_n, reterr);
 }
 
+enum rag_status store_chunk_page(struct store *s, int64_t collection_id, uint64_t after,
+                                 size_t limit, struct arena *arena, struct store_passage **ret,
+                                 size_t *ret_n, struct rag_error *reterr)
+{
+    /* A chunk's owners by (document, ordinal); the outer scan walks ids, so a page costs what it
+     * returns and what lies between: chunks of other collections and dead ones. */
+    static const char ids[] =
+        "SELECT c.id FROM chunks c WHERE c.id>?2 AND c.collection_id=?1 AND EXISTS("
+        "SELECT 1 FROM version_chunks o JOIN documents d ON d.version_id=o.version_id" VISIBLE
+        " WHERE o.chunk_id=c.id) ORDER BY c.id LIMIT ?3";
+    static const char row[] =
+        PASSAGE_COLUMNS ", d.name FROM chunks c JOIN version_chunks o ON o.chunk_id=c.id"
+                        " JOIN documents d ON d.version_id=o.version_id" VISIBLE " WHERE c.id=?1"
+                        " ORDER BY d.id, o.ordinal LIMIT 1";
+    struct store_passage *list = arena_calloc(arena, limit + 1, sizeof *list);
+    struct database *db = NULL;
+    sqlite3_stmt *statement;
+    enum rag_status status;
+    bool more = true;
+    size_t n = 0;
+
+    if (!list)
+        return rag_fail(reterr, RAG_ENOMEM, "chunks: out of memory");
+    status = reader_begin(s, &db, reterr);
+    if (status != RAG_OK)
+        return status;
+    status = database_statement(db, ids, &statement, reterr);
+    if (status == RAG_OK) {
+        sqlite3_bind_int64(statement, 1, collection_id);
+        sqlite3_bind_int64(statement, 2, (int64_t)after);
+        sqlite3_bind_int64(statement, 3, (int64_t)limit);
+    }
+    while (status == RAG_OK) {
+        sqlite3_stmt *one;
+        bool found = false;
+
+        status = database_step(db, statement, &more, reterr);
+        if (status != RAG_OK || !more)
+            break;
+        status = database_statement(db, row, &one, reterr);
+        if (status != RAG_OK)
+            break;
+        sqlite3_bind_int64(one, 1, sqlite3_column_int64(statement, 0));
+        status = database_step(db, one, &found, reterr);
+        if (status != RAG_OK || !found)
+            break;
+        if (copy_passage(one, arena, &list[n]) != RAG_OK ||
+            arena_column(arena, one, 8, &list[n].document) != RAG_OK)
+            status = rag_fail(reterr, RAG_ENOMEM, "chunks: out of memory");
+        sqlite3_reset(one);
+        n++;
+    }
+    reader_end(s, db);
+    if (status == RAG_OK) {
+        *ret = list;
+        *ret_n = n;
+    }
+    return status;
+}
+
 /* The current row as a passage whose texts are the statement's. */
 static struct store_passage borrow_passage(sqlite3_stmt *statement)
 {

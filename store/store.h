@@ -157,6 +157,11 @@ enum rag_status store_version_chunks(struct store *store, uint64_t version_id,
                                                               const struct store_passage *passage,
                                                               struct rag_error *reterr),
                                      void *context, struct rag_error *reterr);
+/* Up to 'limit' visible chunks of a collection with id > after, ascending, each named by its first
+ * owner, n_owners not filled in: a page of a walk through all of them. From one read snapshot. */
+enum rag_status store_chunk_page(struct store *store, int64_t collection_id, uint64_t after,
+                                 size_t limit, struct arena *arena, struct store_passage **ret,
+                                 size_t *ret_n, struct rag_error *reterr);
 /* Every visible (chunk, owners) of a collection, ascending ids, and the change number of
  * that snapshot: what an index must hold. Text is filled only when with_text. */
 enum rag_status

@@ -422,6 +422,38 @@ static void staged_rows_of_a_crash_are_reclaimed_at_open(void **state)
     assert_int_equal(query_number(f->dir, "ragd.db", "SELECT count(*) FROM versions"), 0);
 }
 
+static void chunk_pages_walk_through_what_is_visible(void **state)
+{
+    struct fixture *f = *state;
+    struct store_passage *page;
+    struct arena arena;
+    uint64_t after = 0;
+    char seen[32] = "";
+    size_t n;
+
+    put_ok(f, "x", "abc");
+    put_ok(f, "y", "cde");
+    put_ok(f, "z", "f");
+    delete_ok(f, "z");
+    delete_ok(f, "x");
+    arena_init(&arena, 1u << 20);
+    do {
+        assert_int_equal(
+            store_chunk_page(f->store, f->collection, after, 2, &arena, &page, &n, NULL), RAG_OK);
+        for (size_t i = 0; i < n; i++) {
+            assert_string_equal(page[i].document, "y");
+            assert_true(page[i].id > after);
+            after = page[i].id;
+            strncat(seen, page[i].text, 1);
+        }
+    } while (n == 2);
+    assert_string_equal(seen, "cde");
+    assert_int_equal(
+        store_chunk_page(f->store, f->collection + 1, 0, 2, &arena, &page, &n, NULL), RAG_OK);
+    assert_int_equal(n, 0);
+    arena_release(&arena);
+}
+
 int main(void)
 {
     struct CMUnitTest tests[32 + COUNT(histories)];
@@ -436,6 +468,7 @@ int main(void)
     WITH_STORE(document_comes_back_as_it_was_put);
     WITH_STORE(what_is_not_there_is_said_to_be_missing);
     WITH_STORE(list_pages_by_name);
+    WITH_STORE(chunk_pages_walk_through_what_is_visible);
     WITH_STORE(passages_keep_the_order_asked_for);
     WITH_STORE(big_document_is_staged_and_published_whole);
     WITH_STORE(collection_goes_with_its_documents);
