@@ -44,7 +44,8 @@ struct fused {
 };
 
 /* Best first; equal scores rank the smaller id first. ret: room for the sum of all n (or depth).
- * Pure; RAG_OK, RAG_ENOMEM, RAG_EINVAL (options). */
+ * What only a list of weight 0 knows is left out; of the others its rank and score are told too.
+ * Pure; RAG_OK, RAG_ENOMEM, RAG_EINVAL (options, a score that is not finite). */
 enum rag_status fusion_rank(const struct fusion_options *options,
                             const struct ranked_list lists[N_LISTS], struct fused *ret,
                             size_t *ret_n, struct rag_error *reterr);
