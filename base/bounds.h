@@ -84,13 +84,31 @@
 #define BM25_PASSAGES_MAX      (1u << 28)
 #define BM25_BINDING_BYTES_MAX 4096u /* text that a snapshot is bound to: fingerprints */
 
-/* ---- embeddings ---- */
-#define EMBEDDING_DIM_MAX 4096 /* of a vector; the largest encoders in use have 1024 */
-
 /* ---- files read by the configuration ---- */
 #define USER_DICTIONARY_BYTES_MAX (16u << 20)
 #define SYNONYMS_BYTES_MAX        (16u << 20)
 #define CONFIG_BYTES_MAX          (1u << 20)
+
+/* ---- models ---- */
+#define MAPPED_FILES_MAX         256         /* weights of all loaded models, shards counted */
+#define MODEL_PATH_BYTES_MAX     4096        /* as PATH_MAX: directory and file name */
+#define MODEL_DIR_ENTRIES_MAX    65536       /* files looked at for *.safetensors */
+#define MODEL_CONFIG_BYTES_MAX   (4u << 20)  /* config.json; id2label of 10,000 classes is 300 KB */
+#define WEIGHTS_HEADER_BYTES_MAX (8u << 20)  /* 150 bytes a tensor; XLM-R large has 40 KB */
+#define WEIGHTS_INDEX_BYTES_MAX  (16u << 20) /* names every tensor and its file */
+#define WEIGHTS_TENSORS_MAX      65536       /* of one model; XLM-R large has 391 */
+#define WEIGHTS_NAME_BYTES_MAX   256         /* of one tensor; usual ones are under 80 */
+#define WEIGHTS_SHARDS_MAX       128         /* files; a 70B model has 30 */
+#define ENCODER_LAYERS_MAX       128         /* the largest known encoder (XLM-R XXL) has 48 */
+#define ENCODER_HIDDEN_MAX       8192        /* XLM-R XXL: 4096; rows of scratch grow with it */
+#define ENCODER_INTERMEDIATE_MAX 32768       /* four times the width */
+#define ENCODER_HEADS_MAX        256         /* XLM-R XXL: 32 */
+#define ENCODER_VOCAB_MAX        (1u << 22)  /* XLM-R: 250,002; ids are 32-bit with room */
+#define ENCODER_POSITIONS_MAX    65536       /* bge-m3: 8194; attention is quadratic in it */
+#define ENCODER_TYPES_MAX        256         /* segments; a token's type is one byte */
+#define ENCODER_LABELS_MAX       4096        /* of a classification head; rerankers have 1 */
+#define ENCODER_INPUTS_MAX       (1u << 20)  /* sequences of one call */
+#define ENCODER_RUN_TOKENS_MAX   (1u << 24)  /* tokens of one call: its states are 4 bytes each */
 
 /* ---- text analysis ---- */
 #define NFC_STRETCH_BYTES_MAX 1024 /* normalised at once: utf8proc sorts marks in O(n^2) */

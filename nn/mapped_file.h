@@ -17,7 +17,7 @@
 
 struct mapped_file; /* opaque */
 
-/* Once, from main(), before any thread. RAG_OK or RAG_EIO. */
+/* From main(), before any thread; a second call changes nothing. RAG_OK or RAG_EIO. */
 enum rag_status mapped_file_guard(struct rag_error *reterr);
 
 /* Regular files only. RAG_EIO, RAG_ENOMEM, RAG_ENOTFOUND, RAG_EFORMAT (empty, not regular),
@@ -28,6 +28,11 @@ void mapped_file_close(struct mapped_file *f); /* NULL is a no-op */
 const uint8_t *mapped_file_data(const struct mapped_file *f);
 size_t mapped_file_size(const struct mapped_file *f);
 const char *mapped_file_path(const struct mapped_file *f);
+/* Is the file still what was mapped? False once a page was missing, and when size or modification
+ * time differ: a file that was cut inside its last page, or written over, raises no signal. */
 bool mapped_file_intact(const struct mapped_file *f);
+/* n bytes from 'first' on will not be read soon: their pages need not count as this process's
+ * memory. They stay mapped and are read from the file again when touched. */
+void mapped_file_forget(const struct mapped_file *f, size_t first, size_t n);
 
 #endif

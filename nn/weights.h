@@ -31,9 +31,10 @@ struct tensor {
 
 struct weights; /* opaque; after open it may be read by any number of threads */
 
-/* Open the weights of a model directory. Tensors of other dtypes (I64 position_ids ...) are
- * validated and left out. RAG_ENOTFOUND (no safetensors), RAG_EIO, RAG_ENOMEM, RAG_ELIMIT,
- * RAG_EFORMAT naming file, tensor, what was found and what was expected. */
+/* Open the weights of a model directory: model.safetensors, or the shards of
+ * model.safetensors.index.json, or the only other *.safetensors there is. Tensors of other dtypes
+ * (I64 position_ids ...) are validated and left out. RAG_ENOTFOUND (no safetensors), RAG_EIO,
+ * RAG_ENOMEM, RAG_ELIMIT, RAG_EFORMAT naming file, tensor, what was found and what was expected. */
 enum rag_status weights_open(const char *dir, struct weights **ret, struct rag_error *reterr);
 void weights_close(struct weights *w); /* NULL is a no-op */
 
@@ -49,6 +50,10 @@ enum rag_status weights_need(const struct weights *w, const char *name, const si
 
 /* n elements from element 'first' on, as float32. In bounds is the caller's duty (assert). */
 void tensor_read_f32(const struct tensor *t, size_t first, size_t n, float *ret);
+
+/* The tensor was copied and will not be read again soon: its pages of the file need not count as
+ * memory of this process. It stays readable. */
+void weights_forget(const struct weights *w, const struct tensor *t);
 
 /* Did the disk take a mapped file away (truncated under us)? Then what was read is zeros and
  * whatever was computed from it is void: RAG_EIO naming the file. O(files). */
