@@ -12,7 +12,18 @@
 
 #include "base/utf8.h"
 
-enum key_type { KEY_TEXT, KEY_PATH, KEY_INT, KEY_OCTAL, KEY_DOUBLE, KEY_LEVEL, KEY_LIST };
+enum key_type {
+    KEY_TEXT,
+    KEY_PATH,   /* NULL when empty */
+    KEY_PROMPT, /* the same; quotes around it keep its blanks, and "" is an empty one */
+    KEY_INT,
+    KEY_OCTAL,
+    KEY_DOUBLE,
+    KEY_LIST,
+    KEY_LEVEL, /* from here on one word of some: words_of() */
+    KEY_PRECISION,
+    KEY_STORAGE,
+};
 
 struct row {
     struct config_key key;
@@ -106,6 +117,56 @@ static const struct row rows[] = {
     {{"analyzer", "mecab_dictionary", "",
       "Folder of a compiled mecab-ko dictionary: use libmecab; empty: the built-in analyzer."},
      KEY_PATH, AT(analyzer_mecab_dictionary), 0, 0},
+
+    {{"models", "embedder", "",
+      "The model that turns texts into vectors: a Hugging Face folder (config.json, *.safetensors, tokenizer.json), as "
+      "a path, or as a name below models_dir; empty: search by words only."},
+     KEY_PATH, AT(models_embedder), 0, 0},
+    {{"models", "reranker", "",
+      "The cross-encoder that reads question and passage together, given in the same way; empty: the built-in "
+      "rerank by words."},
+     KEY_PATH, AT(models_reranker), 0, 0},
+    {{"models", "models_dir", "", "Where named models are; empty: models/ in state_dir."},
+     KEY_TEXT, AT(models_dir), 0, 0},
+    {{"models", "precision", "int8",
+      "int8 (several times faster; layers that do not bear it stay in fp32) or fp32."},
+     KEY_PRECISION, AT(models_precision), 0, 0},
+    {{"models", "compute_threads", "0", "Threads that compute; 0: the cores that the daemon may use."},
+     KEY_INT, AT(compute_threads), 0, 256},
+    {{"models", "embedder_max_tokens", "0",
+      "Longer texts are cut for the embedder; 0: what the model says. A change embeds everything anew."},
+     KEY_INT, AT(embedder_max_tokens), 0, 65536},
+    {{"models", "embedder_dim", "0",
+      "Keep the first numbers of each vector only, for models trained so (Matryoshka); 0: all. A change "
+      "embeds everything anew."},
+     KEY_INT, AT(embedder_dim), 0, EMBEDDING_DIM_MAX},
+    {{"models", "query_prompt", "",
+      "Put before questions, in quotes to keep a blank at its end; empty: what the model says."},
+     KEY_PROMPT, AT(query_prompt), 0, 0},
+    {{"models", "passage_prompt", "",
+      "Put before passages; empty: what the model says. A change of a prompt embeds everything anew."},
+     KEY_PROMPT, AT(passage_prompt), 0, 0},
+    {{"models", "reranker_max_tokens", "0",
+      "Longer pairs are cut for the reranker; 0: what the model says, 512 at most."},
+     KEY_INT, AT(reranker_max_tokens), 0, 65536},
+    {{"models", "embed_wait_ms", "5000",
+      "Milliseconds that a PUT of a document waits for its own vectors, so that it is found by meaning when it is "
+      "acknowledged; 0: not at all. It does not wait when it would take longer."},
+     KEY_INT, AT(embed_wait_ms), 0, 600000},
+    {{"models", "vector_storage", "f16",
+      "How the index keeps vectors: f32, f16 (half the memory, no loss to speak of) or int8 (a quarter)."},
+     KEY_STORAGE, AT(vector_storage), 0, 0},
+    {{"models", "hnsw_min", "20000",
+      "Vectors of a collection from which on a graph is searched instead of all of them; 0: never."},
+     KEY_INT, AT(hnsw_min), 0, 2000000000},
+    {{"models", "hnsw_m", "32", "Links of a vector in the graph: more are more exact and need more memory."},
+     KEY_INT, AT(hnsw_m), 4, 128},
+    {{"models", "hnsw_ef_construction", "200",
+      "Candidates for the links while the graph is built: more are more exact and slower."},
+     KEY_INT, AT(hnsw_ef_construction), 8, 4096},
+    {{"models", "hnsw_ef_search", "128",
+      "Candidates of a search in the graph: more are more exact and slower."},
+     KEY_INT, AT(hnsw_ef_search), 8, 4096},
 };
 /* clang-format on */
 #define N_ROWS (sizeof rows / sizeof rows[0])
@@ -174,18 +235,47 @@ static enum rag_status set_number(struct config *config, const struct row *row, 
     return RAG_OK;
 }
 
-static enum rag_status set_level(struct config *config, const struct row *row, const char *value,
-                                 struct rag_error *reterr)
+/* The words of a type, in the order of its enum, and what they are called. */
+static const char *const *words_of(enum key_type type, const char **ret_allowed)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
+    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+    static const char *const precisions[] = {"fp32", "int8", NULL};
+    static const char *const storages[] = {"f32", "f16", "int8", NULL};
 
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(value, names[i]) == 0) {
+    if (type == KEY_LEVEL) {
+        *ret_allowed = "debug, info, warn or error";
+        return levels;
+    }
+    *ret_allowed = type == KEY_PRECISION ? "int8 or fp32" : "f32, f16 or int8";
+    return type == KEY_PRECISION ? precisions : storages;
+}
+
+static enum rag_status set_word(struct config *config, const struct row *row, const char *value,
+                                struct rag_error *reterr)
+{
+    const char *allowed;
+    const char *const *words = words_of(row->type, &allowed);
+
+    for (int i = 0; words[i]; i++) {
+        if (strcmp(value, words[i]) == 0) {
             *(int64_t *)member(config, row) = i;
             return RAG_OK;
         }
     }
-    return bad_value(row, value, "debug, info, warn or error", reterr);
+    return bad_value(row, value, allowed, reterr);
+}
+
+static enum rag_status set_prompt(char **at, const char *value)
+{
+    size_t n = strlen(value);
+    bool quoted = n >= 2 && value[0] == '"' && value[n - 1] == '"';
+    char *copy = quoted ? strndup(value + 1, n - 2) : strdup(value);
+
+    if (!copy)
+        return RAG_ENOMEM;
+    free(*at);
+    *at = copy;
+    return RAG_OK;
 }
 
 static void free_admins(struct config *config)
@@ -251,16 +341,19 @@ static enum rag_status set_row(struct config *config, const struct row *row, con
     case KEY_DOUBLE:
         return set_number(config, row, value, reterr);
     case KEY_LEVEL:
-        return set_level(config, row, value, reterr);
+    case KEY_PRECISION:
+    case KEY_STORAGE:
+        return set_word(config, row, value, reterr);
     case KEY_LIST:
         return set_list(config, row, value, reterr);
     case KEY_PATH:
+    case KEY_PROMPT:
         if (value[0] == '\0') {
             free(*text);
             *text = NULL;
             return RAG_OK;
         }
-        status = set_text(text, value);
+        status = row->type == KEY_PATH ? set_text(text, value) : set_prompt(text, value);
         break;
     case KEY_TEXT:
     default:
@@ -484,7 +577,7 @@ void config_free(struct config *config)
     if (!config)
         return;
     for (size_t i = 0; i < N_ROWS; i++)
-        if (rows[i].type == KEY_TEXT || rows[i].type == KEY_PATH)
+        if (rows[i].type == KEY_TEXT || rows[i].type == KEY_PATH || rows[i].type == KEY_PROMPT)
             free(*(char **)member(config, &rows[i]));
     free_admins(config);
     free(config);
@@ -517,5 +610,25 @@ enum rag_status config_check(const struct config *c, struct rag_error *reterr)
         return rag_fail(reterr, RAG_EINVAL,
                         "[http] bodies_bytes_max: %lld is below body_bytes_max (%lld)",
                         (long long)c->bodies_bytes_max, (long long)c->body_bytes_max);
+    return RAG_OK;
+}
+
+enum rag_status config_model_dir(const struct config *c, const char *name, char **ret,
+                                 struct rag_error *reterr)
+{
+    char *path = NULL;
+    int n;
+
+    if (!name)
+        n = asprintf(&path, "%s", "");
+    else if (strchr(name, '/'))
+        n = asprintf(&path, "%s", name);
+    else if (c->models_dir[0] != '\0')
+        n = asprintf(&path, "%s/%s", c->models_dir, name);
+    else
+        n = asprintf(&path, "%s/models/%s", c->state_dir, name);
+    if (n < 0)
+        return rag_fail(reterr, RAG_ENOMEM, "configuration: out of memory");
+    *ret = path;
     return RAG_OK;
 }

@@ -56,6 +56,23 @@ struct config {
     char *analyzer_user_dictionary; /* NULL: none */
     char *analyzer_synonyms;
     char *analyzer_mecab_dictionary;
+
+    char *models_embedder; /* as written: a path, or a name below models_dir; NULL: none */
+    char *models_reranker;
+    char *models_dir;
+    int64_t models_precision; /* enum precision */
+    int64_t compute_threads;  /* 0: the cores */
+    int64_t embedder_max_tokens;
+    int64_t embedder_dim;
+    char *query_prompt; /* NULL: the model's */
+    char *passage_prompt;
+    int64_t reranker_max_tokens;
+    int64_t embed_wait_ms;
+    int64_t vector_storage; /* enum vector_storage */
+    int64_t hnsw_min;
+    int64_t hnsw_m;
+    int64_t hnsw_ef_construction;
+    int64_t hnsw_ef_search;
 };
 
 enum rag_status config_new(struct config **ret, struct rag_error *reterr); /* all defaults */
@@ -71,6 +88,11 @@ enum rag_status config_set(struct config *config, const char *key, const char *v
                            struct rag_error *reterr);
 /* What no single key can tell: paths too long, TCP without tokens, queue sizes. */
 enum rag_status config_check(const struct config *config, struct rag_error *reterr);
+
+/* The directory of a model: 'name' where it has a slash, else one of that name below models_dir, or
+ * below models/ of the state directory when that is empty. malloc'ed; "" when name is NULL. */
+enum rag_status config_model_dir(const struct config *config, const char *name, char **ret,
+                                 struct rag_error *reterr);
 
 /* The table, for the documentation and its test. */
 struct config_key {

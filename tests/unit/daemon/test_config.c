@@ -63,6 +63,9 @@ static struct row rows[] = {
     {"no number at all",                          "[ask]\nrelevance_min = nan\n",                            RAG_EINVAL, "a number from 0 to 1"                                    },
     {"a level that there is not",                 "[ragd]\nlog_level = verbose\n",                           RAG_EINVAL,
      "debug, info, warn or error"                                                                                                                                                  },
+    {"a precision that there is not",             "[models]\nprecision = int4\n",                            RAG_EINVAL, "int8 or fp32"                                            },
+    {"a storage that there is not",               "[models]\nvector_storage = fp16\n",                       RAG_EINVAL,
+     "f32, f16 or int8"                                                                                                                                                            },
     {"a principal without its kind",              "[ragd]\nadmins = root\n",                                 RAG_EINVAL, "uid:N or token:NAME"                                     },
     {"a user number that is none",                "[ragd]\nadmins = uid:0, uid:1x\n",                        RAG_EINVAL, "'uid:1x'"                                                },
     {"a user number past 32 bits",                "[ragd]\nadmins = uid:4294967296\n",                       RAG_EINVAL, "uid:N"                                                   },
@@ -117,6 +120,60 @@ static void values_reach_their_place(void **state)
     assert_non_null(strstr(error.text, "http.threads or workers.threads"));
     assert_int_equal(config_set(c, "ragd.sate_dir", "1", &error), RAG_EINVAL);
     assert_non_null(strstr(error.text, "[ragd] state_dir"));
+    config_free(c);
+}
+
+static void prompts_keep_their_blanks_in_quotes(void **state)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct config *c = NULL;
+
+    (void)state;
+    assert_int_equal(config_new(&c, &error), RAG_OK);
+    assert_null(c->query_prompt);
+    assert_int_equal(config_parse(c,
+                                  "[models]\nquery_prompt = \"query: \"\npassage_prompt = \"\"\n"
+                                  "precision = fp32\nvector_storage = int8\n",
+                                  "F", &error),
+                     RAG_OK);
+    assert_string_equal(c->query_prompt, "query: ");
+    assert_string_equal(c->passage_prompt, ""); /* none, whatever the model says */
+    assert_int_equal(c->models_precision, 0);
+    assert_int_equal(c->vector_storage, 2);
+    assert_int_equal(config_set(c, "query_prompt", "Frage:", &error), RAG_OK);
+    assert_string_equal(c->query_prompt, "Frage:");
+    assert_int_equal(config_set(c, "query_prompt", "", &error), RAG_OK);
+    assert_null(c->query_prompt);
+    config_free(c);
+}
+
+static void models_are_found_by_path_or_name(void **state)
+{
+    static const struct {
+        const char *models_dir;
+        const char *name;
+        const char *dir;
+    } cases[] = {
+        {"",        NULL,         ""                      },
+        {"",        "e5-small",   "/state/models/e5-small"},
+        {"/models", "e5-small",   "/models/e5-small"      },
+        {"/models", "/data/kure", "/data/kure"            },
+        {"/models", "./kure",     "./kure"                },
+    };
+    struct rag_error error = {RAG_OK, ""};
+    struct config *c = NULL;
+
+    (void)state;
+    assert_int_equal(config_new(&c, &error), RAG_OK);
+    assert_int_equal(config_set(c, "state_dir", "/state", &error), RAG_OK);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *dir = NULL;
+
+        assert_int_equal(config_set(c, "models_dir", cases[i].models_dir, &error), RAG_OK);
+        assert_int_equal(config_model_dir(c, cases[i].name, &dir, &error), RAG_OK);
+        assert_string_equal(dir, cases[i].dir);
+        free(dir);
+    }
     config_free(c);
 }
 
@@ -283,6 +340,8 @@ int main(void)
 {
     static const struct CMUnitTest singles[] = {
         cmocka_unit_test(values_reach_their_place),
+        cmocka_unit_test(prompts_keep_their_blanks_in_quotes),
+        cmocka_unit_test(models_are_found_by_path_or_name),
         cmocka_unit_test(keys_that_do_not_fit_each_other_are_refused),
         cmocka_unit_test(files_that_are_no_configuration_are_refused),
         cmocka_unit_test(the_shipped_file_documents_every_key_with_its_default),
