@@ -84,6 +84,9 @@
 #define BM25_PASSAGES_MAX      (1u << 28)
 #define BM25_BINDING_BYTES_MAX 4096u /* text that a snapshot is bound to: fingerprints */
 
+/* ---- embeddings ---- */
+#define EMBEDDING_DIM_MAX 4096 /* of a vector; the largest encoders in use have 1024 */
+
 /* ---- files read by the configuration ---- */
 #define USER_DICTIONARY_BYTES_MAX (16u << 20)
 #define SYNONYMS_BYTES_MAX        (16u << 20)

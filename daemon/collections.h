@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/json_writer.h"
 #include "base/status.h"
+#include "daemon/collection_vectors.h"
 #include "embed/chunker.h"
 #include "retrieve/bm25.h"
 #include "store/store.h"
@@ -35,7 +36,8 @@ struct collection_settings {
 struct collection {
     int64_t id;
     char name[COLLECTION_NAME_BYTES_MAX + 1];
-    struct bm25 *index; /* owned; thread-safe */
+    struct bm25 *index;                 /* owned; thread-safe */
+    struct collection_vectors *vectors; /* owned; thread-safe; NULL: no embedder */
     pthread_mutex_t name_locks[NAME_LOCKS];
 
     pthread_mutex_t mutex; /* guards what follows */

@@ -3,7 +3,7 @@
 #define PAGE_CHUNKS_MAX     1000
 #define PAGE_CHUNKS_DEFAULT 200
 /* Texts of one page: chunks of CHUNK_CHARS_MAX characters of four bytes, with their headings. */
-#define PAGE_BYTES_MAX (128u << 20)
+#define PAGE_BYTES_MAX      (128u << 20)
 
 static void write_chunk(struct json_writer *w, const struct store_passage *p)
 {

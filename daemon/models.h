@@ -1,9 +1,12 @@
 /* daemon/models.h - the models that this daemon has loaded, and the turn-taking before them.
  *
  * One embedder and one reranker, from [models] of ragd.conf; each may be absent ("" in the
- * configuration), and then the stages that need it are left out. Requests of several clients that
- * wait at the same moment are computed in one batch; questions go before documents, and a batch of
- * documents is small enough (EMBED_SLICE_TOKENS) that a question never waits for long.
+ * configuration), and then the stages that need it are left out. One thread runs the models on the
+ * compute pool, a slice at a time: a slice is what takes about MODELS_SLICE_MS at the speed
+ * measured so far. Requests that wait at the same moment for the same model and role share a
+ * slice; a long request gives way after each of its slices. Questions go before documents, but
+ * after MODELS_PREFERRED_MAX slices of questions documents have one. So a question waits for one
+ * slice of others, whatever else goes on.
  * Thread-safe. Used by the pipeline, the background embedder and /v1/embeddings, /v1/rerank. */
 #ifndef RAG_DAEMON_MODELS_H
 #define RAG_DAEMON_MODELS_H
@@ -14,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "daemon/metrics.h"
 #include "embed/bi_encoder.h"
 #include "retrieve/cross_encoder.h"
 
@@ -23,45 +27,52 @@ struct models_options {
     const char *embedder_dir; /* "" or NULL: none */
     const char *reranker_dir;
     enum precision precision;
-    size_t n_threads; /* of the compute pool; 0: the cores */
+    size_t n_threads;           /* of the compute pool; 0: the cores */
     size_t embedder_max_tokens; /* 0: the model's */
     size_t embedder_dim;        /* 0: the model's */
     const char *query_prompt;   /* NULL: the model's */
     const char *passage_prompt;
     size_t reranker_max_tokens;
+    struct metrics *metrics; /* borrowed; NULL: not counted */
 };
 
+/* Statuses of bi_encoder_open(), cross_encoder_open() and compute_pool_open(). */
 enum rag_status models_open(const struct models_options *options, struct models **ret,
                             struct rag_error *reterr);
-void models_close(struct models *m); /* NULL is a no-op */
+void models_close(struct models *m); /* no request may be waiting; NULL is a no-op */
 
 /* NULL when there is none. Borrowed for the life of m. */
 const struct bi_encoder *models_embedder(const struct models *m);
 const struct cross_encoder *models_reranker(const struct models *m);
 struct compute_pool *models_pool(const struct models *m);
+enum precision models_precision(const struct models *m);
 
 enum models_class { MODELS_INTERACTIVE, MODELS_BULK };
 
 /* bi_encoder_embed() of 'b' (the configured embedder, or an older one that still serves), batched
  * with what else waits. RAG_EBUSY when MODELS_QUEUE_MAX requests wait; RAG_ETIMEOUT past
- * deadline_ns (0: none); RAG_ECANCELLED; else its statuses. */
+ * deadline_ns (0: none); RAG_ECANCELLED; else its statuses. ret_tokens: [n] or NULL. What is
+ * returned early leaves ret_* undefined. */
 enum rag_status models_embed(struct models *m, const struct bi_encoder *b, enum models_class c,
                              const struct embed_text *texts, size_t n, enum embed_role role,
                              int64_t deadline_ns, const atomic_bool *cancel, float *ret_vectors,
                              uint32_t *ret_tokens, struct rag_error *reterr);
-/* cross_encoder_score() of the reranker; budget_ns: give up scoring more after this many ns. */
+/* cross_encoder_score() of the reranker; budget_ns (0: none), counted from the call: passages are
+ * scored in the order given until it is spent, at least one slice of them; *ret_n_scored says how
+ * many have a score. RAG_ENOTFOUND without a reranker; else as models_embed(). */
 enum rag_status models_rerank(struct models *m, struct pair_text query,
                               const struct pair_text *passages, size_t n, bool raw,
                               int64_t budget_ns, const atomic_bool *cancel, float *ret_scores,
                               size_t *ret_n_scored, struct rag_error *reterr);
 
 struct models_stats {
-    uint64_t n_texts;
+    uint64_t n_texts; /* embedded */
     uint64_t n_tokens;
-    uint64_t n_batches;
-    uint64_t n_pairs;
-    size_t n_waiting;
-    double busy_ms; /* computing, since start */
+    uint64_t n_batches;  /* slices of both models */
+    uint64_t n_pairs;    /* reranked */
+    size_t n_waiting;    /* requests */
+    double busy_ms;      /* computing, since start */
+    double tokens_per_s; /* of the embedder, as measured lately; 0: not yet */
 };
 void models_stats(struct models *m, struct models_stats *ret);
 

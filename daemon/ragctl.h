@@ -77,6 +77,8 @@ int ragctl_status(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_doctor(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_metrics(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_version(const struct ragctl_options *options, int argc, char **argv);
+int ragctl_tune(const struct ragctl_options *options, int argc, char **argv);
+int ragctl_export(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_eval(const struct ragctl_options *options, int argc, char **argv);
 
 #endif

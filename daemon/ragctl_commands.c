@@ -174,6 +174,38 @@ static const char eval_help[] =
     "\n"
     "JSON: {\"questions\",\"passages\",\"stages\",\"answers\",\"refusal\",\"latency_ms\"}\n";
 
+static const char tune_help[] =
+    "fusion: measures on the collection itself how its BM25 and vector rankings are\n"
+    "best joined, and installs that. Questions are made of its own sentences and\n"
+    "headings, each taken out of the passage that has to be found, in a throw-away\n"
+    "collection that is embedded anew. Methods, weights and depths are tried on one\n"
+    "half of the questions; the best is installed only when it beats both rankings\n"
+    "alone on the other half (permutation test, p < .05), else the better one alone.\n"
+    "\n"
+    "  --questions N     at most so many (40..5000, default 600)\n"
+    "  --passages N      a sample of so many chunks is searched (default 3000); each\n"
+    "                    is embedded\n"
+    "  --seed N          of the sample (default 42)\n"
+    "  --dry-run         only measure\n"
+    "\n"
+    "JSON: {\"tune\",\"questions\",\"held_out\",\"mrr_at_10\":{\"bm25\",\"dense\",\"fused\",\n"
+    "\"chosen\"},\"gain\",\"p\",\"best_tried\",\"fusion\",\"fused\",\"installed\",\"verdict\"}\n";
+
+static const char export_help[] =
+    "pairs: writes training data made of the collection's own sentences and headings\n"
+    "as JSON lines in the convention of sentence-transformers: {\"anchor\",\n"
+    "\"positive\",\"negative\"}. Negatives are passages of other documents that the\n"
+    "current retriever ranks high, but below 95% of the positive's score. Train an\n"
+    "encoder on them with the usual tools and load the result as a model.\n"
+    "\n"
+    "  --output FILE     a new file (default: standard output)\n"
+    "  --pairs N         at most so many (default 10000)\n"
+    "  --negatives N     of each pair (0..16, default 1; \"negative_1\" ... when more)\n"
+    "  --seed N          of the sample (default 42)\n"
+    "\n"
+    "JSON, with --output: {\"collection\",\"output\",\"pairs\",\"without_negatives\",\n"
+    "\"chunks\"}\n";
+
 static const struct ragctl_command table[] = {
     {"ingest", "ingest --collection C [options] PATH...",
      "read files and folders into a collection", ingest_help, true, ragctl_ingest},
@@ -194,6 +226,10 @@ static const struct ragctl_command table[] = {
      restore_help, false, ragctl_restore},
     {"eval", "eval FILE [options]", "measure retrieval and answers on a question set", eval_help,
      false, ragctl_eval},
+    {"tune", "tune fusion --collection C [options]",
+     "measure how BM25 and vectors are best joined", tune_help, true, ragctl_tune},
+    {"export", "export pairs --collection C [options]", "training pairs for an encoder",
+     export_help, true, ragctl_export},
     {"status", "status", "is ragd there and ready", status_help, false, ragctl_status},
     {"doctor", "doctor [--state DIR] [--config FILE]", "find out what is wrong", doctor_help,
      false, ragctl_doctor},

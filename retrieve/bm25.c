@@ -209,3 +209,14 @@ enum rag_status bm25_each(struct bm25 *index,
     free(owners.slots);
     return status;
 }
+
+void bm25_has(struct bm25 *index, const uint64_t *ids, size_t n, bool *ret)
+{
+    struct bm25_view *view = bm25_view_get(index);
+    size_t segment;
+    uint32_t doc;
+
+    for (size_t i = 0; i < n; i++)
+        ret[i] = bm25_view_find(view, ids[i], &segment, &doc);
+    bm25_view_unref(view);
+}

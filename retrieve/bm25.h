@@ -116,6 +116,9 @@ enum rag_status bm25_each(struct bm25 *index,
                           void (*visit)(void *context, uint64_t id, uint32_t n_owners),
                           void *context);
 
+/* Which of the n ids are live, on one view. */
+void bm25_has(struct bm25 *index, const uint64_t *ids, size_t n, bool *ret);
+
 /* Merge everything into one segment without tombstones; waits. */
 enum rag_status bm25_compact(struct bm25 *index, struct rag_error *reterr);
 

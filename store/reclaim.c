@@ -3,8 +3,9 @@
  * Invariants
  *   1. Only versions in state 'retired' are touched: nothing visible points to them, and no
  *      writer's job adds to them.
- *   2. Owners go before the chunk that they own, in the same transaction, so a chunk without
- *      an owner is never seen outside.
+ *   2. Owners go before the chunk that they own, and its embeddings with it, in the same
+ *      transaction, so a chunk without an owner or an embedding without a chunk is never seen
+ *      outside.
  *   3. A slice handles at most STAGE_SLICE_CHUNKS owners and about STAGE_SLICE_BYTES of text:
  *      a queued write waits no longer than that. */
 #include "base/bounds.h"
@@ -23,6 +24,7 @@ static enum rag_status drop_owners(struct database *db, int64_t version_id, stru
     static const char own[] = "DELETE FROM version_chunks WHERE version_id=?1 AND ordinal<=?2";
     static const char chunk[] = "DELETE FROM chunks WHERE id=?1 AND NOT EXISTS"
                                 " (SELECT 1 FROM version_chunks WHERE chunk_id=?1)";
+    static const char vectors[] = "DELETE FROM embeddings WHERE chunk_id=?1";
     int64_t ids[STAGE_SLICE_CHUNKS];
     sqlite3_stmt *statement;
     int64_t last = -1;
@@ -48,8 +50,11 @@ static enum rag_status drop_owners(struct database *db, int64_t version_id, stru
     sqlite3_bind_int64(statement, 1, version_id);
     sqlite3_bind_int64(statement, 2, last);
     status = database_run(db, statement, NULL);
-    for (size_t i = 0; i < n && status == RAG_OK; i++)
+    for (size_t i = 0; i < n && status == RAG_OK; i++) {
         status = database_run_for(db, chunk, ids[i], NULL);
+        if (status == RAG_OK && sqlite3_changes(db->handle) > 0)
+            status = database_run_for(db, vectors, ids[i], NULL);
+    }
     slice->rows_left -= n;
     return status;
 }

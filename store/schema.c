@@ -13,6 +13,8 @@
  *   metadata        what a version can be filtered by: its metadata's scalars and the elements of
  *                   its arrays, and the keys "document" and "title"
  *   changes         one row for each publish and delete: the order of everything
+ *   embedders       each embedding model that was used, by fingerprint, and how to load it again
+ *   embeddings      a chunk's unit vector by one of them, float16, little-endian
  *
  * Invariants, between transactions
  *   1. documents.version_id is a version of the same collection in state 1, and every version in
@@ -24,7 +26,8 @@
  *      grow and are never used again.
  *   5. A version in state 1 has version_chunks of ordinals 0..n_chunks-1, and pieces of text that
  *      are text_bytes together. One in state 2 may have less.
- *   6. changes.change of a publish or delete is that of the transaction that set documents. */
+ *   6. changes.change of a publish or delete is that of the transaction that set documents.
+ *   7. Every row of embeddings has its chunk and its embedder, and a vector of 2 * dim bytes. */
 #include "store/store_internal.h"
 
 const char *const store_schema[] = {
@@ -67,5 +70,15 @@ const char *const store_schema[] = {
     "  collection TEXT NOT NULL, document TEXT NOT NULL, principal TEXT NOT NULL,"
     "  kind INTEGER NOT NULL, version_id INTEGER NOT NULL,"
     "  retired_version_id INTEGER NOT NULL, time_ms INTEGER NOT NULL);",
+
+    /* A table with rowids: vectors of 384 to 2048 bytes fill its leaf pages, where the pages of an
+     * index would put all but a quarter page of each into an overflow chain. */
+    "CREATE TABLE embedders("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, fingerprint TEXT NOT NULL UNIQUE,"
+    "  dir TEXT NOT NULL, settings TEXT NOT NULL, dim INTEGER NOT NULL);"
+    "CREATE TABLE embeddings("
+    "  chunk_id INTEGER NOT NULL, embedder_id INTEGER NOT NULL, vector BLOB NOT NULL,"
+    "  UNIQUE(chunk_id, embedder_id));"
+    "CREATE INDEX chunks_collection ON chunks(collection_id);",
 };
 const size_t store_schema_n = sizeof store_schema / sizeof store_schema[0];

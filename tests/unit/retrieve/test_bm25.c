@@ -306,6 +306,14 @@ static void check_contents(const struct model *m, struct bm25 *index)
     assert_int_equal(stats.n_passages, v.n);
     assert_int_equal(stats.n_passages, (uint64_t)model_totals(m).n);
     assert_true(stats.n_segments <= BM25_SEGMENTS_MAX);
+    for (uint32_t i = 0; i < m->n_ids; i++) {
+        uint64_t ids[2] = {id_of(m, i), UINT64_MAX - i};
+        bool live[2] = {false, true};
+
+        bm25_has(index, ids, 2, live);
+        assert_int_equal(live[0], m->passages[i].n_owners > 0);
+        assert_false(live[1]);
+    }
 }
 
 /* ---- random histories ---- */

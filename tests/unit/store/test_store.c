@@ -448,8 +448,8 @@ static void chunk_pages_walk_through_what_is_visible(void **state)
         }
     } while (n == 2);
     assert_string_equal(seen, "cde");
-    assert_int_equal(
-        store_chunk_page(f->store, f->collection + 1, 0, 2, &arena, &page, &n, NULL), RAG_OK);
+    assert_int_equal(store_chunk_page(f->store, f->collection + 1, 0, 2, &arena, &page, &n, NULL),
+                     RAG_OK);
     assert_int_equal(n, 0);
     arena_release(&arena);
 }
