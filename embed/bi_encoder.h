@@ -4,10 +4,11 @@
  * its activation), 1_Pooling/config.json (mean, cls, max; several concatenated are an error),
  * sentence_bert_config.json (max_seq_length, do_lower_case), config_sentence_transformers.json
  * (prompts "query" / "passage" or "document"; default_prompt_name). Without these: mean pooling,
- * the model's max tokens, and for e5 models (by name in config.json's _name_or_path or the
- * directory's name) "query: " and "passage: ". The result is always of length 1.
+ * the model's max tokens (and tokenizer_config.json's model_max_length, if smaller), and for e5
+ * models (by name in config.json's _name_or_path or the directory's name) "query: " and
+ * "passage: ". The result is always of length 1.
  *
- *     v = pool(encoder(tokens(prompt + text)));  v = v[0..dim) / |v[0..dim)|_2
+ *     v = dense(pool(encoder(tokens(prompt + text))));  v = v[0..dim) / |v[0..dim)|_2
  *
  * Source: Reimers and Gurevych, "Sentence-BERT", 2019; Kusupati et al., "Matryoshka Representation
  * Learning", 2022 (dim smaller than the model's). */
@@ -26,13 +27,15 @@
 
 struct bi_encoder; /* opaque; immutable after open, thread-safe */
 
-enum embed_role { EMBED_PLAIN, EMBED_QUERY, EMBED_PASSAGE }; /* which prompt goes before the text */
+/* Which prompt goes before the text. Plain: that of default_prompt_name, normally none. */
+enum embed_role { EMBED_PLAIN, EMBED_QUERY, EMBED_PASSAGE };
 
 struct bi_encoder_options {
     enum precision precision;
     struct compute_pool *pool;  /* borrowed; NULL: the caller's thread */
-    size_t max_tokens;          /* 0: the model's */
+    size_t max_tokens;          /* 0: the model's; never more than its positions reach */
     size_t dim;                 /* Matryoshka truncation; 0: all */
+    const char *pooling;        /* "mean", "cls", "max"; NULL: the model's, else mean */
     const char *query_prompt;   /* NULL: the model's; borrowed for the call of open only */
     const char *passage_prompt; /* NULL: the model's */
 };
@@ -45,13 +48,15 @@ struct bi_encoder_info {
     const char *pooling; /* "mean", "cls", "max" */
     const char *query_prompt;
     const char *passage_prompt;
-    /* SHA-256 of weights, tokenizer, pooling, prompts, max tokens, dim: vectors of two different
-     * fingerprints must never be compared. Precision is not part of it: int8 is within .99. */
+    /* SHA-256 of the contents of weights and tokenizer (nn/model_files.h), and of pooling, dense
+     * layers, prompts, max tokens, dim: vectors of two different fingerprints must never be
+     * compared. Precision is not part of it: int8 is within .99. */
     char fingerprint[EMBEDDER_FINGERPRINT_BYTES];
     struct encoder_info encoder;
 };
 
-/* Statuses of encoder_open() and tokenizer_open(). */
+/* Statuses of encoder_open(), tokenizer_open() and sentence_settings_read(); RAG_EINVAL: options
+ * (a dim larger than the model's, a pooling that is not known, a prompt that is too long). */
 enum rag_status bi_encoder_open(const char *dir, const struct bi_encoder_options *options,
                                 struct bi_encoder **ret, struct rag_error *reterr);
 void bi_encoder_close(struct bi_encoder *b); /* NULL is a no-op */
@@ -62,7 +67,7 @@ struct embed_text {
     size_t n_bytes;
 };
 
-/* ret_vectors [n, dim], row i for texts[i]; written only on RAG_OK. Sorted by length and cut into
+/* ret_vectors [n, dim], row i for texts[i]; of use only on RAG_OK. Sorted by length and cut into
  * batches inside. Longer texts are truncated to max_tokens; ret_tokens ([n] or NULL): tokens that
  * were used. RAG_EINVAL (not UTF-8), RAG_ECANCELLED, RAG_ENOMEM, RAG_EIO, RAG_ENUMERIC. */
 enum rag_status bi_encoder_embed(const struct bi_encoder *b, const struct embed_text *texts,

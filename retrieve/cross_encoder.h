@@ -2,7 +2,7 @@
  *
  *     logit = head(encoder([CLS] query [SEP] passage [SEP]));   score = 1 / (1 + e^-logit)
  *
- * With two labels (bge-reranker and monoT5-like heads have one) the score is softmax's second.
+ * With two labels the score is softmax's second, which is the same with logit = l_1 - l_0.
  * Source: Nogueira and Cho, "Passage Re-ranking with BERT", 2019. */
 #ifndef RAG_RETRIEVE_CROSS_ENCODER_H
 #define RAG_RETRIEVE_CROSS_ENCODER_H
@@ -21,14 +21,15 @@ struct cross_encoder; /* opaque; immutable after open, thread-safe */
 struct cross_encoder_options {
     enum precision precision;
     struct compute_pool *pool; /* borrowed; NULL: the caller's thread */
-    size_t max_tokens;         /* of a pair; 0: the model's, 512 at most */
+    size_t max_tokens;         /* of a pair, never more than positions reach; 0: the model's (and
+                                * tokenizer_config.json's), CROSS_TOKENS_MAX_DEFAULT at most */
 };
 
 struct cross_encoder_info {
     const char *name;
     const char *dir;
     size_t max_tokens;
-    char fingerprint[65]; /* hex SHA-256 of weights, tokenizer, max tokens */
+    char fingerprint[65]; /* hex SHA-256 of weights, tokenizer (nn/model_files.h), max tokens */
     struct encoder_info encoder;
 };
 
@@ -45,8 +46,9 @@ struct pair_text {
 
 /* Scores of n passages for one query: 0..1, or logits when raw. Longest-first truncation to
  * max_tokens. deadline_ns (clock_monotonic_ns(), 0: none): passages are scored in the order given,
- * in groups, until it has passed; *ret_n_scored says how many have a score (at least one group).
- * RAG_EINVAL, RAG_ECANCELLED, RAG_ENOMEM, RAG_EIO, RAG_ENUMERIC. */
+ * in groups, until it has passed; *ret_n_scored says how many have a score (at least one group,
+ * which is small). The groups after it are as large as the speed seen so far lets end in time.
+ * RAG_EINVAL, RAG_ECANCELLED, RAG_ENOMEM, RAG_EIO, RAG_ENUMERIC: nothing is scored then. */
 enum rag_status cross_encoder_score(const struct cross_encoder *x, struct pair_text query,
                                     const struct pair_text *passages, size_t n, bool raw,
                                     int64_t deadline_ns, const atomic_bool *cancel,
@@ -54,5 +56,6 @@ enum rag_status cross_encoder_score(const struct cross_encoder *x, struct pair_t
                                     struct rag_error *reterr);
 
 const struct tokenizer *cross_encoder_tokenizer(const struct cross_encoder *x);
+const struct encoder *cross_encoder_encoder(const struct cross_encoder *x);
 
 #endif

@@ -33,7 +33,7 @@ OWNED = {
     "openblas_config.h": ["nn/gemm_fp32.c"],
     "faiss/": ["store/vector_faiss"],
     "curl/": ["base/http_client.c"],
-    "utf8proc.h": ["text/", "nn/tokenizer"],
+    "utf8proc.h": ["text/", "nn/tokenizer", "embed/sentence_transformers.c"],
     "xxhash.h": ["text/", "retrieve/"],
     "sqlite3.h": ["store/"],
     "gumbo.h": ["embed/extract_html", "embed/html_"],

@@ -1,0 +1,33 @@
+/* nn/model_files.h - the files of a model directory as files: JSON settings, and what identifies
+ * the whole. The directory is hostile input; sizes are bounded. Thread-safe. */
+#ifndef RAG_NN_MODEL_FILES_H
+#define RAG_NN_MODEL_FILES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/json.h"
+#include "base/sha256.h"
+#include "base/status.h"
+#include "nn/compute_pool.h"
+
+/* dir/name as JSON; json_free() it. RAG_ENOTFOUND (no such file), RAG_EFORMAT (not a regular file,
+ * not JSON), RAG_ELIMIT (over MODEL_JSON_BYTES_MAX), RAG_EIO, RAG_ENOMEM; the message names the
+ * file. */
+enum rag_status model_json(const char *dir, const char *name, struct json **ret,
+                           struct rag_error *reterr);
+
+/* The limit of tokens in tokenizer_config.json (model_max_length); *ret = 0 when there is none or
+ * it is the "no limit" of 1e30 that transformers writes. RAG_OK, or the statuses of model_json()
+ * but RAG_ENOTFOUND. */
+enum rag_status model_max_length(const char *dir, size_t *ret, struct rag_error *reterr);
+
+/* What the files are: SHA-256 over the names and contents of config.json, the tokenizer's files
+ * and every *.safetensors of 'dir' (not of folders below it). Contents enter as SHA-256 of each
+ * block of 1 MiB, so that the pool's threads (NULL: the caller's) share the work; nothing is
+ * sampled and nothing is believed from a date, so no change of a byte goes unnoticed.
+ * RAG_OK, RAG_EIO, RAG_ENOMEM, RAG_ELIMIT (over MODEL_FILES_MAX files). */
+enum rag_status model_digest(const char *dir, struct compute_pool *pool,
+                             uint8_t ret_digest[SHA256_BYTES], struct rag_error *reterr);
+
+#endif
