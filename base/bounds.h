@@ -114,6 +114,18 @@
 #define ENCODER_INPUTS_MAX       (1u << 20)  /* sequences of one call */
 #define ENCODER_RUN_TOKENS_MAX   (1u << 24)  /* tokens of one call: its states are 4 bytes each */
 
+/* ---- embedding and reranking ---- */
+#define MODEL_JSON_BYTES_MAX     (16u << 20) /* config.json and its like; some list 100,000 tokens */
+#define MODEL_FILES_MAX          512         /* of one directory: the largest have 200 shards */
+#define MODEL_PROMPT_BYTES_MAX   4096        /* goes before every text: longer ones eat the limit */
+#define MODEL_DENSE_MAX          4           /* layers behind the pooling; models have 0 or 1 */
+#define EMBED_DIM_MAX            8192        /* of an embedding; encoders have 384 to 1,024 */
+#define EMBED_WINDOW_TEXTS       1024 /* sorted by length together; bounds the memory for tokens */
+#define EMBED_BATCH_TOKENS       4096 /* computed at once: states of 16 MiB at a width of 1,024 */
+#define RERANK_GROUP_TOKENS      4096 /* scored at once, likewise */
+#define RERANK_GROUP_TOKENS_MIN  512  /* of the first group under a deadline: no speed is known */
+#define CROSS_TOKENS_MAX_DEFAULT 512  /* of a pair: what rerankers were trained with */
+
 /* ---- text analysis ---- */
 #define NFC_STRETCH_BYTES_MAX 1024 /* normalised at once: utf8proc sorts marks in O(n^2) */
 #define GRAPHEME_LOOKBACK_MAX                                                                      \
@@ -121,19 +133,6 @@
          */
 #define MORPHEME_PIECE_BYTES_MAX 16384 /* a line that libmecab parses at once */
 #define WORD_CHARS_MAX           256   /* a longer "word" is analysed in pieces */
-
-/* ---- models ---- */
-#define MODEL_JSON_BYTES_MAX   (16u << 20) /* config.json and its like; some list 100,000 tokens */
-#define MODEL_FILES_MAX        512         /* of one directory: the largest have 200 shards */
-#define MODEL_PROMPT_BYTES_MAX 4096        /* goes before every text: longer ones eat the limit */
-#define MODEL_DENSE_MAX        4           /* layers behind the pooling; models have 0 or 1 */
-#define EMBED_DIM_MAX          8192        /* of an embedding; encoders have 384 to 1,024 */
-#define EMBED_WINDOW_TEXTS     1024 /* sorted by length together; bounds the memory for tokens */
-#define EMBED_BATCH_TOKENS     4096 /* computed at once: states of 16 MiB at a width of 1,024 */
-#define RERANK_GROUP_TOKENS    4096 /* scored at once, likewise */
-#define RERANK_GROUP_TOKENS_MIN                                                                    \
-    512 /* of the first group under a deadline, before its speed is known */
-#define CROSS_TOKENS_MAX_DEFAULT 512 /* of a pair: what rerankers were trained with */
 
 /* ---- evaluation files (read by ragctl) ---- */
 #define EVAL_FILE_BYTES_MAX   (512u << 20) /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */
