@@ -93,7 +93,6 @@
 #define CONFIG_BYTES_MAX          (1u << 20)
 
 /* ---- models ---- */
-#define EMBEDDING_DIM_MAX        4096        /* of a vector; the largest encoders have 1024 */
 #define MAPPED_FILES_MAX         256         /* weights of all loaded models, shards counted */
 #define MODEL_PATH_BYTES_MAX     4096        /* as PATH_MAX: directory and file name */
 #define MODEL_DIR_ENTRIES_MAX    65536       /* files looked at for *.safetensors */
