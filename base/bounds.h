@@ -140,7 +140,9 @@
 #define EVAL_PASSAGES_MAX     10000000     /* with distractors */
 #define EVAL_QUESTIONS_MAX    2000000
 #define EVAL_ANSWER_BYTES_MAX 65536
-#define EVAL_ANSWERS_MAX      1000 /* alternatives of one question */
-#define EVAL_EVIDENCE_MAX     64   /* evidence texts, documents or norms of one question */
+#define EVAL_ANSWERS_MAX      1000     /* alternatives of one question */
+#define EVAL_EVIDENCE_MAX     64       /* evidence texts, documents or norms of one question */
+#define EVAL_JUDGMENTS_MAX    10000000 /* lines of a TREC file: MS MARCO train has 533,000 */
+#define EVAL_RELEVANT_MAX     4096     /* of one topic: TREC's largest have some 1,500 */
 
 #endif

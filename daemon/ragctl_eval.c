@@ -30,37 +30,72 @@ static bool ends_with(const char *s, const char *end)
     return n >= n_end && strcmp(s + n - n_end, end) == 0;
 }
 
-/* A folder stands for the question set in it. *ret_path is malloc'ed. */
-static enum rag_status resolve(const char *path, char **ret_path, bool *ret_set,
+enum eval_kind { EVAL_SQUAD, EVAL_SET, EVAL_TREC };
+
+/* A folder stands for the question set in it, or else for a TREC collection. *ret_path is
+ * malloc'ed. */
+static enum rag_status resolve(const struct eval_options *o, char **ret_path, enum eval_kind *ret,
                                struct rag_error *reterr)
 {
+    const char *path = o->path;
     struct stat info;
+    bool folder;
     int n;
 
     if (stat(path, &info) != 0)
         return rag_fail_errno(reterr, RAG_EIO, errno, "file '%s': cannot be read", path);
-    if (S_ISDIR(info.st_mode))
-        n = asprintf(ret_path, "%s/%s", path, SET_FILE);
-    else
-        n = asprintf(ret_path, "%s", path);
+    folder = S_ISDIR(info.st_mode);
+    n = asprintf(ret_path, "%s%s%s", path, folder ? "/" : "", folder ? SET_FILE : "");
     if (n < 0)
         return rag_fail(reterr, RAG_ENOMEM, "evaluation: out of memory");
-    *ret_set = S_ISDIR(info.st_mode) || ends_with(path, ".jsonl") || ends_with(path, ".ndjson") ||
-               ends_with(path, ".jsonl.zst");
+    if (o->n_paths > 1 || (folder && access(*ret_path, F_OK) != 0)) {
+        memcpy(*ret_path, path, strlen(path) + 1);
+        *ret = EVAL_TREC;
+    } else {
+        *ret = folder || ends_with(path, ".jsonl") || ends_with(path, ".ndjson") ||
+                       ends_with(path, ".jsonl.zst")
+                   ? EVAL_SET
+                   : EVAL_SQUAD;
+    }
     return RAG_OK;
 }
 
-static enum rag_status read_dataset(struct dataset *d, const struct eval_options *o,
-                                    size_t *ret_n_distractors, struct rag_error *reterr)
+static enum rag_status read_trec(struct dataset *d, const struct eval_options *o,
+                                 struct rag_error *reterr)
 {
-    bool book = strcmp(o->protocol, "book") == 0;
+    struct eval_trec files = {0};
+    enum rag_status status = eval_trec_find(o->paths, o->n_paths, &files, reterr);
+
+    if (status == RAG_OK)
+        status = eval_trec_read(&files, d, reterr);
+    eval_trec_release(&files);
+    return status;
+}
+
+static enum rag_status read_squad(struct dataset *d, const struct eval_options *o,
+                                  struct rag_error *reterr)
+{
     struct input *in = NULL;
     enum rag_status status = input_open(o->path, &in, reterr);
 
     if (status == RAG_OK)
         status = dataset_read_squad(d, in, reterr);
     input_close(in);
-    in = NULL;
+    return status;
+}
+
+static enum rag_status read_dataset(struct dataset *d, const struct eval_options *o,
+                                    enum eval_kind kind, size_t *ret_n_distractors,
+                                    struct rag_error *reterr)
+{
+    bool book = strcmp(o->protocol, "book") == 0;
+    struct input *in = NULL;
+    enum rag_status status;
+
+    if (book && kind == EVAL_TREC)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "folder '%s': --protocol book is for KLUE-MRC and SQuAD files", o->path);
+    status = kind == EVAL_TREC ? read_trec(d, o, reterr) : read_squad(d, o, reterr);
     if (status == RAG_OK && o->sample > 0)
         status = dataset_sample(d, (size_t)o->sample, (uint64_t)o->seed, reterr);
     if (status == RAG_OK && book)
@@ -83,7 +118,7 @@ static enum rag_status read_set(struct question_set *set, const struct eval_opti
     if (o->distractors || o->sample > 0 || strcmp(o->protocol, "standard") != 0 || o->titles)
         return rag_fail(reterr, RAG_EINVAL,
                         "file '%s': --sample, --protocol, --distractors and "
-                        "--titles are for KLUE-MRC and SQuAD files",
+                        "--titles are for KLUE-MRC, SQuAD and TREC files",
                         o->path);
     status = input_open(o->path, &in, reterr);
     if (status == RAG_OK)
@@ -195,7 +230,7 @@ static enum rag_status run_all(struct evaluation *e, struct rag_error *reterr)
 
     eval_signals_install();
     if (!options.socket_given && !options.url) {
-        status = eval_daemon_start(&private_daemon, &options, reterr);
+        status = eval_daemon_start(&private_daemon, &options, e->eval, reterr);
         options.socket_path = private_daemon.socket;
     }
     if (status == RAG_OK)
@@ -220,22 +255,23 @@ static enum rag_status eval_file(const struct ragctl_options *options, struct ev
     size_t n_distractors = 0;
     struct run run = {0};
     enum rag_status status;
-    bool is_set = false;
+    enum eval_kind kind = EVAL_SQUAD;
     char *path = NULL;
 
     dataset_init(&dataset);
-    status = resolve(o->path, &path, &is_set, reterr);
+    status = resolve(o, &path, &kind, reterr);
     if (status != RAG_OK)
         goto out;
     o->path = path;
-    status = is_set ? read_set(&set, o, reterr) : read_dataset(&dataset, o, &n_distractors, reterr);
+    status = kind == EVAL_SET ? read_set(&set, o, reterr)
+                              : read_dataset(&dataset, o, kind, &n_distractors, reterr);
     if (status != RAG_OK)
         goto out;
-    if (is_set)
+    if (kind == EVAL_SET)
         e.set = &set;
     else
         e.dataset = &dataset;
-    status = run_init(&run, is_set ? set.n : dataset.n_questions);
+    status = run_init(&run, e.set ? set.n : dataset.n_questions);
     if (status != RAG_OK) {
         rag_fail(reterr, status, "evaluation: out of memory");
         goto out;
@@ -257,9 +293,18 @@ out:
 
 /* ---- the command line ---- */
 
-static enum rag_status check_options(const struct eval_options *o, bool seed_given,
+static enum rag_status check_options(const struct ragctl_options *options,
+                                     const struct eval_options *o, bool seed_given,
                                      struct rag_error *reterr)
 {
+    if (o->config && (o->embedder || o->reranker))
+        return rag_fail(reterr, RAG_EINVAL,
+                        "option '--config': the file names the models; give no --embedder and "
+                        "--reranker");
+    if ((o->config || o->embedder || o->reranker) && (options->socket_given || options->url))
+        return rag_fail(reterr, RAG_EINVAL,
+                        "options '--config', '--embedder', '--reranker': are for the private ragd, "
+                        "not with --socket or --url");
     if (strcmp(o->protocol, "standard") != 0 && strcmp(o->protocol, "book") != 0)
         return rag_fail(reterr, RAG_EINVAL,
                         "option '--protocol': '%s' is neither 'standard' nor "
@@ -274,18 +319,23 @@ int ragctl_eval(const struct ragctl_options *options, int argc, char **argv)
 {
     struct eval_options o = {.protocol = "standard", .seed = -1};
     const struct ragctl_arg args[] = {
-        {.name = "--sample",         .number = &o.sample, .min = 1, .max = EVAL_QUESTIONS_MAX},
-        {.name = "--seed", .number = &o.seed,                    .min = 0, .max = INT64_MAX},
+        {.name = "--sample",         .number = &o.sample,                .min = 1, .max = EVAL_QUESTIONS_MAX},
+        {.name = "--seed", .number = &o.seed,                                   .min = 0, .max = INT64_MAX},
         {.name = "--protocol",         .text = &o.protocol},
-        {.name = "--distractors",                          .text = &o.distractors                         },
-        {.name = "--report",                          .text = &o.report                      },
+        {.name = "--distractors",                          .text = &o.distractors                                        },
+        {.name = "--report",                          .text = &o.report                                     },
         {.name = "--off-topic",                          .text = &o.off_topic  },
         {.name = "--chunk-chars",
          .number = &o.chunk_chars,
          .min = CHUNK_CHARS_MIN,
          .max = CHUNK_CHARS_MAX},
-        {.name = "--titles",                          .flag = &o.titles                    },
-        {.name = "--no-answers",     .flag = &o.no_answers                         },
+        {.name = "--titles",                          .flag = &o.titles                                   },
+        {.name = "--no-answers",     .flag = &o.no_answers                                        },
+        {.name = "--config",         .text = &o.config},
+        {.name = "--embedder",     .text = &o.embedder             },
+        {.name = "--reranker",         .text = &o.reranker                 },
+        {.name = "--mode",       .text = &o.mode                 },
+        {.name = "--fusion",       .text = &o.fusion             },
     };
     struct rag_error error = {RAG_OK, ""};
     char **words = calloc((size_t)argc + 1, sizeof *words);
@@ -299,18 +349,24 @@ int ragctl_eval(const struct ragctl_options *options, int argc, char **argv)
     }
     status =
         ragctl_args_parse(args, sizeof args / sizeof args[0], argc, argv, words, &n_words, &error);
-    if (status == RAG_OK && n_words != 1)
-        status = rag_fail(&error, RAG_EINVAL, "eval: needs one file or folder, not %d", n_words);
+    if (status == RAG_OK && n_words != 1 && n_words != 3)
+        status = rag_fail(&error, RAG_EINVAL,
+                          "eval: needs one file or folder, or the three files of a TREC "
+                          "collection, not %d",
+                          n_words);
     seed_given = o.seed >= 0;
     if (!seed_given)
         o.seed = SEED_DEFAULT;
     if (status == RAG_OK)
-        status = check_options(&o, seed_given, &error);
-    if (status == RAG_OK)
-        o.path = words[0];
-    free(words);
-    if (status != RAG_OK)
+        status = check_options(options, &o, seed_given, &error);
+    o.paths = words;
+    o.n_paths = n_words;
+    if (status != RAG_OK) {
+        free(words);
         return ragctl_usage("eval", &error);
+    }
+    o.path = words[0];
     status = eval_file(options, &o, &error);
+    free(words);
     return status == RAG_OK ? RAGCTL_OK : ragctl_fail(options, &error);
 }

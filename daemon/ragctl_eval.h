@@ -1,6 +1,7 @@
 /* daemon/ragctl_eval.h - parts of "ragctl eval"; internal to it.
  *
  *   ragctl_eval.c          the command: options, files, reports
+ *   ragctl_eval_trec.c     the three files of a TREC collection
  *   ragctl_eval_daemon.c   a private ragd that lives as long as the evaluation
  *   ragctl_eval_corpus.c   the throw-away collection and what goes into it
  *   ragctl_eval_ask.c      one question: search, ask, score
@@ -34,11 +35,14 @@ struct eval_daemon {
     char socket[160];
 };
 
+struct eval_options;
+
 /* Start the ragd beside this program (else the one of PATH) with a state of its own in a
  * new folder of $TMPDIR or /tmp, and wait until it is ready. RAG_EIO says why it is not,
- * with the last line of its log; RAG_ECANCELLED after a signal. */
+ * with the last line of its log; RAG_ECANCELLED after a signal. It reads eval->config, or a
+ * configuration with the models of 'eval'. */
 enum rag_status eval_daemon_start(struct eval_daemon *d, const struct ragctl_options *options,
-                                  struct rag_error *reterr);
+                                  const struct eval_options *eval, struct rag_error *reterr);
 /* After a failure: when the private daemon is no longer there, say so in *reterr instead, with
  * how it ended and the last line of its log. Returns the status to go on with. */
 enum rag_status eval_daemon_explain(struct eval_daemon *d, enum rag_status status,
@@ -54,7 +58,14 @@ enum rag_status eval_signals_check(struct rag_error *reterr);
 /* ---- the evaluation ---- */
 
 struct eval_options {
-    const char *path;
+    const char *path; /* a file, or the folder or first file of a TREC collection */
+    char *const *paths;
+    int n_paths;
+    const char *config;   /* of the private daemon, or NULL */
+    const char *embedder; /* directories of its models, or NULL */
+    const char *reranker;
+    const char *mode;   /* of the searches, or NULL */
+    const char *fusion; /* a JSON object, or NULL */
     const char *distractors;
     const char *protocol;
     const char *report;
@@ -89,6 +100,22 @@ struct evaluation {
 
     struct run *run;
 };
+
+/* ---- ragctl_eval_trec.c ---- */
+
+struct eval_trec {
+    char *documents; /* paths; owned */
+    char *topics;
+    char *judgments;
+};
+/* Tell the files apart: of one folder, or of several named files. RAG_ENOTFOUND: not all three
+ * are there; RAG_EINVAL: one of them twice; RAG_EIO. */
+enum rag_status eval_trec_find(char *const *paths, int n_paths, struct eval_trec *ret,
+                               struct rag_error *reterr);
+void eval_trec_release(struct eval_trec *t); /* a zeroed one is a no-op */
+/* Errors of dataset_read_trec(). */
+enum rag_status eval_trec_read(const struct eval_trec *t, struct dataset *d,
+                               struct rag_error *reterr);
 
 /* ---- ragctl_eval_corpus.c ---- */
 

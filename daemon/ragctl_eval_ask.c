@@ -50,33 +50,62 @@ static uint32_t book_copies(const void *context, uint32_t value)
                : 1;
 }
 
+struct relevant {
+    uint32_t ranks[EVAL_RELEVANT_MAX];
+    float gains[EVAL_RELEVANT_MAX];
+    size_t n;
+};
+
+static void rank_dataset(const struct evaluation *e, const struct dataset_question *q,
+                         const uint32_t *list, size_t n, struct relevant *ret)
+{
+    bool book = strcmp(e->run->protocol, "book") == 0;
+
+    ret->n = q->n_judgments;
+    for (size_t k = 0; k < ret->n; k++) {
+        bool there = q->judgments[k].passage != DATASET_NO_PASSAGE;
+
+        ret->gains[k] = q->judgments[k].grade;
+        ret->ranks[k] = there ? score_rank(list, n, (uint32_t)q->judgments[k].passage, NULL, NULL)
+                              : RANK_NOT_FOUND;
+    }
+    if (ret->n > 0)
+        return;
+    ret->n = 1;
+    ret->gains[0] = 1;
+    ret->ranks[0] =
+        score_rank(list, n, (uint32_t)q->passage, book ? book_copies : NULL, e->dataset);
+}
+
+static void rank_set(const struct evaluation *e, const struct set_question *q, const uint32_t *list,
+                     size_t n, struct relevant *ret)
+{
+    ret->n = q->n_documents;
+    for (size_t k = 0; k < ret->n; k++) {
+        ret->gains[k] = 1;
+        ret->ranks[k] =
+            score_rank(list, n, (uint32_t)eval_corpus_find(e, q->documents[k]), NULL, NULL);
+    }
+}
+
 /* Count one ranked list of question i, and keep the rank of its best gold document. */
 static void count_list(struct evaluation *e, size_t i, enum run_stage stage, const uint32_t *list,
                        size_t n)
 {
-    bool book = strcmp(e->run->protocol, "book") == 0;
     struct outcome *o = &e->run->outcomes[i];
-    uint32_t ranks[EVAL_EVIDENCE_MAX];
     uint32_t best = RANK_NOT_FOUND;
-    size_t n_relevant = 1;
+    struct relevant r;
 
-    if (e->dataset) {
-        ranks[0] = score_rank(list, n, (uint32_t)e->dataset->questions[i].passage,
-                              book ? book_copies : NULL, e->dataset);
-    } else {
-        const struct set_question *q = &e->set->questions[i];
-
-        n_relevant = q->n_documents;
-        for (size_t k = 0; k < n_relevant; k++)
-            ranks[k] =
-                score_rank(list, n, (uint32_t)eval_corpus_find(e, q->documents[k]), NULL, NULL);
+    if (e->dataset)
+        rank_dataset(e, &e->dataset->questions[i], list, n, &r);
+    else
+        rank_set(e, &e->set->questions[i], list, n, &r);
+    for (size_t k = 0; k < r.n; k++) {
+        if (r.ranks[k] != RANK_NOT_FOUND && (best == RANK_NOT_FOUND || r.ranks[k] < best))
+            best = r.ranks[k];
     }
-    for (size_t k = 0; k < n_relevant; k++) {
-        if (ranks[k] != RANK_NOT_FOUND && (best == RANK_NOT_FOUND || ranks[k] < best))
-            best = ranks[k];
-    }
-    stage_quality_add(o->paraphrase ? &e->run->paraphrases[stage] : &e->run->sums[stage], ranks,
-                      n_relevant);
+    stage_quality_add(o->paraphrase ? &e->run->paraphrases[stage] : &e->run->sums[stage], r.ranks,
+                      r.gains, r.n);
     e->run->ran[stage] = true;
     o->rank[stage] = best;
 }
@@ -96,8 +125,14 @@ static bool is_gold(const struct evaluation *e, size_t i, uint32_t document)
 {
     const struct set_question *q;
 
-    if (e->dataset)
-        return document == e->dataset->questions[i].passage;
+    if (e->dataset) {
+        const struct dataset_question *asked = &e->dataset->questions[i];
+
+        for (size_t k = 0; k < asked->n_judgments; k++)
+            if (asked->judgments[k].passage == document)
+                return true;
+        return asked->n_judgments == 0 && document == asked->passage;
+    }
     q = &e->set->questions[i];
     for (size_t k = 0; k < q->n_documents; k++) {
         if (eval_corpus_find(e, q->documents[k]) == document)
@@ -175,6 +210,21 @@ static enum rag_status post(struct evaluation *e, const char *path, const struct
 
 /* ---- search ---- */
 
+/* Which fusion was used, and what was left out. */
+static void note_models(struct run *run, const struct json *reply)
+{
+    const struct json *left_out = json_first(json_member(reply, "degraded"));
+    const char *method = json_string(json_member(json_member(reply, "fusion"), "method"));
+    const char *stage = json_string(json_member(left_out, "stage"));
+    const char *reason = json_string(json_member(left_out, "reason"));
+
+    if (method && run_stage_find(method) < RUN_RERANK)
+        run->fused = run_stage_find(method);
+    if (left_out && run->n_degraded++ == 0)
+        snprintf(run->degraded, sizeof run->degraded, "%s: %s", stage ? stage : "?",
+                 reason ? reason : "?");
+}
+
 static enum rag_status search_one(struct evaluation *e, size_t i, struct json **ret_reply,
                                   struct rag_error *reterr)
 {
@@ -190,11 +240,16 @@ static enum rag_status search_one(struct evaluation *e, size_t i, struct json **
     json_put_string(&w, "query", o->question);
     json_put_int(&w, "top_k", (int64_t)e->top_k);
     json_put_bool(&w, "stages", true);
+    if (e->eval->mode)
+        json_put_string(&w, "mode", e->eval->mode);
+    if (e->eval->fusion)
+        json_put_raw(&w, "fusion", e->eval->fusion);
     json_end_object(&w);
     status = post(e, "/v1/search", &body, "search_round_trip", ret_reply, reterr);
     buf_release(&body);
     if (status != RAG_OK)
         return status;
+    note_models(e->run, *ret_reply);
     if (o->retrievable) {
         const struct json *stages = json_member(*ret_reply, "stages");
 
@@ -354,15 +409,16 @@ static enum rag_status ask_one(struct evaluation *e, size_t i, const struct json
 static void describe_dataset_question(const struct evaluation *e, size_t i, struct outcome *o)
 {
     const struct dataset_question *q = &e->dataset->questions[i];
-    const struct dataset_passage *p = &e->dataset->passages[q->passage];
 
     o->id = q->id;
     o->question = q->text;
     o->answerable = q->answerable;
     /* the book asks where the context is, answerable or not */
     o->retrievable = q->answerable || strcmp(e->run->protocol, "book") == 0;
-    o->gold_name = p->title;
-    o->gold_text = p->text;
+    if (q->passage != DATASET_NO_PASSAGE) {
+        o->gold_name = e->dataset->passages[q->passage].title;
+        o->gold_text = e->dataset->passages[q->passage].text;
+    }
     o->scored = q->answerable && q->n_answers > 0;
     if (q->n_answers > 0) {
         o->gold_answer = q->answers[0].text;
@@ -418,7 +474,7 @@ enum rag_status eval_ask_all(struct evaluation *e, struct rag_error *reterr)
         else
             describe_set_question(e, i, o);
         status = search_one(e, i, &reply, reterr);
-        if (status == RAG_OK && !e->eval->no_answers)
+        if (status == RAG_OK && !e->eval->no_answers && !(e->dataset && e->dataset->judged))
             status = ask_one(e, i, reply, reterr);
         json_free(reply);
         if (status != RAG_OK && status != RAG_ECANCELLED)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/json_writer.h"
@@ -21,6 +22,7 @@
 #define CHUNK_CHARS_WHOLE CHUNK_CHARS_MAX /* a context is one passage, as in published figures */
 #define DEPTH_WHOLE       20              /* results that are looked at: hit@20 */
 #define DEPTH_PIECES      100             /* where a document may have several chunks */
+#define VECTORS_POLL_NS   50000000
 
 void eval_passage_name(size_t i, char ret[24])
 {
@@ -388,12 +390,62 @@ static void count_corpus(struct evaluation *e)
     }
 }
 
+/* ---- vectors ---- */
+
+/* Chunks are embedded in the background; the dense stage is measured on all of them. */
+static enum rag_status wait_vectors(struct evaluation *e, struct rag_error *reterr)
+{
+    enum rag_status status = RAG_OK;
+    struct progress progress;
+    double pending = 1;
+    struct buf path;
+    bool begun = false;
+
+    buf_init(&path, HTTP_TARGET_BYTES_MAX);
+    ragctl_client_collection_path(&path, e->collection, "", NULL);
+    while (status == RAG_OK) {
+        struct timespec pause = {.tv_nsec = VECTORS_POLL_NS};
+        const struct json *vectors;
+        struct json *reply = NULL;
+        const char *state;
+        bool busy;
+        double n;
+
+        status = ragctl_client_call(e->client, "GET", buf_str(&path), &reply, reterr);
+        if (status != RAG_OK)
+            break;
+        vectors = json_member(reply, "vectors");
+        state = json_string(json_member(vectors, "state"));
+        pending = json_number(json_member(vectors, "pending"));
+        n = json_number(json_member(vectors, "n"));
+        busy = state && strcmp(state, "off") != 0 && pending > 0;
+        json_free(reply);
+        if (busy && !begun) {
+            progress_init(&progress, stderr, e->options->quiet, "embeddings", (size_t)(n + pending),
+                          0);
+            begun = true;
+        }
+        if (begun)
+            progress_update(&progress, (size_t)n, 0);
+        if (!busy)
+            break;
+        nanosleep(&pause, NULL);
+        status = eval_signals_check(reterr);
+    }
+    if (begun)
+        progress_finish(&progress);
+    buf_release(&path);
+    return status;
+}
+
 enum rag_status eval_corpus_make(struct evaluation *e, struct rag_error *reterr)
 {
     enum rag_status status = make_collection(e, reterr);
 
     if (status == RAG_OK)
         status = e->dataset ? ingest_passages(e, reterr) : ingest_documents(e, reterr);
+    if (status == RAG_OK)
+        status = wait_vectors(e, reterr);
     count_corpus(e);
     e->top_k = search_depth(e);
     return status;

@@ -178,8 +178,42 @@ static enum rag_status wait_ready(struct eval_daemon *d, const struct ragctl_opt
     return status;
 }
 
+/* The models that the evaluation names, as a configuration file. */
+static enum rag_status write_config(const char *path, const struct eval_options *eval,
+                                    struct rag_error *reterr)
+{
+    const char *const models[2][2] = {
+        {"embedder", eval->embedder},
+        {"reranker", eval->reranker}
+    };
+    FILE *f = fopen(path, "wbe");
+    bool written;
+
+    if (!f)
+        return rag_fail_errno(reterr, RAG_EIO, errno, "file '%s': cannot be written", path);
+    fputs("[models]\n", f);
+    for (int i = 0; i < 2; i++) {
+        char *real = models[i][1] ? realpath(models[i][1], NULL) : NULL;
+
+        if (models[i][1] && !real) {
+            int errnum = errno;
+
+            fclose(f);
+            return rag_fail_errno(reterr, RAG_EIO, errnum, "option '--%s': '%s'", models[i][0],
+                                  models[i][1]);
+        }
+        if (real)
+            fprintf(f, "%s = %s\n", models[i][0], real);
+        free(real);
+    }
+    written = !ferror(f);
+    if (fclose(f) != 0 || !written)
+        return rag_fail_errno(reterr, RAG_EIO, errno, "file '%s': cannot be written", path);
+    return RAG_OK;
+}
+
 enum rag_status eval_daemon_start(struct eval_daemon *d, const struct ragctl_options *options,
-                                  struct rag_error *reterr)
+                                  const struct eval_options *eval, struct rag_error *reterr)
 {
     struct ragctl_options private_options = *options;
     char program[PATH_MAX];
@@ -188,7 +222,9 @@ enum rag_status eval_daemon_start(struct eval_daemon *d, const struct ragctl_opt
     char name[] = "ragd";
     char state_option[] = "--state";
     char socket_option[] = "--socket";
-    char *argv[] = {name, state_option, state, socket_option, d->socket, NULL};
+    char config_option[] = "-f";
+    char config[PATH_MAX];
+    char *argv[] = {name, state_option, state, socket_option, d->socket, NULL, NULL, NULL};
     pid_t parent = getpid();
     enum rag_status status;
 
@@ -199,6 +235,18 @@ enum rag_status eval_daemon_start(struct eval_daemon *d, const struct ragctl_opt
         return status;
     snprintf(state, sizeof state, "%s/state", d->folder);
     snprintf(log, sizeof log, "%s/log", d->folder);
+    if (eval->config) {
+        snprintf(config, sizeof config, "%s", eval->config);
+        argv[5] = config_option;
+        argv[6] = config;
+    } else if (eval->embedder || eval->reranker) {
+        snprintf(config, sizeof config, "%s/ragd.conf", d->folder);
+        argv[5] = config_option;
+        argv[6] = config;
+        status = write_config(config, eval, reterr);
+        if (status != RAG_OK)
+            return status;
+    }
     fflush(NULL);
     d->pid = fork();
     if (d->pid < 0) {

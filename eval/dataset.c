@@ -2,6 +2,7 @@
  * linear probing and is at most half full. */
 #include "eval/dataset.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +145,7 @@ enum rag_status dataset_book_corpus(struct dataset *d, struct rag_error *reterr)
     uint32_t *rows = calloc(d->n_passages + 1, sizeof *rows);
     size_t n = 0;
 
+    assert(!d->judged);
     if (!moved || !rows) {
         free(moved);
         free(rows);

@@ -4,7 +4,9 @@
 #include "eval/html.h"
 
 /* All sizes are units of the SVG's viewBox; the page scales it to its width. */
-#define WIDTH 920.0
+#define WIDTH       920.0
+/* Stages have the colors of their numbers; behind them the one of what went wrong. */
+#define COLOR_WRONG N_RUN_STAGES
 
 static const char *const figure_names[6] = {"hit@1",  "hit@5",  "hit@10",
                                             "hit@20", "MRR@10", "nDCG@10"};
@@ -77,7 +79,9 @@ void chart_stages(const struct run *run, struct buf *out)
                 continue;
             snprintf(label, sizeof label, n_stages > 3 ? "%.2f" : "%.3f", figure(&q, i));
             bar(out, x, bottom - height, width - 4, height, s);
-            text(out, x + width / 2 - 2, bottom - height - 5, "value mid", label);
+            /* six bars leave room for ".85" */
+            text(out, x + width / 2 - 2, bottom - height - 5, "value mid",
+                 n_stages > 5 && label[0] == '0' ? label + 1 : label);
             x += width;
         }
         text(out, left + group * i + group / 2, bottom + 20, "label mid", figure_names[i]);
@@ -130,9 +134,9 @@ void chart_ranks(const struct run *run, struct buf *out)
         snprintf(label, sizeof label, "%zu (%.1f%%)", counts[i], share * 100);
         text(out, left - 12, y + 15, "label end", names[i]);
         bar(out, left, y, room * share > 1 ? room * share : 1, row - 10,
-            i == 0  ? 4
-            : i < 5 ? 3
-                    : 5);
+            i == 0  ? RUN_FINAL
+            : i < 5 ? RUN_RERANK
+                    : COLOR_WRONG);
         text(out, left + room * share + 10, y + 15, "value", label);
     }
     buf_append_str(out, "</svg>");
@@ -194,9 +198,9 @@ void chart_latencies(const struct run *run, struct buf *out)
         text(out, left - 14, y + 4, "label end", l->name);
         buf_printf(out,
                    "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"span\"/>"
-                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"6\" class=\"c4\"/>"
-                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" class=\"c3\"/>"
-                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" class=\"c5\"/>",
+                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"6\" class=\"c5\"/>"
+                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" class=\"c4\"/>"
+                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" class=\"c6\"/>",
                    x[0], y, x[2], y, x[0], y, x[1], y, x[2], y);
     }
     buf_append_str(out, "</svg>");
@@ -227,7 +231,7 @@ void chart_histogram(const struct run_latency *l, struct buf *out)
         double height = (bottom - top) * (double)counts[i] / (double)most;
 
         if (counts[i] > 0)
-            bar(out, left + width * (double)i, bottom - height, width - 2, height, 4);
+            bar(out, left + width * (double)i, bottom - height, width - 2, height, RUN_FINAL);
     }
     grid_line(out, left, bottom, WIDTH - 20, bottom);
     for (int i = 0; i <= 4; i++) {

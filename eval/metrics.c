@@ -5,28 +5,50 @@
 
 #define DEPTH 10 /* of MRR and nDCG */
 
-static double gain(size_t rank)
+static double discount(size_t rank)
 {
     return 1.0 / log2(1.0 + (double)rank);
 }
 
-void stage_quality_add(struct stage_quality *sum, const uint32_t *ranks, size_t n_relevant)
+/* DCG of the best order: the ten largest gains first. */
+static double ideal_dcg(const float *gains, size_t n)
+{
+    float best[DEPTH] = {0};
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        float g = gains ? gains[i] : 1.0f;
+
+        for (size_t k = 0; k < DEPTH; k++) {
+            if (g > best[k]) {
+                float pushed = best[k];
+
+                best[k] = g;
+                g = pushed;
+            }
+        }
+    }
+    for (size_t k = 0; k < DEPTH; k++)
+        sum += (double)best[k] * discount(k + 1);
+    return sum;
+}
+
+void stage_quality_add(struct stage_quality *sum, const uint32_t *ranks, const float *gains,
+                       size_t n_relevant)
 {
     uint32_t best = RANK_NOT_FOUND;
+    double ideal = ideal_dcg(gains, n_relevant);
     double dcg = 0.0;
-    double ideal = 0.0;
 
-    assert(n_relevant > 0);
+    assert(n_relevant > 0 && ideal > 0.0);
     for (size_t i = 0; i < n_relevant; i++) {
         if (ranks[i] == RANK_NOT_FOUND)
             continue;
         if (best == RANK_NOT_FOUND || ranks[i] < best)
             best = ranks[i];
         if (ranks[i] <= DEPTH)
-            dcg += gain(ranks[i]);
+            dcg += (gains ? (double)gains[i] : 1.0) * discount(ranks[i]);
     }
-    for (size_t i = 1; i <= n_relevant && i <= DEPTH; i++)
-        ideal += gain(i);
     sum->n++;
     if (best == RANK_NOT_FOUND)
         return;

@@ -5,9 +5,10 @@
  *
  *   hit@k   = 1 if r_1 <= k, else 0
  *   MRR@10  = 1 / r_1 if r_1 <= 10, else 0               (Voorhees, TREC-8 QA track, 1999)
- *   nDCG@10 = sum over r_i <= 10 of 1 / log2(1 + r_i)
- *             / sum over i = 1 .. min(R, 10) of 1 / log2(1 + i)
- *             (Järvelin and Kekäläinen, TOIS 2002, with binary gain)
+ *   nDCG@10 = sum over r_i <= 10 of g_i / log2(1 + r_i)
+ *             / sum over i = 1 .. min(R, 10) of h_i / log2(1 + i)
+ *             (Järvelin and Kekäläinen, TOIS 2002), where g_i is the gain of the document at
+ *             r_i (its grade; 1 where there are no grades) and h the gains in descending order
  *
  * and each figure of a stage is the mean over its questions. Pure; not thread-safe. */
 #ifndef RAG_EVAL_METRICS_H
@@ -29,8 +30,10 @@ struct stage_quality {
 };
 
 /* Add one question to sums (a zeroed struct is the empty sum). ranks[n_relevant], each
- * RANK_NOT_FOUND or a rank from 1, in any order; n_relevant >= 1. */
-void stage_quality_add(struct stage_quality *sum, const uint32_t *ranks, size_t n_relevant);
+ * RANK_NOT_FOUND or a rank from 1, in any order; gains[n_relevant] > 0, or NULL: all 1;
+ * n_relevant >= 1. */
+void stage_quality_add(struct stage_quality *sum, const uint32_t *ranks, const float *gains,
+                       size_t n_relevant);
 /* The means of a sum; all 0 when there was no question. */
 struct stage_quality stage_quality_mean(const struct stage_quality *sum);
 

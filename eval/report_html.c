@@ -6,19 +6,22 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "eval/compare.h"
 #include "eval/html.h"
 
 #define GOLD_CHARS      420 /* of the gold passage around its answer */
 #define RETRIEVED_CHARS 220
 
-/* c0..c4: bm25, dense, rrf, rerank, final; c5: what went wrong */
+/* c0..c5: bm25, dense, rrf, convex, rerank, final; c6: what went wrong */
 static const char style[] =
     ":root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1b2330;--soft:#5d6778;"
-    "--line:#e2e6ec;--c0:#9aa8bd;--c1:#7fb7a4;--c2:#d9b062;--c3:#7c9df0;--c4:#3453d1;--c5:#d8574b;"
+    "--line:#e2e6ec;--c0:#9aa8bd;--c1:#7fb7a4;--c2:#d9b062;--c3:#c08552;--c4:#7c9df0;--c5:#3453d1;"
+    "--c6:#d8574b;"
     "--mark:#ffe9a3;--good:#1f8a5b;--goodbg:#e3f5ec;--badbg:#fdebe9}"
     "@media(prefers-color-scheme:dark){:root{--bg:#12161d;--card:#1b212b;--ink:#e7ebf2;"
-    "--soft:#98a3b5;--line:#2c3542;--c0:#66758c;--c1:#4f9c85;--c2:#b08a3e;--c3:#6384dd;"
-    "--c4:#8aa2ff;--c5:#ef7d72;--mark:#6b5714;--good:#6fd3a4;--goodbg:#173527;--badbg:#3d2220}}"
+    "--soft:#98a3b5;--line:#2c3542;--c0:#66758c;--c1:#4f9c85;--c2:#b08a3e;--c3:#96663c;"
+    "--c4:#6384dd;--c5:#8aa2ff;--c6:#ef7d72;--mark:#6b5714;--good:#6fd3a4;--goodbg:#173527;--badbg:"
+    "#3d2220}}"
     "*{box-sizing:border-box}"
     "body{margin:0;background:var(--bg);color:var(--ink);line-height:1.6;font-size:15px;"
     "font-family:system-ui,-apple-system,'Segoe UI','Apple SD Gothic Neo','Malgun Gothic',"
@@ -42,10 +45,10 @@ static const char style[] =
     "svg text{fill:var(--soft);font-size:13px;font-variant-numeric:tabular-nums}"
     "svg .label{fill:var(--ink)}svg .value{font-size:12px;fill:var(--ink)}"
     "svg .mid{text-anchor:middle}svg .end{text-anchor:end}"
-    ".grid{stroke:var(--line)}.span{stroke:var(--c3);stroke-width:3;stroke-linecap:round;"
+    ".grid{stroke:var(--line)}.span{stroke:var(--c4);stroke-width:3;stroke-linecap:round;"
     "opacity:.55}"
     ".c0{fill:var(--c0)}.c1{fill:var(--c1)}.c2{fill:var(--c2)}.c3{fill:var(--c3)}"
-    ".c4{fill:var(--c4)}.c5{fill:var(--c5)}"
+    ".c4{fill:var(--c4)}.c5{fill:var(--c5)}.c6{fill:var(--c6)}"
     "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;margin-top:12px}"
     "th,td{padding:7px 10px;text-align:right;border-bottom:1px solid var(--line);font-size:14px}"
     "th{color:var(--soft);font-weight:500;font-size:13px}"
@@ -56,7 +59,7 @@ static const char style[] =
     "summary{cursor:pointer;display:flex;gap:10px;align-items:baseline}"
     "summary bdi{flex:1;font-weight:600}summary::marker{content:''}"
     ".tag{flex:none;border-radius:99px;padding:1px 10px;font-size:12px;background:var(--badbg);"
-    "color:var(--c5);font-variant-numeric:tabular-nums}"
+    "color:var(--c6);font-variant-numeric:tabular-nums}"
     ".tag.ok{background:var(--goodbg);color:var(--good)}"
     ".tag.plain{background:var(--bg);color:var(--soft)}"
     ".body{padding:8px 0 6px;display:grid;gap:12px}"
@@ -187,6 +190,49 @@ static void stage_table(const struct run *run, const struct stage_quality sums[N
     buf_append_str(out, "</table>");
 }
 
+static void put_warnings(const struct run *run, struct buf *out)
+{
+    struct comparison best;
+    enum run_stage member;
+
+    if (compare_fused(run, &member, &best) && best.mean < 0)
+        buf_printf(out,
+                   "<p class=\"note\"><span class=\"tag\">주의 warning</span> 합친 순위(%s)가 "
+                   "%s 하나만 쓴 것보다 나쁘다%s. · The fused list is worse than its member "
+                   "alone%s.</p>\n",
+                   run_stage_name(run->fused), run_stage_name(member),
+                   best.high < 0 ? "" : " (우연의 범위 안)",
+                   best.high < 0 ? "" : ", though within chance");
+    if (run->n_degraded > 0) {
+        buf_printf(out,
+                   "<p class=\"note\"><span class=\"tag\">주의 warning</span> 모델 단계 없이 한 "
+                   "검색 %zu번 · searches without a model stage: <bdi>",
+                   run->n_degraded);
+        html_str(out, run->degraded);
+        buf_append_str(out, "</bdi></p>\n");
+    }
+}
+
+static void put_comparisons(const struct run *run, struct buf *out)
+{
+    struct compare_row rows[COMPARE_ROWS_MAX];
+    size_t n = compare_rows(run, rows);
+
+    put_warnings(run, out);
+    if (n == 0)
+        return;
+    buf_append_str(out, "<table><tr><th>비교 comparison</th><th>MRR@10 차이 difference</th>"
+                        "<th>95% 구간 interval</th></tr>\n");
+    for (size_t i = 0; i < n; i++) {
+        const struct comparison *c = &rows[i].result;
+
+        buf_printf(out, "<tr><td>%s − %s</td><td>%+.4f</td><td>%+.4f … %+.4f</td></tr>\n",
+                   run_stage_name(rows[i].a), run_stage_name(rows[i].b), c->mean, c->low, c->high);
+    }
+    buf_append_str(out, "</table><p class=\"note\">같은 질문끼리 뺀 차이. · Paired differences; an "
+                        "interval that holds 0 may be chance.</p>\n");
+}
+
 static void put_retrieval(const struct run *run, struct buf *out)
 {
     if (run->sums[RUN_FINAL].n == 0)
@@ -201,6 +247,7 @@ static void put_retrieval(const struct run *run, struct buf *out)
                run->sums[RUN_FINAL].n, run->sums[RUN_FINAL].n);
     if (run->paraphrases[RUN_FINAL].n > 0)
         stage_table(run, run->paraphrases, "바꿔 말한 질문 paraphrases", out);
+    put_comparisons(run, out);
     buf_append_str(out, "</section>\n");
     section(out, "정답 지문의 순위", "Rank of the gold passage in the final list");
     chart_ranks(run, out);
@@ -278,9 +325,9 @@ static void put_latencies(const struct run *run, struct buf *out)
         return;
     section(out, "지연 시간", "Latency by stage");
     chart_latencies(run, out);
-    buf_append_str(out, "<div class=\"legend\"><span><i style=\"background:var(--c4)\"></i>p50"
-                        "</span><span><i style=\"background:var(--c3)\"></i>p95</span><span><i "
-                        "style=\"background:var(--c5)\"></i>p99</span></div>\n<table><tr><th>단계 "
+    buf_append_str(out, "<div class=\"legend\"><span><i style=\"background:var(--c5)\"></i>p50"
+                        "</span><span><i style=\"background:var(--c4)\"></i>p95</span><span><i "
+                        "style=\"background:var(--c6)\"></i>p99</span></div>\n<table><tr><th>단계 "
                         "stage</th><th>p50 ms</th><th>p95 ms</th><th>p99 ms</th><th>n</th></tr>\n");
     for (size_t i = 0; i < run->n_latencies; i++) {
         const struct run_latency *l = &run->latencies[i];

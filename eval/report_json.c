@@ -1,6 +1,7 @@
 #include "eval/report_json.h"
 
 #include "base/json_writer.h"
+#include "eval/compare.h"
 
 static void put_share(struct json_writer *w, const char *key, struct tally t)
 {
@@ -69,6 +70,45 @@ static void put_latencies(struct json_writer *w, const struct run *run)
     json_end_object(w);
 }
 
+static void put_fusion(struct json_writer *w, const struct run *run)
+{
+    struct compare_row rows[COMPARE_ROWS_MAX];
+    size_t n = compare_rows(run, rows);
+    struct comparison best;
+    enum run_stage member;
+
+    if (!compare_fused(run, &member, &best))
+        return;
+    json_begin_object(w, "fusion");
+    json_put_string(w, "method", run_stage_name(run->fused));
+    json_put_string(w, "best_member", run_stage_name(member));
+    json_put_bool(w, "worse_than_best_member", best.mean < 0);
+    json_begin_array(w, "comparisons");
+    for (size_t i = 0; i < n; i++) {
+        json_begin_object(w, NULL);
+        json_put_string(w, "a", run_stage_name(rows[i].a));
+        json_put_string(w, "b", run_stage_name(rows[i].b));
+        json_begin_object(w, "mrr_at_10");
+        json_put_double(w, "difference", rows[i].result.mean);
+        json_put_double(w, "low", rows[i].result.low);
+        json_put_double(w, "high", rows[i].result.high);
+        json_end_object(w);
+        json_end_object(w);
+    }
+    json_end_array(w);
+    json_end_object(w);
+}
+
+static void put_degraded(struct json_writer *w, const struct run *run)
+{
+    if (run->n_degraded == 0)
+        return;
+    json_begin_object(w, "degraded");
+    json_put_int(w, "searches", (int64_t)run->n_degraded);
+    json_put_string(w, "first", run->degraded);
+    json_end_object(w);
+}
+
 void report_json(const struct run *run, struct buf *out)
 {
     struct run_summary s;
@@ -92,6 +132,8 @@ void report_json(const struct run *run, struct buf *out)
     json_end_object(&w);
     if (run->question_set)
         put_evidence(&w, run, &s);
+    put_fusion(&w, run);
+    put_degraded(&w, run);
     put_latencies(&w, run);
     json_end_object(&w);
 }

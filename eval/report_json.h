@@ -9,6 +9,11 @@
  * Stages that did not run are absent; "final" is always there. A figure of which nothing was
  * counted (the recall of refusals where every question is answerable) is null.
  *
+ * Where lists were fused there is "fusion":
+ *  {"method","best_member","worse_than_best_member",
+ *   "comparisons":[{"a","b","mrr_at_10":{"difference","low","high"}}]}    (eval/compare.h)
+ * and where a model stage was left out of some searches {"degraded":{"searches","first"}}.
+ *
  * A run of a question set has "evidence" besides; its "stages" and "answers" leave the
  * paraphrases out, its refusal figures count them:
  *  {"originals":{"questions","cited","all_cited","false_refusals","answer_text","stages"},

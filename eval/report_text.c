@@ -1,5 +1,7 @@
 #include "eval/report_text.h"
 
+#include "eval/compare.h"
+
 static void put_share(struct buf *out, const char *label, struct tally t)
 {
     if (t.whole == 0)
@@ -39,6 +41,31 @@ static void put_stages(const struct run *run, const char *name,
                    run_stage_name((enum run_stage)stage), q.hit_at_1, q.hit_at_5, q.hit_at_10,
                    q.hit_at_20, q.mrr_at_10, q.ndcg_at_10);
     }
+}
+
+/* Is what the models add worth having? In plain words when it is not. */
+static void put_comparisons(const struct run *run, struct buf *out)
+{
+    struct compare_row rows[COMPARE_ROWS_MAX];
+    size_t n = compare_rows(run, rows);
+    struct comparison best;
+    enum run_stage member;
+
+    if (n > 0)
+        buf_append_str(out, "\nMRR@10, paired difference and its interval at 95%\n");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "  %-6s - %-6s  %+.4f  [%+.4f, %+.4f]\n", run_stage_name(rows[i].a),
+                   run_stage_name(rows[i].b), rows[i].result.mean, rows[i].result.low,
+                   rows[i].result.high);
+    if (compare_fused(run, &member, &best) && best.mean < 0)
+        buf_printf(out,
+                   "warning: the fused list (%s) is worse than its member %s alone%s;\n"
+                   "         'ragctl tune fusion' measures weights on the collection\n",
+                   run_stage_name(run->fused), run_stage_name(member),
+                   best.high < 0 ? "" : ", though within chance");
+    if (run->n_degraded > 0)
+        buf_printf(out, "warning: %zu searches went without a model stage; the first: %s\n",
+                   run->n_degraded, run->degraded);
 }
 
 static void put_dataset_answers(const struct run_summary *s, struct buf *out)
@@ -90,6 +117,7 @@ void report_text(const struct run *run, struct buf *out)
     put_head(run, out);
     put_stages(run, "retrieval", run->sums, out);
     put_stages(run, "paraphrases", run->paraphrases, out);
+    put_comparisons(run, out);
     if (s.asked && run->question_set) {
         put_group("answerable questions", &s.originals, out);
         put_group("paraphrases", &s.paraphrases, out);

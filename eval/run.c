@@ -6,7 +6,8 @@
 
 #include "base/bounds.h"
 
-static const char *const stage_names[N_RUN_STAGES] = {"bm25", "dense", "rrf", "rerank", "final"};
+static const char *const stage_names[N_RUN_STAGES] = {"bm25",   "dense",  "rrf",
+                                                      "convex", "rerank", "final"};
 
 const char *run_stage_name(enum run_stage stage)
 {
@@ -28,6 +29,7 @@ enum rag_status run_init(struct run *run, size_t n_outcomes)
     arena_init(&run->arena, EVAL_TEXT_BYTES_MAX);
     run->source = run->version = run->distractors = run->daemon_version = "";
     run->protocol = "standard";
+    run->fused = N_RUN_STAGES;
     run->outcomes = calloc(n_outcomes + 1, sizeof *run->outcomes);
     if (!run->outcomes)
         return RAG_ENOMEM;

@@ -16,7 +16,15 @@
 #include "eval/question_set.h"
 
 /* Ranked lists, in the order in which they come to be. */
-enum run_stage { RUN_BM25, RUN_DENSE, RUN_RRF, RUN_RERANK, RUN_FINAL, N_RUN_STAGES };
+enum run_stage {
+    RUN_BM25,
+    RUN_DENSE,
+    RUN_RRF,    /* both fused by reciprocal rank ... */
+    RUN_CONVEX, /* ... and by a convex combination; run.fused says which of them searches use */
+    RUN_RERANK,
+    RUN_FINAL,
+    N_RUN_STAGES,
+};
 const char *run_stage_name(enum run_stage stage); /* "bm25", ... the names in the JSON */
 /* Of a name that the daemon uses; N_RUN_STAGES when it is none of them. */
 enum run_stage run_stage_find(const char *name);
@@ -96,6 +104,10 @@ struct run {
     struct stage_quality sums[N_RUN_STAGES];        /* of questions as they were asked first */
     struct stage_quality paraphrases[N_RUN_STAGES]; /* and of their paraphrases, apart */
     bool ran[N_RUN_STAGES];
+    enum run_stage fused; /* the fusion that the daemon used: RUN_RRF or RUN_CONVEX; N_RUN_STAGES:
+                             none */
+    size_t n_degraded;    /* searches in which a model stage was left out */
+    char degraded[256];   /* why, of the first one */
     struct outcome *outcomes; /* owned */
     size_t n_outcomes;
     struct run_latency latencies[RUN_LATENCIES_MAX];

@@ -1,5 +1,6 @@
 /* The readers of evaluation files on any bytes: the first one says which reader.
- *   0 SQuAD/KLUE, sampled and made a book corpus   1 distractors   2 a question set */
+ *   0 SQuAD/KLUE, sampled and made a book corpus   1 distractors   2 a question set
+ *   T a TREC collection: three parts with a byte 0x01 between them */
 #include <stdint.h>
 #include <string.h>
 
@@ -32,6 +33,32 @@ static void read_dataset(struct input *in, bool distractors)
     dataset_release(&d);
 }
 
+static void read_trec(const char *data, size_t size)
+{
+    const char *end = data + size;
+    struct input *in[3] = {NULL, NULL, NULL};
+    struct rag_error error;
+    struct dataset d;
+
+    dataset_init(&d);
+    for (int i = 0; i < 3; i++) {
+        const char *stop = i < 2 ? memchr(data, 1, (size_t)(end - data)) : end;
+        const char *part = data;
+
+        stop = stop ? stop : end;
+        data = stop < end ? stop + 1 : end;
+        dataset_trec_kind(part, (size_t)(stop - part));
+        if (input_memory(part, (size_t)(stop - part), "fuzz", &in[i], NULL) != RAG_OK)
+            goto out;
+    }
+    if (dataset_read_trec(&d, in[0], in[1], in[2], &error) == RAG_OK)
+        dataset_sample(&d, (d.n_questions + 1) / 2, 42, &error);
+out:
+    for (int i = 0; i < 3; i++)
+        input_close(in[i]);
+    dataset_release(&d);
+}
+
 static void read_set(struct input *in)
 {
     struct question_set set;
@@ -60,6 +87,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input *in = NULL;
 
+    if (size > 0 && data[0] == 'T') {
+        read_trec((const char *)data + 1, size - 1);
+        return 0;
+    }
     if (size < 1 || input_memory(data + 1, size - 1, "fuzz", &in, NULL) != RAG_OK)
         return 0;
     if (data[0] % 3 == 2)

@@ -90,6 +90,22 @@ class Eval(unittest.TestCase):
         self.assertEqual(r["evidence"]["refused"]["off_topic"], 1)
         self.assertIsNone(r["evidence"]["refused"]["on_topic"])
 
+    def test_a_trec_collection_is_searched_and_not_asked(self):
+        trec = ROOT / "tests" / "data" / "trec-tiny"
+        r = self.report(trec)
+        self.assertEqual((r["questions"], r["passages"]), (2, 4))
+        self.assertEqual(r["stages"]["final"]["hit_at_1"], 1)
+        # of topic 4 one relevant document has no text: it counts as missed
+        self.assertLess(r["stages"]["final"]["ndcg_at_10"], 1)
+        self.assertIsNone(r["answers"]["em"])
+        self.assertNotIn("ask_round_trip", r["latency_ms"])
+        files = [trec / name for name in ("qrels.txt", "documents.xml", "topics.xml")]
+        self.assertEqual(self.report(*files)["stages"], r["stages"])
+        self.file("notes.txt", "nothing of the kind\n")
+        self.assertIn("nor a TREC collection", self.run_eval(self.folder, code=1).stderr)
+        self.assertIn("--protocol book", self.run_eval(trec, "--protocol", "book", code=1).stderr)
+        self.run_eval(files[0], files[1], code=2)
+
     def test_the_page_is_whole_and_reaches_nowhere(self):
         page = self.folder / "report.html"
         self.run_eval(KLUE, "--report", page)

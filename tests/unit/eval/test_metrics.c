@@ -51,7 +51,7 @@ static void test_rows(void **state)
         struct stage_quality sum = {0};
         struct stage_quality q;
 
-        stage_quality_add(&sum, rows[i].ranks, rows[i].n_relevant);
+        stage_quality_add(&sum, rows[i].ranks, NULL, rows[i].n_relevant);
         q = stage_quality_mean(&sum);
         near(q.hit_at_1, rows[i].hits[0], rows[i].name, "hit@1");
         near(q.hit_at_5, rows[i].hits[1], rows[i].name, "hit@5");
@@ -60,6 +60,19 @@ static void test_rows(void **state)
         near(q.mrr_at_10, rows[i].mrr, rows[i].name, "MRR@10");
         near(q.ndcg_at_10, rows[i].ndcg, rows[i].name, "nDCG@10");
     }
+}
+
+/* Two documents of grade 3 and 1 at ranks 2 and 1: (1 + 3/log2 3) / (3 + 1/log2 3). */
+static void test_grades_are_gains(void **state)
+{
+    static const uint32_t ranks[] = {2, 1};
+    static const float gains[] = {3, 1};
+    struct stage_quality sum = {0};
+
+    (void)state;
+    stage_quality_add(&sum, ranks, gains, 2);
+    near(sum.ndcg_at_10, 0.79670757, "grades", "nDCG@10");
+    near(sum.mrr_at_10, 1.0, "grades", "MRR@10");
 }
 
 static void test_means(void **state)
@@ -72,7 +85,7 @@ static void test_means(void **state)
     q = stage_quality_mean(&sum);
     assert_true(q.n == 0 && q.hit_at_1 <= 0.0);
     for (size_t i = 0; i < 4; i++)
-        stage_quality_add(&sum, &ranks[i], 1);
+        stage_quality_add(&sum, &ranks[i], NULL, 1);
     q = stage_quality_mean(&sum);
     assert_int_equal(q.n, 4);
     near(q.hit_at_1, 0.25, "means", "hit@1");
@@ -108,8 +121,9 @@ static void test_percentiles(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_means),
-                                       cmocka_unit_test(test_percentiles)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows), cmocka_unit_test(test_grades_are_gains),
+        cmocka_unit_test(test_means), cmocka_unit_test(test_percentiles)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,7 +75,7 @@ static void fill(struct run *run)
         o->kind = o->gold_name = o->gold_text = o->gold_answer = o->reason = "";
         o->answer = rows[i].answer ? rows[i].answer : "";
         if (o->retrievable)
-            stage_quality_add(&run->sums[RUN_FINAL], &o->rank[RUN_FINAL], 1);
+            stage_quality_add(&run->sums[RUN_FINAL], &o->rank[RUN_FINAL], NULL, 1);
     }
     run->ran[RUN_FINAL] = true;
     for (int i = 1; i <= 100; i++)
