@@ -46,9 +46,9 @@ enum rag_status kernels_choose(const struct kernels **ret, struct rag_error *ret
 enum kernel_path kernels_path(const struct kernels *k);
 const char *kernels_name(const struct kernels *k); /* as in the table above; static */
 
-/* "openblas SkylakeX": the core that sgemm of the fp32 path runs on; *ret_slow (may be NULL) says
- * that it is one for a far older CPU than this one, a third of the speed (daemon/reexec.h mends
- * that). Static storage. */
-const char *kernels_blas_name(bool *ret_slow);
+/* The core that OpenBLAS's sgemm, the fp32 path, computes for: "SkylakeX", "Haswell" ... *ret_slow
+ * (may be NULL) says that it is one without this CPU's vectors: down to a third of the speed
+ * (daemon/reexec.h mends that). Static storage. */
+const char *kernels_blas_core(bool *ret_slow);
 
 #endif

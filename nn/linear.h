@@ -19,6 +19,7 @@
 #ifndef RAG_NN_LINEAR_H
 #define RAG_NN_LINEAR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,7 +27,8 @@
 #include "nn/kernels.h"
 #include "nn/q8_rows.h"
 
-#define LINEAR_IN_MAX 65536 /* 65536 * 255 * 127 < 2^31: sums of AMX and VNNI stay exact */
+#define LINEAR_IN_MAX  65536   /* 65536 * 255 * 127 < 2^31: sums of AMX and VNNI stay exact */
+#define LINEAR_OUT_MAX 1048576 /* a vocabulary; with LINEAR_IN_MAX, sizes in bytes fit 40 bits */
 
 struct linear; /* opaque, packed for one path */
 
@@ -43,7 +45,7 @@ void linear_free(struct linear *l); /* NULL is a no-op */
 size_t linear_n_in(const struct linear *l);
 size_t linear_n_out(const struct linear *l);
 uint64_t linear_bytes(const struct linear *l); /* of memory held */
-int linear_is_int8(const struct linear *l);
+bool linear_is_int8(const struct linear *l);
 
 enum linear_activation {
     LINEAR_PLAIN,

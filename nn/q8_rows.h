@@ -12,6 +12,7 @@
 #ifndef RAG_NN_Q8_ROWS_H
 #define RAG_NN_Q8_ROWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "nn/kernels.h"
@@ -21,6 +22,7 @@ struct q8_rows {
     float *scale;        /* [n] */
     size_t stride;       /* bytes; the width rounded up to whole blocks, those bytes as if x = 0 */
     size_t width;        /* columns */
+    bool wide;           /* a value is an int16_t; else an uint8_t, q + 128 */
 };
 
 /* Memory for n rows of 'width' columns: a multiple of 64, and to be aligned to 64. */
@@ -33,6 +35,6 @@ struct q8_rows q8_rows_from(const struct q8_rows *rows, size_t first);
 void q8_quantize(const struct kernels *k, const float *x, size_t x_stride, size_t n,
                  const struct q8_rows *ret);
 /* q[row, column]: for tests and checks. */
-int q8_value(const struct kernels *k, const struct q8_rows *rows, size_t row, size_t column);
+int q8_value(const struct q8_rows *rows, size_t row, size_t column);
 
 #endif

@@ -1,0 +1,11 @@
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "nn/kernels_table.h"
+#include "nn/vector_scalar.h"
+
+#define PATH(name) name##_portable
+
+#include "nn/row_kernels_template.h"
