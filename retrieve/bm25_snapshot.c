@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,12 +15,13 @@
 
 #include <xxhash.h>
 
+#include "base/atomic_file.h"
 #include "retrieve/bm25_index.h"
 #include "retrieve/bm25_snapshot.h"
 
-#define MAGIC           "ragbm25"
-#define VERSION         1u
-#define WRITE_BYTES_MAX (1u << 30) /* of one write(2): Linux takes no more than 2 GiB */
+#define MAGIC          "ragbm25"
+#define VERSION        1u
+#define READ_BYTES_MAX (1u << 30) /* of one read(2): Linux takes no more than 2 GiB */
 
 struct head { /* 64 bytes */
     char magic[8];
@@ -156,35 +156,8 @@ static uint64_t head_sum(const struct head *head, const char *binding, const str
     return sum;
 }
 
-/* The file system has no room, or takes no file of this size. */
-static enum rag_status status_of(int errnum)
-{
-    bool full = errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG || errnum == EROFS;
-
-    return full ? RAG_ENOSPC : RAG_EIO;
-}
-
-static enum rag_status write_all(int fd, const void *data, uint64_t n, const char *path,
-                                 struct rag_error *reterr)
-{
-    const uint8_t *at = data;
-
-    while (n > 0) {
-        ssize_t written = write(fd, at, n < WRITE_BYTES_MAX ? (size_t)n : WRITE_BYTES_MAX);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return rag_fail_errno(reterr, status_of(errno), errno,
-                                  "bm25 snapshot '%s': cannot write", path);
-        at += written;
-        n -= (uint64_t)written;
-    }
-    return RAG_OK;
-}
-
-static enum rag_status write_snapshot(int fd, const struct snapshot *x, const char *binding,
-                                      const char *path, struct rag_error *reterr)
+static enum rag_status write_snapshot(struct atomic_file *f, const struct snapshot *x,
+                                      const char *binding, struct rag_error *reterr)
 {
     static const char zeros[8];
     size_t n = x->view->n_segments;
@@ -207,41 +180,23 @@ static enum rag_status write_snapshot(int fd, const struct snapshot *x, const ch
         head.file_bytes +=
             x->view->segments[i]->image_bytes + round8((uint64_t)x->records[i].n_dead * 4);
     head.sum = head_sum(&head, binding, x->records);
-    status = write_all(fd, &head, sizeof head, path, reterr);
+    status = atomic_file_write(f, &head, sizeof head, reterr);
     if (status == RAG_OK)
-        status = write_all(fd, binding, head.binding_bytes, path, reterr);
+        status = atomic_file_write(f, binding, head.binding_bytes, reterr);
     if (status == RAG_OK)
-        status = write_all(fd, zeros, pad, path, reterr);
+        status = atomic_file_write(f, zeros, pad, reterr);
     if (status == RAG_OK)
-        status = write_all(fd, x->records, n * sizeof *x->records, path, reterr);
+        status = atomic_file_write(f, x->records, n * sizeof *x->records, reterr);
     if (status == RAG_OK)
-        status = write_all(fd, x->sorted, owners_bytes, path, reterr);
+        status = atomic_file_write(f, x->sorted, owners_bytes, reterr);
     for (size_t i = 0; i < n && status == RAG_OK; i++) {
         const struct bm25_segment *s = x->view->segments[i];
 
-        status = write_all(fd, s->image, s->image_bytes, path, reterr);
+        status = atomic_file_write(f, s->image, s->image_bytes, reterr);
         if (status == RAG_OK)
-            status =
-                write_all(fd, x->dead[i], round8((uint64_t)x->records[i].n_dead * 4), path, reterr);
+            status = atomic_file_write(f, x->dead[i], round8((uint64_t)x->records[i].n_dead * 4),
+                                       reterr);
     }
-    return status;
-}
-
-static enum rag_status sync_folder(const char *path, struct rag_error *reterr)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-    enum rag_status status = RAG_OK;
-    int fd;
-
-    if (!folder)
-        return rag_fail(reterr, RAG_ENOMEM, "bm25 snapshot '%s': out of memory", path);
-    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0)
-        status = rag_fail_errno(reterr, RAG_EIO, errno, "folder '%s': cannot sync", folder);
-    if (fd >= 0)
-        (void)close(fd);
-    free(folder);
     return status;
 }
 
@@ -249,49 +204,22 @@ enum rag_status bm25_save(struct bm25 *index, const char *path, const char *bind
                           struct rag_error *reterr)
 {
     struct snapshot x;
-    char *temporary = NULL;
-    bool made = false;
-    int fd = -1;
+    struct atomic_file f = {0};
     enum rag_status status;
 
     if (strlen(binding) > BM25_BINDING_BYTES_MAX)
         return rag_fail(reterr, RAG_EINVAL, "bm25 snapshot '%s': binding of %zu bytes, limit %u",
                         path, strlen(binding), BM25_BINDING_BYTES_MAX);
     status = snapshot_take(index, &x);
-    if (status != RAG_OK || asprintf(&temporary, "%s.tmp", path) < 0) {
-        temporary = NULL;
-        status = rag_fail(reterr, RAG_ENOMEM, "bm25 snapshot '%s': out of memory", path);
-        goto out;
-    }
-    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        status = rag_fail_errno(reterr, status_of(errno), errno,
-                                "bm25 snapshot '%s': cannot create", temporary);
-        goto out;
-    }
-    made = true;
-    status = write_snapshot(fd, &x, binding, temporary, reterr);
     if (status != RAG_OK)
-        goto out;
-    if (fsync(fd) != 0) {
-        status = rag_fail_errno(reterr, status_of(errno), errno, "bm25 snapshot '%s': cannot sync",
-                                temporary);
-        goto out;
-    }
-    if (rename(temporary, path) != 0) {
-        status =
-            rag_fail_errno(reterr, RAG_EIO, errno, "bm25 snapshot '%s': cannot rename to it", path);
-        goto out;
-    }
-    made = false;
-    status = sync_folder(path, reterr);
-
-out:
-    if (fd >= 0)
-        (void)close(fd);
-    if (made)
-        (void)unlink(temporary); /* the old file stays as it was */
-    free(temporary);
+        (void)rag_fail(reterr, status, "bm25 snapshot '%s': out of memory", path);
+    if (status == RAG_OK)
+        status = atomic_file_open(&f, "bm25 snapshot", path, reterr);
+    if (status == RAG_OK)
+        status = write_snapshot(&f, &x, binding, reterr);
+    if (status == RAG_OK)
+        status = atomic_file_commit(&f, reterr);
+    atomic_file_close(&f);
     snapshot_release(&x);
     return status;
 }
@@ -319,7 +247,7 @@ static enum rag_status read_all(struct reader *r, void *data, uint64_t n)
         return damaged(r, "cut short");
     r->left -= n;
     while (n > 0) {
-        ssize_t got = read(r->fd, at, n < WRITE_BYTES_MAX ? (size_t)n : WRITE_BYTES_MAX);
+        ssize_t got = read(r->fd, at, n < READ_BYTES_MAX ? (size_t)n : READ_BYTES_MAX);
 
         if (got < 0 && errno == EINTR)
             continue;
