@@ -87,6 +87,13 @@
 /* ---- embeddings ---- */
 #define EMBEDDING_DIM_MAX 4096 /* of a vector; the largest encoders in use have 1024 */
 
+/* ---- vectors ---- */
+#define VECTORS_MAX              (1u << 26) /* rows of one index, dead ones included: about 60 GB */
+#define VECTOR_M_MAX             128        /* links a node; FAISS's graphs stop gaining long before */
+#define VECTOR_EF_MAX            65536      /* candidates that a search or an insertion keeps */
+#define VECTOR_BUILD_THREADS_MAX 256
+#define VECTOR_BINDING_BYTES_MAX 4096u /* text that a snapshot is bound to: a fingerprint */
+
 /* ---- files read by the configuration ---- */
 #define USER_DICTIONARY_BYTES_MAX (16u << 20)
 #define SYNONYMS_BYTES_MAX        (16u << 20)

@@ -1,4 +1,5 @@
-/* store/vector_index.h - nearest unit vectors by inner product (= cosine), exact or by HNSW (FAISS).
+/* store/vector_index.h - nearest unit vectors by inner product (= cosine), exact or by HNSW
+ * (FAISS).
  *
  * An index holds (id, vector) pairs. Small: a flat scan. From hnsw_min vectors on: one sealed HNSW
  * graph, a flat delta of what came since, and tombstones; the graph is rebuilt or extended in the
@@ -21,36 +22,45 @@
 #include "base/id_set.h"
 #include "base/status.h"
 
-enum vector_storage { VECTOR_F32, VECTOR_F16, VECTOR_INT8 }; /* of the scanned copy */
+/* How vectors are kept, bytes an element. F16 and INT8 depend on the float16 of a vector only, so
+ * a rebuild from embeddings that were stored as float16 gives equal results. */
+enum vector_storage {
+    VECTOR_F32,  /* 4 */
+    VECTOR_F16,  /* 2 */
+    VECTOR_INT8, /* 2: 16-bit integers with a scale per vector, whose high bytes are scanned;
+                    what looks good is scored again with all 16, so results are those of F16 */
+};
 
 struct vector_index_options {
-    size_t dim;        /* 1 .. EMBEDDING_DIM_MAX */
+    size_t dim; /* 1 .. EMBEDDING_DIM_MAX */
     enum vector_storage storage;
-    size_t hnsw_min;   /* vectors from which on a graph is built; 0: never (always exact) */
-    size_t m;          /* HNSW links a node and layer; 0: default */
-    size_t ef_construction; /* 0: default */
-    size_t ef_search;  /* 0: default */
-    size_t n_build_threads; /* 0: 1 */
+    size_t hnsw_min; /* vectors from which on a graph is built; 0: never (always exact) */
+    size_t m;        /* links a node and layer, twice on the lowest; 4 .. VECTOR_M_MAX; 0: 16 */
+    size_t ef_construction; /* candidates kept while inserting, up to VECTOR_EF_MAX; 0: 128 */
+    size_t ef_search;       /* candidates kept while searching, likewise; 0: 96 */
+    size_t n_build_threads; /* 0: 1; with one, the same additions give the same graph */
 };
 
 struct vector_index; /* opaque; thread-safe */
 
+/* RAG_OK, RAG_EINVAL naming the option, RAG_ENOMEM. */
 enum rag_status vector_index_new(const struct vector_index_options *options,
                                  struct vector_index **ret, struct rag_error *reterr);
 void vector_index_free(struct vector_index *ix); /* waits for its background work; NULL: no-op */
 
 /* Add n vectors [n, dim] and make them visible at once; an id that is there is replaced. NaN,
- * infinity or a length that is not 1 within 1e-2 is RAG_EINVAL naming the id. RAG_ENOMEM. */
+ * infinity or a length that is not 1 within 1e-2 is RAG_EINVAL naming the id, and nothing is
+ * added. RAG_ENOMEM, RAG_ELIMIT (VECTORS_MAX). */
 enum rag_status vector_index_add(struct vector_index *ix, const uint64_t *ids, const float *vectors,
                                  size_t n, struct rag_error *reterr);
-/* Ids that are not there are ignored. */
+/* Ids that are not there are ignored. RAG_OK or RAG_ENOMEM. */
 enum rag_status vector_index_remove(struct vector_index *ix, const uint64_t *ids, size_t n,
                                     struct rag_error *reterr);
 bool vector_index_has(struct vector_index *ix, uint64_t id);
 
 struct vector_hit {
     uint64_t id;
-    float score; /* inner product, exact to the storage (recomputed in f32 where int8 found it) */
+    float score; /* inner product, exact to the storage */
 };
 struct vector_search_options {
     size_t ef_search; /* 0: the index's */
@@ -70,20 +80,21 @@ enum rag_status vector_index_each(struct vector_index *ix,
 
 struct vector_index_stats {
     size_t dim;
-    uint64_t n;             /* live */
-    uint64_t n_graph;       /* in the graph, dead ones included */
+    uint64_t n;       /* live */
+    uint64_t n_graph; /* in the graph, dead ones included */
     uint64_t n_delta;
     uint64_t n_tombstones;
-    uint64_t bytes;         /* memory held */
-    bool building;          /* a graph is being built */
-    const char *kind;       /* "flat" or "hnsw" */
+    uint64_t bytes;   /* memory held */
+    bool building;    /* a graph is being built */
+    const char *kind; /* "flat" or "hnsw" */
 };
 void vector_index_stats(struct vector_index *ix, struct vector_index_stats *ret);
 /* Wait until no background work is left (tests, benchmarks, orderly stop). */
 void vector_index_settle(struct vector_index *ix);
 
 /* As bm25_save/bm25_load: temporary file, fsync, rename; 'change' is the caller's number. The
- * file is hostile when loaded. RAG_EFORMAT: damaged, other version, binding or dim: rebuild. */
+ * file is hostile when loaded. RAG_EFORMAT: damaged, other version, binding, dim,
+ * storage or m: rebuild. RAG_ENOTFOUND: no file. RAG_EIO, RAG_ENOSPC, RAG_ENOMEM. */
 enum rag_status vector_index_save(struct vector_index *ix, const char *path, const char *binding,
                                   uint64_t change, struct rag_error *reterr);
 enum rag_status vector_index_load(const char *path, const char *binding,

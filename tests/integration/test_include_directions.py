@@ -34,7 +34,7 @@ OWNED = {
     "faiss/": ["store/vector_faiss"],
     "curl/": ["base/http_client.c"],
     "utf8proc.h": ["text/", "nn/tokenizer", "embed/sentence_transformers.c"],
-    "xxhash.h": ["text/", "retrieve/"],
+    "xxhash.h": ["text/", "retrieve/", "store/vector_snapshot"],
     "sqlite3.h": ["store/"],
     "gumbo.h": ["embed/extract_html", "embed/html_"],
     "zstd.h": ["eval/"],
