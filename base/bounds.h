@@ -84,9 +84,6 @@
 #define BM25_PASSAGES_MAX      (1u << 28)
 #define BM25_BINDING_BYTES_MAX 4096u /* text that a snapshot is bound to: fingerprints */
 
-/* ---- embeddings ---- */
-#define EMBEDDING_DIM_MAX 4096 /* of a vector; the largest encoders in use have 1024 */
-
 /* ---- vectors ---- */
 #define VECTORS_MAX              (1u << 26) /* rows of one index, dead ones included: about 60 GB */
 #define VECTOR_M_MAX             128        /* links a node; FAISS's graphs stop gaining long before */
@@ -126,11 +123,22 @@
 #define MODEL_PROMPT_BYTES_MAX   4096        /* goes before every text: longer ones eat the limit */
 #define MODEL_DENSE_MAX          4           /* layers behind the pooling; models have 0 or 1 */
 #define EMBED_DIM_MAX            8192        /* of an embedding; encoders have 384 to 1,024 */
+#define EMBEDDING_DIM_MAX        EMBED_DIM_MAX /* of one that is stored */
 #define EMBED_WINDOW_TEXTS       1024 /* sorted by length together; bounds the memory for tokens */
 #define EMBED_BATCH_TOKENS       4096 /* computed at once: states of 16 MiB at a width of 1,024 */
 #define RERANK_GROUP_TOKENS      4096 /* scored at once, likewise */
 #define RERANK_GROUP_TOKENS_MIN  512  /* of the first group under a deadline: no speed is known */
 #define CROSS_TOKENS_MAX_DEFAULT 512  /* of a pair: what rerankers were trained with */
+
+/* ---- taking turns before the models ---- */
+#define MODELS_QUEUE_MAX     512 /* waiting requests: more than workers, each holds its texts */
+#define MODELS_SLICE_MS      40  /* that a question waits for others; long enough to be efficient */
+#define MODELS_SLICE_ITEMS   256 /* texts of a slice, and requests that share one */
+#define MODELS_SLICE_TOKENS  8192 /* of a slice, however fast: bounds its memory */
+#define MODELS_PREFERRED_MAX 16   /* turns that may pass over somebody who waits */
+#define EMBED_BATCH_CHUNKS   256  /* chunks that the background embeds and stores at once */
+#define EMBED_LOG_MIN        200  /* chunks: fewer are embedded without a word in the log */
+#define EMBED_RETRY_S        10   /* after a failure of the machine, before the next attempt */
 
 /* ---- text analysis ---- */
 #define NFC_STRETCH_BYTES_MAX 1024 /* normalised at once: utf8proc sorts marks in O(n^2) */

@@ -23,6 +23,7 @@ struct metrics {
     _Atomic double gauges[N_METRICS];
     struct histogram stages[METRIC_SERIES_MAX];
     struct histogram routes[METRIC_SERIES_MAX];
+    struct histogram models[N_METRICS_MODEL];
     atomic_uint_fast64_t codes[METRIC_SERIES_MAX][N_CODES];
 };
 
@@ -57,6 +58,9 @@ static const struct {
                               "Idle connections closed to make room for others.",                                                true },
     [METRIC_HTTP_TURNED_AWAY] = {"ragd_http_turned_away_total", "",
                               "Connections answered 503 at once: too many, or no descriptors.",                                  true },
+    [METRIC_MODEL_TEXTS] = {"ragd_model_texts_total",      "",                        "Texts embedded.",                       true },
+    [METRIC_MODEL_TOKENS] = {"ragd_model_tokens_total",     "",                        "Tokens of the texts embedded.",         true },
+    [METRIC_MODEL_PAIRS] = {"ragd_model_pairs_total",      "",                        "Passages reranked.",                    true },
     [METRIC_COLLECTIONS] = {"ragd_collections",            "",                        "Collections.",                          false},
     [METRIC_DOCUMENTS] = {"ragd_documents",              "",                        "Visible documents.",                    false},
     [METRIC_CHUNKS] = {"ragd_chunks",                 "",                        "Distinct visible chunks.",              false},
@@ -76,6 +80,14 @@ static const struct {
     [METRIC_JOBS_QUEUED] = {"ragd_jobs_queued",            "{class=\"interactive\"}",
                               "Jobs waiting for a worker.",                                                                      false},
     [METRIC_BULK_QUEUED] = {"ragd_jobs_queued",            "{class=\"bulk\"}",        NULL,                                    false},
+    [METRIC_MODELS_WAITING] = {"ragd_models_waiting",         "",
+                              "Requests before the models, those in work counted.",                                              false},
+    [METRIC_VECTORS] = {"ragd_vectors",                "",                        "Vectors of all serving indexes.",       false},
+    [METRIC_VECTORS_PENDING] = {"ragd_vectors_pending",        "",                        "Chunks that wait to be embedded.",
+                              false                                                                                                   },
+    [METRIC_VECTORS_FAILED] = {"ragd_vectors_failed",         "",                        "Chunks that the embedder refused.",
+                              false                                                                                                   },
+    [METRIC_VECTOR_BYTES] = {"ragd_vector_index_bytes",     "",                        "Memory of all vector indexes.",         false},
 };
 
 enum rag_status metrics_new(struct metrics **ret, struct rag_error *reterr)
@@ -84,6 +96,9 @@ enum rag_status metrics_new(struct metrics **ret, struct rag_error *reterr)
 
     if (!m)
         return rag_fail(reterr, RAG_ENOMEM, "metrics: out of memory");
+    m->models[METRICS_EMBED].name = "embed";
+    m->models[METRICS_EMBED_BULK].name = "embed_bulk";
+    m->models[METRICS_RERANK].name = "rerank";
     *ret = m;
     return RAG_OK;
 }
@@ -129,6 +144,12 @@ void metrics_stage(struct metrics *m, unsigned stage, double ms)
 {
     assert(stage < METRIC_SERIES_MAX);
     observe(&m->stages[stage], ms);
+}
+
+void metrics_model(struct metrics *m, enum metrics_model model, double ms)
+{
+    assert(model < N_METRICS_MODEL);
+    observe(&m->models[model], ms);
 }
 
 void metrics_request(struct metrics *m, unsigned route, int code, double ms)
@@ -189,6 +210,10 @@ void metrics_write(struct metrics *m, struct buf *out)
     for (unsigned i = 0; i < METRIC_SERIES_MAX; i++)
         if (m->stages[i].name)
             write_histogram("ragd_stage_seconds", "stage", &m->stages[i], out);
+    buf_append_str(out, "# HELP ragd_model_seconds Time of each batch that the models computed.\n"
+                        "# TYPE ragd_model_seconds histogram\n");
+    for (unsigned i = 0; i < N_METRICS_MODEL; i++)
+        write_histogram("ragd_model_seconds", "work", &m->models[i], out);
     buf_append_str(out, "# HELP ragd_http_request_seconds From the end of the request to its "
                         "reply.\n# TYPE ragd_http_request_seconds histogram\n");
     for (unsigned i = 0; i < METRIC_SERIES_MAX; i++)

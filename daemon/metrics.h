@@ -27,6 +27,9 @@ enum metric {
     METRIC_HTTP_TIMEOUTS,    /* answered 408 */
     METRIC_HTTP_EVICTED,     /* idle connections closed to make room */
     METRIC_HTTP_TURNED_AWAY, /* answered 503 at accept */
+    METRIC_MODEL_TEXTS,      /* embedded */
+    METRIC_MODEL_TOKENS,
+    METRIC_MODEL_PAIRS, /* reranked */
     /* gauges */
     METRIC_COLLECTIONS,
     METRIC_DOCUMENTS,
@@ -42,10 +45,18 @@ enum metric {
     METRIC_WORKERS_BUSY,
     METRIC_JOBS_QUEUED,
     METRIC_BULK_QUEUED,
+    METRIC_MODELS_WAITING,
+    METRIC_VECTORS,
+    METRIC_VECTORS_PENDING,
+    METRIC_VECTORS_FAILED,
+    METRIC_VECTOR_BYTES,
     N_METRICS,
 };
 
 #define METRIC_SERIES_MAX 32 /* stages, or routes */
+
+/* What the models compute, by who asked. */
+enum metrics_model { METRICS_EMBED, METRICS_EMBED_BULK, METRICS_RERANK, N_METRICS_MODEL };
 
 struct metrics; /* opaque */
 
@@ -57,6 +68,7 @@ void metrics_set(struct metrics *m, enum metric metric, double value);  /* gauge
 void metrics_change(struct metrics *m, enum metric metric, int64_t by); /* integer gauges */
 /* stage: an index below METRIC_SERIES_MAX; its name was given by metrics_name_stage(). */
 void metrics_stage(struct metrics *m, unsigned stage, double ms);
+void metrics_model(struct metrics *m, enum metrics_model model, double ms); /* one batch */
 void metrics_request(struct metrics *m, unsigned route, int code, double ms);
 /* Names are static texts; called before threads start. */
 void metrics_name_stage(struct metrics *m, unsigned stage, const char *name);
