@@ -115,7 +115,12 @@
 #define ENCODER_TYPES_MAX        256         /* segments; a token's type is one byte */
 #define ENCODER_LABELS_MAX       4096        /* of a classification head; rerankers have 1 */
 #define ENCODER_INPUTS_MAX       (1u << 20)  /* sequences of one call */
-#define ENCODER_RUN_TOKENS_MAX   (1u << 24)  /* tokens of one call: its states are 4 bytes each */
+#define ENCODER_RUN_TOKENS_MAX   (1u << 24)  /* of one call; a state is 4 H bytes */
+#define ENCODER_WAVE_TOKENS      16384       /* planned at once: bounds what planning costs */
+#define ENCODER_JOB_TOKENS       256         /* rows that one thread takes through all layers */
+#define ENCODER_JOB_TOKENS_MAX   1024        /* a longer sequence is shared by all threads */
+#define ENCODER_BLOCK_ROWS_MIN   32          /* of a shared sequence; fewer do not pay a thread */
+#define ENCODER_HEAD_ROWS        256         /* classified at once */
 
 /* ---- embedding and reranking ---- */
 #define MODEL_JSON_BYTES_MAX     (16u << 20) /* config.json and its like; some list 100,000 tokens */

@@ -1,0 +1,202 @@
+/* One layer on some rows: attention reads the q, k, v of whole sequences, everything after it is
+ * row by row, up to and with the q, k, v of the next layer. So a thread may take whole sequences
+ * through all layers alone, or all threads take rows of the same sequences and wait for each other
+ * once a layer. Either way each row sees the same sums in the same order. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/encoder_internal.h"
+
+#define ALIGN_FLOATS 16 /* 64 bytes: a cache line, a vector */
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t round_up(size_t n)
+{
+    return (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+}
+
+static size_t linear_floats(const struct encoder *e, size_t rows)
+{
+    const struct linear *others[] = {e->project, e->head_dense, e->head_out};
+    size_t n = 0;
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (others[i])
+            n = max_size(n, linear_scratch_floats(others[i], rows));
+    }
+    for (size_t i = 0; i < e->config.n_layers; i++) {
+        for (size_t k = 0; k < LAYER_LINEARS; k++)
+            n = max_size(n, linear_scratch_floats(e->layers[i].linears[k], rows));
+    }
+    return n;
+}
+
+enum rag_status encoder_scratch_init(const struct encoder *e, size_t rows_max, size_t tokens_max,
+                                     struct encoder_scratch *ret)
+{
+    const struct model_config *c = &e->config;
+    size_t wide = max_size(max_size(c->intermediate, c->embedding), c->hidden);
+    size_t n_attended = round_up(rows_max * max_size(c->hidden, c->embedding));
+    size_t n_first = round_up(rows_max * c->hidden);
+    size_t n_hidden = round_up(rows_max * wide);
+    size_t n_attention = round_up(attention_scratch_floats(e->kernels, &e->attention, tokens_max));
+    size_t n_linear = round_up(linear_floats(e, rows_max));
+    size_t n_q8 = e->precision == PRECISION_INT8 ? q8_rows_bytes(e->kernels, rows_max, wide) : 0;
+    struct encoder_scratch s = {.rows_max = rows_max};
+    float *at;
+
+    /* limits of base/bounds.h keep each term far below SIZE_MAX */
+    at = aligned_alloc(64,
+                       (n_attended + n_first + n_hidden + n_attention + n_linear) * sizeof(float) +
+                           (n_q8 + 63) / 64 * 64);
+    if (!at)
+        return RAG_ENOMEM;
+    s.memory = at;
+    s.attended = at;
+    s.first = (at += n_attended);
+    s.hidden = (at += n_first);
+    s.attention = (at += n_hidden);
+    s.linear = (at += n_attention);
+    s.q8 = (unsigned char *)(at + n_linear);
+    *ret = s;
+    return RAG_OK;
+}
+
+void encoder_scratch_release(struct encoder_scratch *s)
+{
+    free(s->memory);
+    memset(s, 0, sizeof *s);
+}
+
+void encoder_multiply(const struct encoder *e, const struct encoder_product *p,
+                      struct encoder_scratch *s)
+{
+    size_t n_in = linear_n_in(p->linear);
+    size_t n_out = linear_n_out(p->linear);
+    struct linear_input in = {.q8 = p->q8, .f32 = p->x, .stride = n_in};
+    struct linear_output out = {.y = p->y,
+                                .stride = n_out,
+                                .activation = p->activation,
+                                .residual = p->residual,
+                                .residual_stride = n_out};
+    struct q8_rows q8;
+
+    if (linear_is_int8(p->linear) && !p->q8) {
+        q8 = q8_rows_in(e->kernels, s->q8, p->n_rows, n_in);
+        q8_quantize(e->kernels, p->x, n_in, p->n_rows, &q8);
+        in.q8 = &q8;
+    }
+    linear_forward(p->linear, &in, p->n_rows, &out, s->linear);
+}
+
+/* x = LN(x); when 'next' is int8, the rows are quantised for it on the way into *ret_q8, and the
+ * result is ret_q8, else NULL. */
+static const struct q8_rows *normalize(const struct encoder *e, const struct layer_norm *norm,
+                                       float *x, size_t n, const struct linear *next,
+                                       struct encoder_scratch *s, struct q8_rows *ret_q8)
+{
+    size_t width = norm->width;
+
+    if (!next || !linear_is_int8(next)) {
+        row_layer_norm(e->kernels, norm, x, width, n, x, width, NULL);
+        return NULL;
+    }
+    *ret_q8 = q8_rows_in(e->kernels, s->q8, n, width);
+    row_layer_norm(e->kernels, norm, x, width, n, x, width, ret_q8);
+    return ret_q8;
+}
+
+/* From what attention gave to the layer's output, and the next layer's q, k, v:
+ *     x = LN(x + W_o attended + b_o);  x = LN(x + W_2 act(W_1 x + b_1) + b_2) */
+static void after_attention(const struct encoder *e, size_t layer, float *x, size_t n,
+                            float *next_qkv, struct encoder_scratch *s)
+{
+    const struct encoder_layer *l = &e->layers[layer];
+    const struct linear *next = next_qkv ? e->layers[layer + 1].linears[LINEAR_QKV] : NULL;
+    struct q8_rows q8;
+    struct encoder_product out = {
+        .linear = l->linears[LINEAR_OUT], .x = s->attended, .n_rows = n, .y = x, .residual = x};
+    struct encoder_product up = {.linear = l->linears[LINEAR_UP],
+                                 .x = x,
+                                 .n_rows = n,
+                                 .y = s->hidden,
+                                 .activation = e->config.activation};
+    struct encoder_product down = {
+        .linear = l->linears[LINEAR_DOWN], .x = s->hidden, .n_rows = n, .y = x, .residual = x};
+    struct encoder_product qkv = {.linear = next, .x = x, .n_rows = n, .y = next_qkv};
+
+    encoder_multiply(e, &out, s);
+    up.q8 = normalize(e, &l->attention_norm, x, n, up.linear, s, &q8);
+    encoder_multiply(e, &up, s);
+    encoder_multiply(e, &down, s);
+    qkv.q8 = normalize(e, &l->output_norm, x, n, next, s, &q8);
+    if (next)
+        encoder_multiply(e, &qkv, s);
+}
+
+static void attend(const struct encoder_rows_state *state, const struct encoder_sequence *sequence,
+                   size_t first_query, size_t n_queries, float *out, struct encoder_scratch *s)
+{
+    size_t hidden = state->e->config.hidden;
+
+    attention_forward(state->e->kernels, &state->e->attention,
+                      state->qkv + sequence->first_row * 3 * hidden, 3 * hidden,
+                      sequence->input->n_tokens, first_query, n_queries, out, hidden, s->attention);
+}
+
+void encoder_first_rows(const struct encoder_rows_state *state, size_t first, size_t end,
+                        struct encoder_scratch *s)
+{
+    const struct encoder *e = state->e;
+    size_t hidden = e->config.hidden;
+    struct encoder_product qkv = {.linear = e->layers[0].linears[LINEAR_QKV],
+                                  .x = state->x + first * hidden,
+                                  .n_rows = end - first,
+                                  .y = state->qkv + first * 3 * hidden};
+
+    encoder_embed_rows(state, first, end, s);
+    encoder_multiply(e, &qkv, s);
+}
+
+void encoder_layer_rows(const struct encoder_rows_state *state, size_t layer, size_t first,
+                        size_t end, float *next_qkv, struct encoder_scratch *s)
+{
+    const struct encoder *e = state->e;
+    size_t hidden = e->config.hidden;
+    bool last = layer + 1 == e->config.n_layers;
+
+    for (size_t i = 0; i < state->n_sequences; i++) {
+        const struct encoder_sequence *sequence = &state->sequences[i];
+        size_t begin = max_size(first, sequence->first_row);
+        size_t stop = sequence->first_row + sequence->input->n_tokens;
+
+        if (stop > end)
+            stop = end;
+        if (begin < stop)
+            attend(state, sequence, begin - sequence->first_row, stop - begin,
+                   s->attended + (begin - first) * hidden, s);
+    }
+    after_attention(e, layer, state->x + first * hidden, end - first,
+                    last ? NULL : next_qkv + first * 3 * hidden, s);
+}
+
+void encoder_last_layer_first_tokens(const struct encoder_rows_state *state, size_t first,
+                                     size_t end, struct encoder_scratch *s)
+{
+    const struct encoder *e = state->e;
+    size_t hidden = e->config.hidden;
+
+    for (size_t i = first; i < end; i++) {
+        const struct encoder_sequence *sequence = &state->sequences[i];
+
+        attend(state, sequence, 0, 1, s->attended + (i - first) * hidden, s);
+        memcpy(s->first + (i - first) * hidden, state->x + sequence->first_row * hidden,
+               hidden * sizeof(float));
+    }
+    after_attention(e, e->config.n_layers - 1, s->first, end - first, NULL, s);
+}

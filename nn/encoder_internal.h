@@ -1,0 +1,178 @@
+/* nn/encoder_internal.h - what the files of the encoder share.
+ *
+ *     encoder.c             checks the inputs, plans who computes what, the public calls
+ *     encoder_open.c        config.json and tensors to layers
+ *     encoder_names.c       what the tensors of each family are called
+ *     encoder_forward.c     one layer on some rows
+ *     encoder_embeddings.c  ids to the rows that go into the first layer
+ *     encoder_heads.c       classification heads
+ *
+ * Shapes: H hidden, E embedding width, F intermediate; weights are [n_out, n_in]. */
+#ifndef RAG_NN_ENCODER_INTERNAL_H
+#define RAG_NN_ENCODER_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nn/attention.h"
+#include "nn/encoder.h"
+#include "nn/kernels.h"
+#include "nn/linear.h"
+#include "nn/model_config.h"
+#include "nn/row_kernels.h"
+#include "nn/weights.h"
+
+/* The matrix products of a layer. Query, key and value are one: their rows are read once. */
+enum layer_linear { LINEAR_QKV, LINEAR_OUT, LINEAR_UP, LINEAR_DOWN, LAYER_LINEARS };
+
+struct encoder_layer {
+    struct linear *linears[LAYER_LINEARS]; /* [3H, H], [H, H], [F, H], [H, F]; owned */
+    struct layer_norm attention_norm;      /* [H]; gamma and beta are one block, owned by gamma */
+    struct layer_norm output_norm;
+};
+
+struct encoder {
+    struct model_config config;
+    enum precision precision;
+    struct weights *weights; /* owned; read after open for the embedding tables alone */
+    const struct kernels *kernels;
+    struct compute_pool *pool; /* borrowed, may be NULL */
+    const char *prefix;        /* of the tensor names: "bert.", "" ...; static */
+
+    const struct tensor *word;        /* [vocab_size, E], in the mapped file */
+    const struct tensor *position;    /* [n_positions, E], in the mapped file */
+    float *type;                      /* [n_types, E]; NULL when there are none; owned */
+    struct layer_norm embedding_norm; /* [E] */
+    struct linear *project;           /* [H, E], ELECTRA with E != H; else NULL */
+    struct encoder_layer *layers;     /* [n_layers]; owned */
+    struct attention attention;
+
+    struct linear *head_dense; /* [H, H]; NULL: no head */
+    struct linear *head_out;   /* [n_labels, H] */
+    size_t n_labels;
+    uint64_t n_parameters;
+    uint64_t bytes;
+    char kernels_name[64];
+};
+
+/* ---- encoder_names.c ---- */
+
+#define TENSOR_NAME_BYTES 192
+
+/* The prefix under which the word embeddings are, or NULL: they are nowhere. */
+const char *encoder_find_prefix(const struct weights *w);
+
+enum layer_part {
+    PART_QUERY,
+    PART_KEY,
+    PART_VALUE,
+    PART_OUT,
+    PART_UP,
+    PART_DOWN,
+    PART_NORM_1,
+    PART_NORM_2,
+    LAYER_PARTS
+};
+/* "PREFIXencoder.layer.3.attention.self.query", without ".weight" or ".bias". */
+void encoder_layer_name(const struct encoder *e, size_t layer, enum layer_part part,
+                        char ret[TENSOR_NAME_BYTES]);
+
+/* ---- encoder_open.c ---- */
+
+/* A linear layer whose rows are those of n_parts tensors, one after another: weights as float32
+ * [n_parts * n_out, n_in] and biases. Both malloc'ed. */
+struct linear_values {
+    float *w;
+    float *bias;
+    size_t n_out;
+    size_t n_in;
+};
+void linear_values_release(struct linear_values *v);
+enum rag_status encoder_read_linear(const struct encoder *e, size_t layer, enum layer_linear which,
+                                    struct linear_values *ret, struct rag_error *reterr);
+enum rag_status encoder_read_named(const struct encoder *e, const char *const *names,
+                                   size_t n_parts, size_t n_out, size_t n_in,
+                                   struct linear_values *ret, struct rag_error *reterr);
+enum rag_status encoder_make_linear(const struct encoder *e, const struct linear_values *v,
+                                    enum precision precision, struct linear **ret,
+                                    struct rag_error *reterr);
+
+/* ---- encoder_forward.c ---- */
+
+/* One sequence among the packed rows that are computed together. */
+struct encoder_sequence {
+    const struct encoder_input *input;
+    const uint32_t *positions; /* [n_tokens] */
+    size_t first_row;          /* of its tokens among the packed rows */
+    size_t ret_row;            /* where its rows go in the result */
+};
+
+/* Rows of some whole sequences and what is known of them between two layers. */
+struct encoder_rows_state {
+    const struct encoder *e;
+    const struct encoder_sequence *sequences;
+    size_t n_sequences;
+    size_t n_rows;
+    float *x;   /* [n_rows, H] */
+    float *qkv; /* [n_rows, 3H], of the layer to come */
+};
+
+/* Memory of one thread for blocks of at most rows_max rows and sequences of tokens_max tokens. */
+struct encoder_scratch {
+    size_t rows_max;
+    float *attended; /* [rows_max, H] */
+    float *hidden;   /* [rows_max, max(F, E)] */
+    float *first;    /* [rows_max, H]: states of first tokens, in the last layer alone */
+    float *attention;
+    float *linear;
+    unsigned char *q8;
+    void *memory; /* all of it, owned */
+};
+enum rag_status encoder_scratch_init(const struct encoder *e, size_t rows_max, size_t tokens_max,
+                                     struct encoder_scratch *ret);
+void encoder_scratch_release(struct encoder_scratch *s); /* a zeroed one is a no-op */
+
+/* y [n_rows, n_out] = activation(x W^T + b) + residual, quantising x where l is int8. */
+struct encoder_product {
+    const struct linear *linear;
+    const float *x; /* [n_rows, n_in] */
+    size_t n_rows;
+    float *y; /* [n_rows, n_out] */
+    enum linear_activation activation;
+    const float *residual;    /* [n_rows, n_out] or NULL */
+    const struct q8_rows *q8; /* x, quantised already; NULL: not yet */
+};
+void encoder_multiply(const struct encoder *e, const struct encoder_product *p,
+                      struct encoder_scratch *s);
+
+/* Rows first .. end - 1: embeddings, and q, k, v of layer 0. */
+void encoder_first_rows(const struct encoder_rows_state *state, size_t first, size_t end,
+                        struct encoder_scratch *s);
+/* Rows first .. end - 1 through 'layer', which reads state->qkv of all rows of their sequences and
+ * writes q, k, v of the next layer to next_qkv (when there is a next one). next_qkv may be
+ * state->qkv when the rows are all there are. */
+void encoder_layer_rows(const struct encoder_rows_state *state, size_t layer, size_t first,
+                        size_t end, float *next_qkv, struct encoder_scratch *s);
+/* The last layer for the first tokens of sequences first .. end - 1 (at most rows_max of them):
+ * their states are in s->first. */
+void encoder_last_layer_first_tokens(const struct encoder_rows_state *state, size_t first,
+                                     size_t end, struct encoder_scratch *s);
+
+/* ---- encoder_embeddings.c ---- */
+
+/* The positions of a sequence's tokens. */
+void encoder_positions(const struct model_config *config, const struct encoder_input *input,
+                       uint32_t *ret);
+/* Rows first .. end - 1 of the packed sequences, into state->x. */
+void encoder_embed_rows(const struct encoder_rows_state *state, size_t first, size_t end,
+                        struct encoder_scratch *s);
+
+/* ---- encoder_heads.c ---- */
+
+enum rag_status encoder_open_head(struct encoder *e, struct rag_error *reterr);
+/* Logits [n, n_labels] of states [n, H]. RAG_ENOMEM. */
+enum rag_status encoder_head(const struct encoder *e, const float *states, size_t n,
+                             float *ret_logits, struct rag_error *reterr);
+
+#endif
