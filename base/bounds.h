@@ -95,6 +95,7 @@
 #define USER_DICTIONARY_BYTES_MAX (16u << 20)
 #define SYNONYMS_BYTES_MAX        (16u << 20)
 #define CONFIG_BYTES_MAX          (1u << 20)
+#define ARGUMENTS_BYTES_MAX       (8u << 20) /* of our own command line; Linux allows 6 MiB */
 
 /* ---- models ---- */
 #define MAPPED_FILES_MAX         256         /* weights of all loaded models, shards counted */

@@ -21,6 +21,7 @@
 #include "daemon/ragctl_client.h"
 #include "daemon/ragctl_print.h"
 #include "daemon/version.h"
+#include "nn/kernels.h"
 
 #define OUTPUT_BYTES_MAX  (1u << 20)
 #define TIMEOUT_MS        5000    /* of a check: a daemon that is well answers in milliseconds */
@@ -327,6 +328,27 @@ static void check_config(struct doctor *d)
         finding(d, FINDING_FAIL, "config", "%s", said);
 }
 
+/* What models would be computed with on this machine. ragd mends what OpenBLAS takes the CPU for
+ * (daemon/reexec.h), unless a person asks for a core. */
+static void check_compute(struct doctor *d)
+{
+    const struct kernels *kernels = NULL;
+    const char *better = NULL;
+    const char *core = kernels_blas_core(&better);
+    const char *asked = getenv("OPENBLAS_CORETYPE");
+    struct rag_error error = {RAG_OK, ""};
+
+    if (kernels_choose(&kernels, &error) != RAG_OK)
+        finding(d, FINDING_FAIL, "compute", "%s", error.text);
+    else if (better && asked && *asked)
+        finding(d, FINDING_WARN, "compute",
+                "kernels %s; OPENBLAS_CORETYPE=%s makes fp32 models slower than '%s' would",
+                kernels_name(kernels), asked, better);
+    else
+        finding(d, FINDING_OK, "compute", "kernels %s; OpenBLAS for %s", kernels_name(kernels),
+                better ? better : core);
+}
+
 static int print_findings(struct doctor *d)
 {
     if (d->options->json) {
@@ -380,6 +402,7 @@ int ragctl_doctor(const struct ragctl_options *options, int argc, char **argv)
         json_begin_array(&d.w, "checks");
     }
     check_config(&d);
+    check_compute(&d);
     check_state(&d);
     check_socket(&d);
     if (check_daemon(&d)) {

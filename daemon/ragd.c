@@ -18,9 +18,11 @@
 #include "daemon/http_server.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
+#include "daemon/reexec.h"
 #include "daemon/version.h"
 #include "daemon/workers.h"
 #include "generate/extractive.h"
+#include "nn/kernels.h"
 
 static const char usage[] =
     "usage: ragd [-f CONFIG] [--state DIR] [--socket PATH] [-n]\n"
@@ -339,9 +341,25 @@ static enum rag_status load_config(const struct options *options, struct config 
     return RAG_OK;
 }
 
+/* What the models will be computed with; never silently slow. */
+static void log_compute(const struct rag_error *slow)
+{
+    const struct kernels *kernels = NULL;
+    struct rag_error error = {RAG_OK, ""};
+
+    if (kernels_choose(&kernels, &error) == RAG_OK)
+        log_event(LOG_INFO, NULL, "compute", "kernels=%s blas=%s", kernels_name(kernels),
+                  kernels_blas_core(NULL));
+    else
+        log_event(LOG_ERROR, NULL, "compute", "error=\"%s\"", error.text);
+    if (slow->status != RAG_OK)
+        log_event(LOG_WARN, NULL, "compute_slow", "error=\"%s\"", slow->text);
+}
+
 int main(int argc, char **argv)
 {
     struct rag_error error = {RAG_OK, ""};
+    struct rag_error slow = {RAG_OK, ""};
     int64_t begun = clock_monotonic_ns();
     struct options options = {0};
     struct daemon d = {0};
@@ -360,6 +378,7 @@ int main(int argc, char **argv)
         config_free(d.config);
         return 0;
     }
+    (void)reexec_for_compute(&slow); /* returns when nothing is left to be done; logged below */
     umask(0077);
     if (log_open(d.config->log_file, (enum log_level)d.config->log_level, &error) != RAG_OK) {
         fprintf(stderr, "ragd: %s\n", error.text);
@@ -379,6 +398,7 @@ int main(int argc, char **argv)
 
     log_event(LOG_INFO, NULL, "starting", "version=%s state=%s socket=%s", RAGD_VERSION,
               d.config->state_dir, d.config->socket_path);
+    log_compute(&slow);
     d.app.config = d.config;
     if (start(&d, &error) == RAG_OK) {
         atomic_store(&d.app.ready, true);

@@ -120,21 +120,28 @@ const char *kernels_name(const struct kernels *k)
     return k->name;
 }
 
-const char *kernels_blas_core(bool *ret_slow)
+static bool listed(const char *name, const char *const *list)
 {
-    /* What OpenBLAS has for AVX-512, and for AVX2 besides: anything else is SSE3 or AVX. */
-    static const char *const with_avx512[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
-    static const char *const with_avx2[] = {"Haswell", "Zen"};
+    while (*list && strcmp(*list, name) != 0)
+        list++;
+    return *list != NULL;
+}
+
+const char *kernels_blas_core(const char **ret_better)
+{
+    /* What OpenBLAS has for AVX-512, and for AVX2: anything else is SSE3 or AVX. The first of a
+     * list is in every x86-64 build of it that chooses at run time. */
+    static const char *const with_avx512[] = {"SkylakeX", "Cooperlake", "SapphireRapids", NULL};
+    static const char *const with_avx2[] = {"Haswell", "Zen", NULL};
     const char *core = gemm_fp32_core();
     struct cpu_features cpu = cpu_features();
-    bool avx512 = false;
-    bool avx2 = false;
 
-    for (size_t i = 0; i < sizeof with_avx512 / sizeof *with_avx512; i++)
-        avx512 = avx512 || strcmp(core, with_avx512[i]) == 0;
-    for (size_t i = 0; i < sizeof with_avx2 / sizeof *with_avx2; i++)
-        avx2 = avx2 || strcmp(core, with_avx2[i]) == 0;
-    if (ret_slow)
-        *ret_slow = (cpu.avx512 && !avx512) || (cpu.avx2 && !avx2 && !avx512);
+    if (ret_better) {
+        *ret_better = NULL;
+        if (cpu.avx512 && !listed(core, with_avx512))
+            *ret_better = with_avx512[0];
+        else if (cpu.avx2 && !listed(core, with_avx2) && !listed(core, with_avx512))
+            *ret_better = with_avx2[0];
+    }
     return core;
 }

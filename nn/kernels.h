@@ -46,9 +46,10 @@ enum rag_status kernels_choose(const struct kernels **ret, struct rag_error *ret
 enum kernel_path kernels_path(const struct kernels *k);
 const char *kernels_name(const struct kernels *k); /* as in the table above; static */
 
-/* The core that OpenBLAS's sgemm, the fp32 path, computes for: "SkylakeX", "Haswell" ... *ret_slow
- * (may be NULL) says that it is one without this CPU's vectors: down to a third of the speed
- * (daemon/reexec.h mends that). Static storage. */
-const char *kernels_blas_core(bool *ret_slow);
+/* The core that OpenBLAS's sgemm, the fp32 path, computes for: "SkylakeX", "Haswell" ... static.
+ * *ret_better (may be NULL): what to set OPENBLAS_CORETYPE to, before the process starts, for the
+ * vectors that this CPU has and that core does not use, down to a third of the speed; NULL when it
+ * suits. daemon/reexec.h does that. */
+const char *kernels_blas_core(const char **ret_better);
 
 #endif
