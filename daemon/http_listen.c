@@ -165,7 +165,7 @@ struct token {
     char *secret; /* owned */
 };
 
-void token_list_release(struct token_list *list)
+void bearer_list_release(struct bearer_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
         free(list->items[i].secret);
@@ -181,8 +181,8 @@ static bool is_name(const char *text)
                text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-")] == '\0';
 }
 
-static enum rag_status add_token(struct token_list *list, const char *path, size_t line, char *text,
-                                 struct rag_error *reterr)
+static enum rag_status add_token(struct bearer_list *list, const char *path, size_t line,
+                                 char *text, struct rag_error *reterr)
 {
     char *colon = strchr(text, ':');
     struct token *t;
@@ -210,9 +210,9 @@ static enum rag_status add_token(struct token_list *list, const char *path, size
     return RAG_OK;
 }
 
-enum rag_status token_list_load(const char *path, struct token_list *ret, struct rag_error *reterr)
+enum rag_status token_list_load(const char *path, struct bearer_list *ret, struct rag_error *reterr)
 {
-    struct token_list list = {calloc(TOKENS_MAX, sizeof(struct token)), 0};
+    struct bearer_list list = {calloc(TOKENS_MAX, sizeof(struct token)), 0};
     enum rag_status status = RAG_OK;
     size_t n_line = 0;
     char line[1024];
@@ -245,7 +245,7 @@ enum rag_status token_list_load(const char *path, struct token_list *ret, struct
     if (status == RAG_OK && list.n == 0)
         status = rag_fail(reterr, RAG_EINVAL, "token file '%s': holds no token", path);
     if (status != RAG_OK) {
-        token_list_release(&list);
+        bearer_list_release(&list);
         return status;
     }
     *ret = list;
@@ -264,7 +264,7 @@ static bool equal_secret(const char *given, const char *secret)
     return difference == 0;
 }
 
-enum rag_status token_principal(const struct token_list *list, const char *authorization,
+enum rag_status token_principal(const struct bearer_list *list, const char *authorization,
                                 char ret[PRINCIPAL_BYTES_MAX + 1])
 {
     const struct token *found = NULL;

@@ -33,16 +33,17 @@ enum rag_status listen_tcp(const char *address, unsigned port, struct listener *
 void listener_unlink(struct listener *listener);
 
 /* Bearer tokens: lines NAME:TOKEN, '#' comments. The file must not be readable by others. */
-struct token_list {
+struct bearer_list {
     struct token *items; /* owned */
     size_t n;
 };
 #define TOKENS_MAX      1024
 #define TOKEN_BYTES_MIN 16
-enum rag_status token_list_load(const char *path, struct token_list *ret, struct rag_error *reterr);
-void token_list_release(struct token_list *list);
+enum rag_status token_list_load(const char *path, struct bearer_list *ret,
+                                struct rag_error *reterr);
+void bearer_list_release(struct bearer_list *list);
 /* "token:NAME" for an Authorization header; compares in constant time. RAG_EDENIED. */
-enum rag_status token_principal(const struct token_list *list, const char *authorization,
+enum rag_status token_principal(const struct bearer_list *list, const char *authorization,
                                 char ret[PRINCIPAL_BYTES_MAX + 1]);
 
 #endif

@@ -39,7 +39,7 @@ struct http_server {
     void *context;    /* of the handlers */
     struct workers *workers;
     struct metrics *metrics;
-    struct token_list tokens;
+    struct bearer_list tokens;
     struct listener listeners[N_GATE_LISTENERS]; /* their descriptors are the gate's */
     struct http_gate *gate;
     struct MHD_Daemon *daemon;
@@ -619,7 +619,7 @@ void http_server_stop(struct http_server *s)
     for (int i = 0; i < N_GATE_LISTENERS; i++)
         if (s->listeners[i].fd >= 0)
             (void)close(s->listeners[i].fd);
-    token_list_release(&s->tokens);
+    bearer_list_release(&s->tokens);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mutex);
     free(s->series);

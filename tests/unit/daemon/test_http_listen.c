@@ -167,7 +167,7 @@ static void check_row(void **state)
 {
     const struct row *row = *state;
     struct rag_error error = {RAG_OK, ""};
-    struct token_list list = {NULL, 0};
+    struct bearer_list list = {NULL, 0};
     char principal[PRINCIPAL_BYTES_MAX + 1] = "none";
     FILE *file = fopen(path, "w");
     enum rag_status status;
@@ -188,13 +188,13 @@ static void check_row(void **state)
     assert_int_equal(token_principal(&list, "Bearer", principal), RAG_EDENIED);
     assert_int_equal(token_principal(&list, "", principal), RAG_EDENIED);
     assert_int_equal(token_principal(&list, NULL, principal), RAG_EDENIED);
-    token_list_release(&list);
+    bearer_list_release(&list);
 }
 
 static void a_missing_token_file_is_named(void **state)
 {
     struct rag_error error = {RAG_OK, ""};
-    struct token_list list = {NULL, 0};
+    struct bearer_list list = {NULL, 0};
 
     (void)state;
     assert_int_equal(token_list_load("/nonexistent/t", &list, &error), RAG_EIO);
