@@ -210,7 +210,8 @@ static enum rag_status add_token(struct bearer_list *list, const char *path, siz
     return RAG_OK;
 }
 
-enum rag_status token_list_load(const char *path, struct bearer_list *ret, struct rag_error *reterr)
+enum rag_status bearer_list_load(const char *path, struct bearer_list *ret,
+                                 struct rag_error *reterr)
 {
     struct bearer_list list = {calloc(TOKENS_MAX, sizeof(struct token)), 0};
     enum rag_status status = RAG_OK;

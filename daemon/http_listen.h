@@ -39,8 +39,8 @@ struct bearer_list {
 };
 #define TOKENS_MAX      1024
 #define TOKEN_BYTES_MIN 16
-enum rag_status token_list_load(const char *path, struct bearer_list *ret,
-                                struct rag_error *reterr);
+enum rag_status bearer_list_load(const char *path, struct bearer_list *ret,
+                                 struct rag_error *reterr);
 void bearer_list_release(struct bearer_list *list);
 /* "token:NAME" for an Authorization header; compares in constant time. RAG_EDENIED. */
 enum rag_status token_principal(const struct bearer_list *list, const char *authorization,

@@ -503,7 +503,7 @@ static enum rag_status listen_all(struct http_server *s, struct rag_error *reter
     status = listen_unix(c->socket_path, (mode_t)c->socket_mode, c->socket_group,
                          &s->listeners[GATE_UNIX], reterr);
     if (status == RAG_OK && c->tcp_address[0] != '\0') {
-        status = token_list_load(c->token_file, &s->tokens, reterr);
+        status = bearer_list_load(c->token_file, &s->tokens, reterr);
         if (status == RAG_OK)
             status =
                 listen_tcp(c->tcp_address, (unsigned)c->tcp_port, &s->listeners[GATE_TCP], reterr);

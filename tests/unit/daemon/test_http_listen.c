@@ -176,7 +176,7 @@ static void check_row(void **state)
     fputs(row->text, file);
     fclose(file);
     chmod(path, row->mode);
-    status = token_list_load(path, &list, &error);
+    status = bearer_list_load(path, &list, &error);
     unlink(path);
     if (status != row->want || (row->message && !strstr(error.text, row->message)))
         fail_msg("status %d, message: %s", status, error.text);
@@ -197,7 +197,7 @@ static void a_missing_token_file_is_named(void **state)
     struct bearer_list list = {NULL, 0};
 
     (void)state;
-    assert_int_equal(token_list_load("/nonexistent/t", &list, &error), RAG_EIO);
+    assert_int_equal(bearer_list_load("/nonexistent/t", &list, &error), RAG_EIO);
     assert_non_null(strstr(error.text, "token file '/nonexistent/t': cannot open"));
 }
 
