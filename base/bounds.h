@@ -86,8 +86,8 @@
 
 /* ---- vectors ---- */
 #define VECTORS_MAX              (1u << 26) /* rows of one index, dead ones included: about 60 GB */
-#define VECTOR_M_MAX             128        /* links a node; FAISS's graphs stop gaining long before */
-#define VECTOR_EF_MAX            65536      /* candidates that a search or an insertion keeps */
+#define VECTOR_M_MAX             128   /* links a node; FAISS's graphs stop gaining long before */
+#define VECTOR_EF_MAX            65536 /* candidates that a search or an insertion keeps */
 #define VECTOR_BUILD_THREADS_MAX 256
 #define VECTOR_BINDING_BYTES_MAX 4096u /* text that a snapshot is bound to: a fingerprint */
 
@@ -153,6 +153,18 @@
          */
 #define MORPHEME_PIECE_BYTES_MAX 16384 /* a line that libmecab parses at once */
 #define WORD_CHARS_MAX           256   /* a longer "word" is analysed in pieces */
+
+/* ---- tokenizers (nn/tokenizer*.c) ---- */
+#define TOKENIZER_TEXT_BYTES_MAX         (16u << 20)  /* one text: a long book */
+#define TOKENIZER_NORMALIZED_BYTES_MAX   (256u << 20) /* NFKC grows 11-fold at worst (U+FDFA) */
+#define TOKENIZER_JSON_BYTES_MAX         (64u << 20)  /* Gemma 3's tokenizer.json has 33 MB */
+#define TOKENIZER_JSON_COMMAS_MAX        (4u << 20) /* of it, bounds its nodes; Gemma 3: 2.1 million */
+#define TOKENIZER_IDS_MAX                (1u << 21) /* Gemma 3 has 262,145 tokens */
+#define TOKENIZER_ADDED_MAX              65536      /* Gemma 3 has 6,415 */
+#define TOKENIZER_TOKEN_BYTES_MAX        4096       /* of one token: finding it takes bytes steps */
+#define TOKENIZER_CHARSMAP_BYTES_MAX     (8u << 20) /* nmt_nfkc has 237,539 */
+#define TOKENIZER_PATTERN_STEPS          100000 /* of a split pattern on a text; and per byte: */
+#define TOKENIZER_PATTERN_STEPS_PER_BYTE 256    /* the known patterns take 20 */
 
 /* ---- evaluation files (read by ragctl) ---- */
 #define EVAL_FILE_BYTES_MAX   (512u << 20) /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */

@@ -24,13 +24,17 @@ struct tokenizer; /* opaque; immutable after open, so thread-safe */
 enum rag_status tokenizer_open(const char *dir, struct tokenizer **ret, struct rag_error *reterr);
 void tokenizer_close(struct tokenizer *t); /* NULL is a no-op */
 
-/* A growing result; zeroed is empty. Reused over calls: tokenizer_encode() replaces what it holds. */
+struct token_work; /* opaque */
+
+/* A growing result; zeroed is empty. Reused over calls: tokenizer_encode() replaces what it holds
+ * (and on failure leaves it empty). One thread at a time. */
 struct token_list {
-    uint32_t *ids; /* owned */
+    uint32_t *ids;  /* owned */
     uint8_t *types; /* segment of each token: 0 or 1; owned */
     size_t n;
     size_t cap;
-    size_t n_full; /* tokens before truncation, special ones included */
+    size_t n_full;           /* tokens before truncation, special ones included */
+    struct token_work *work; /* memory that the next call uses again; owned */
 };
 void token_list_release(struct token_list *list); /* a zeroed one is a no-op */
 

@@ -1,0 +1,80 @@
+/* tokenize_records DIR - tokenize records from standard input, for the comparisons in tests/golden.
+ *
+ * A record is a line "SPECIAL MAX_TOKENS N_TEXT N_PAIR" (numbers; N_PAIR -1: no pair), then that
+ * many bytes of text and of pair: unlike JSON it carries U+0000. For each one line goes out:
+ * "ids|types|n_full|hexadecimal of the decoded ids", or "error: ..." */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bounds.h"
+#include "nn/tokenizer.h"
+
+static char *read_bytes(size_t n)
+{
+    char *data = malloc(n + 1);
+
+    if (!data || fread(data, 1, n, stdin) != n) {
+        fprintf(stderr, "tokenize_records: a record is cut short\n");
+        exit(2);
+    }
+    data[n] = '\0';
+    return data;
+}
+
+static void print_result(const struct tokenizer *t, const struct token_list *list)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct buf text;
+
+    for (size_t i = 0; i < list->n; i++)
+        printf(i ? " %" PRIu32 : "%" PRIu32, list->ids[i]);
+    putchar('|');
+    for (size_t i = 0; i < list->n; i++)
+        printf(i ? " %d" : "%d", list->types[i]);
+    printf("|%zu|", list->n_full);
+    buf_init(&text, TOKENIZER_NORMALIZED_BYTES_MAX);
+    if (tokenizer_decode(t, list->ids, list->n, false, &text, &error) != RAG_OK)
+        fprintf(stderr, "tokenize_records: %s\n", error.text);
+    for (size_t i = 0; i < text.len; i++)
+        printf("%02x", (unsigned char)buf_str(&text)[i]);
+    putchar('\n');
+    buf_release(&text);
+}
+
+int main(int argc, char **argv)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct tokenizer *t = NULL;
+    struct token_list list = {0};
+    size_t special;
+    size_t max;
+    size_t n;
+    long n_pair;
+
+    if (argc != 2) {
+        fprintf(stderr, "usage: tokenize_records DIR <records\n");
+        return 2;
+    }
+    if (tokenizer_open(argv[1], &t, &error) != RAG_OK) {
+        fprintf(stderr, "%s\n", error.text);
+        return 1;
+    }
+    while (scanf("%zu %zu %zu %ld", &special, &max, &n, &n_pair) == 4 && getchar() == '\n') {
+        struct tokenize_options options = {special != 0, max};
+        char *text = read_bytes(n);
+        char *pair = n_pair < 0 ? NULL : read_bytes((size_t)n_pair);
+
+        if (tokenizer_encode(t, text, n, pair, pair ? (size_t)n_pair : 0, &options, &list,
+                             &error) == RAG_OK)
+            print_result(t, &list);
+        else
+            printf("error: %s\n", error.text);
+        free(text);
+        free(pair);
+    }
+    token_list_release(&list);
+    tokenizer_close(t);
+    return 0;
+}
