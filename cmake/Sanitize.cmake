@@ -7,5 +7,7 @@ if(RAG_SANITIZE)
     add_link_options(-fsanitize=${RAG_SANITIZE})
 endif()
 if(RAG_FUZZ)
-    add_compile_options(-fsanitize=fuzzer-no-link)
+    add_compile_options($<$<COMPILE_LANGUAGE:C>:-fsanitize=fuzzer-no-link>)
+    # g++ compiles the one C++ file, clang links it with the runtime for C
+    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize=vptr>)
 endif()
