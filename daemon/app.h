@@ -9,9 +9,11 @@
 
 #include "daemon/collections.h"
 #include "daemon/config.h"
+#include "daemon/embedding_worker.h"
 #include "daemon/http_server.h"
 #include "daemon/ingest.h"
 #include "daemon/metrics.h"
+#include "daemon/models.h"
 #include "daemon/pipeline.h"
 #include "daemon/workers.h"
 #include "store/audit.h"
@@ -23,6 +25,8 @@ struct app {
     struct store *store;
     struct audit *audit;
     struct analyzer *analyzer;
+    struct models *models;
+    struct embedding_worker *embedding;
     struct collections *collections;
     struct workers *workers;
     struct ingest ingest;

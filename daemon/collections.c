@@ -192,6 +192,7 @@ static void object_free(struct collection *c)
 {
     if (!c)
         return;
+    collection_vectors_close(c->vectors); /* its background looks into the index */
     bm25_free(c->index);
     settings_release(&c->settings);
     pthread_mutex_destroy(&c->mutex);
@@ -232,10 +233,27 @@ static struct collection *list_find(const struct collections *cs, const char *na
     return NULL;
 }
 
-static void index_path(const struct collections *cs, int64_t id, struct buf *path)
+/* kind: "bm25" or "vec". */
+static void index_path(const struct collections *cs, int64_t id, const char *kind, struct buf *path)
 {
     buf_reset(path);
-    buf_printf(path, "%s/%lld.bm25", cs->index_dir, (long long)id);
+    buf_printf(path, "%s/%lld.%s", cs->index_dir, (long long)id, kind);
+}
+
+static enum rag_status open_vectors(struct collections *cs, struct collection *c,
+                                    struct rag_error *reterr)
+{
+    struct collection_vectors_options options = {cs->options.embedding, c->index, c->id, c->name,
+                                                 NULL};
+    enum rag_status status;
+    struct buf path;
+
+    buf_init(&path, 8192);
+    index_path(cs, c->id, "vec", &path);
+    options.path = buf_str(&path);
+    status = collection_vectors_open(&options, &c->vectors, reterr);
+    buf_release(&path);
+    return status;
 }
 
 /* ---- open and close ---- */
@@ -264,7 +282,7 @@ static enum rag_status open_one(struct collections *cs, const struct store_colle
     json_free(settings);
     if (status != RAG_OK)
         goto out;
-    index_path(cs, c->id, &path);
+    index_path(cs, c->id, "bm25", &path);
     status = collection_index_open(&source, buf_str(&path), &c->index, &opened, &c->saved_change,
                                    &why, reterr);
     if (status != RAG_OK)
@@ -273,6 +291,9 @@ static enum rag_status open_one(struct collections *cs, const struct store_colle
     opened.ms = clock_elapsed_ms(begun);
     if (report)
         report(&opened);
+    status = open_vectors(cs, c, reterr);
+    if (status != RAG_OK)
+        goto out;
     list_insert(cs, c);
     c = NULL; /* the list owns it */
 out:
@@ -467,6 +488,8 @@ static enum rag_status create(struct collections *cs, const char *name, const st
                                       analyzer_fingerprint(cs->options.analyzer), &c->id, &created,
                                       reterr);
     free(settings);
+    if (status == RAG_OK)
+        status = open_vectors(cs, c, reterr);
     if (status != RAG_OK) {
         object_free(c);
         return status;
@@ -572,8 +595,9 @@ enum rag_status collections_delete(struct collections *cs, const char *name, con
         pthread_mutex_lock(&c->mutex);
         c->deleted = true; /* a snapshot in progress sees it and removes its file */
         pthread_mutex_unlock(&c->mutex);
-        index_path(cs, c->id, &path);
+        index_path(cs, c->id, "bm25", &path);
         (void)unlink(buf_str(&path));
+        collection_vectors_forget(c->vectors);
         object_unref(c);
     }
     pthread_rwlock_unlock(&cs->lock);
@@ -612,7 +636,7 @@ static enum rag_status save_one(struct collections *cs, struct collection *c, ui
     if (skip)
         return RAG_OK;
     buf_init(&path, 8192);
-    index_path(cs, c->id, &path);
+    index_path(cs, c->id, "bm25", &path);
     status =
         bm25_save(c->index, buf_str(&path), analyzer_fingerprint(cs->options.analyzer), reterr);
     pthread_mutex_lock(&c->mutex);
@@ -626,7 +650,8 @@ static enum rag_status save_one(struct collections *cs, struct collection *c, ui
     return status;
 }
 
-size_t collections_save(struct collections *cs, uint64_t min_changes, struct rag_error *reterr)
+size_t collections_save(struct collections *cs, uint64_t min_changes, bool now,
+                        struct rag_error *reterr)
 {
     struct collection **list = NULL;
     size_t n_saved = 0;
@@ -650,6 +675,9 @@ size_t collections_save(struct collections *cs, uint64_t min_changes, struct rag
         bool saved = false;
 
         (void)save_one(cs, list[i], min_changes, &saved, reterr);
+        n_saved += saved;
+        saved = false;
+        (void)collection_vectors_save(list[i]->vectors, now, &saved, reterr);
         n_saved += saved;
         object_unref(list[i]);
     }

@@ -55,7 +55,8 @@ struct collections; /* the registry; thread-safe */
 struct collections_options {
     struct store *store; /* borrowed, as all here, for the registry's life */
     const struct analyzer *analyzer;
-    const char *state_dir; /* snapshots go to state_dir/index/ */
+    struct embedding_worker *embedding; /* NULL: no vectors */
+    const char *state_dir;              /* snapshots go to state_dir/index/ */
     struct bm25_options bm25;
     struct chunker_options chunks; /* defaults of new collections */
     const char *const *admins;     /* principals that pass every access list */
@@ -103,9 +104,11 @@ enum rag_status collections_each(struct collections *cs, const char *principal,
 void collection_write_settings(struct collection *c, struct json_writer *w);
 void collection_chunks(struct collection *c, struct chunker_options *ret);
 
-/* Save the index snapshots that lag behind by min_changes or more. Returns the number saved;
- * a failure is described in reterr and the rest is still tried. */
-size_t collections_save(struct collections *cs, uint64_t min_changes, struct rag_error *reterr);
+/* Save the index snapshots that lag behind by min_changes or more; those of vectors, which are big,
+ * while nothing is being embedded, or at once when 'now'. Returns the number saved; a failure is
+ * described in reterr and the rest is still tried. */
+size_t collections_save(struct collections *cs, uint64_t min_changes, bool now,
+                        struct rag_error *reterr);
 
 /* ---- changing documents (daemon/ingest.c) ----
  * begin takes the name's lock; end releases it. Between them the caller commits to the

@@ -152,7 +152,7 @@ static const struct row rows[] = {
     {{"models", "embed_wait_ms", "5000",
       "Milliseconds that a PUT of a document waits for its own vectors, so that it is found by meaning when it is "
       "acknowledged; 0: not at all. It does not wait when it would take longer."},
-     KEY_INT, AT(embed_wait_ms), 0, 600000},
+     KEY_INT, AT(embed_wait_ms), 0, EMBED_WAIT_MS_MAX},
     {{"models", "vector_storage", "f16",
       "How the index keeps vectors: f32, f16 (half the memory, no loss to speak of) or int8 (a quarter)."},
      KEY_STORAGE, AT(vector_storage), 0, 0},

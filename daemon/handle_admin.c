@@ -41,14 +41,24 @@ struct sums {
     uint64_t tombstones;
     uint64_t segments;
     uint64_t bytes;
+    uint64_t vectors;
+    uint64_t vectors_pending;
+    uint64_t vectors_failed;
+    uint64_t vector_bytes;
 };
 
 static enum rag_status sum_one(void *context, struct collection *c, struct rag_error *reterr)
 {
+    struct collection_vectors_stats vectors;
     struct sums *s = context;
     struct bm25_stats stats;
 
     (void)reterr;
+    collection_vectors_stats(c->vectors, &vectors);
+    s->vectors += vectors.n;
+    s->vectors_pending += vectors.n_pending;
+    s->vectors_failed += vectors.n_failed;
+    s->vector_bytes += vectors.bytes;
     bm25_stats(c->index, &stats);
     s->passages += stats.n_passages;
     s->tombstones += stats.n_tombstones;
@@ -62,6 +72,7 @@ void handle_metrics(struct http_request *request, struct http_response *response
     struct rag_error error = {RAG_OK, ""};
     struct store_stats store = {0};
     struct workers_stats workers;
+    struct models_stats models;
     struct app *app = context;
     struct sums sums = {0};
     enum rag_status status;
@@ -81,6 +92,12 @@ void handle_metrics(struct http_request *request, struct http_response *response
         metrics_set(app->metrics, METRIC_INDEX_TOMBSTONES, (double)sums.tombstones);
         metrics_set(app->metrics, METRIC_INDEX_SEGMENTS, (double)sums.segments);
         metrics_set(app->metrics, METRIC_INDEX_BYTES, (double)sums.bytes);
+        metrics_set(app->metrics, METRIC_VECTORS, (double)sums.vectors);
+        metrics_set(app->metrics, METRIC_VECTORS_PENDING, (double)sums.vectors_pending);
+        metrics_set(app->metrics, METRIC_VECTORS_FAILED, (double)sums.vectors_failed);
+        metrics_set(app->metrics, METRIC_VECTOR_BYTES, (double)sums.vector_bytes);
+        models_stats(app->models, &models);
+        metrics_set(app->metrics, METRIC_MODELS_WAITING, (double)models.n_waiting);
         workers_stats(app->workers, &workers);
         metrics_set(app->metrics, METRIC_WORKERS_BUSY, (double)workers.n_busy);
         metrics_set(app->metrics, METRIC_JOBS_QUEUED, (double)workers.n_queued[JOB_INTERACTIVE]);

@@ -34,6 +34,7 @@ static enum rag_status write_collection(struct app *app, struct collection *c, c
         json_put_int(w, "bytes", (int64_t)index.bytes);
         json_put_int(w, "change", (int64_t)index.change);
         json_end_object(w);
+        collection_vectors_write(c->vectors, w);
         json_end_object(w);
     }
     arena_release(&arena);
@@ -160,6 +161,7 @@ void handle_collection_check(struct http_request *request, struct http_response 
     struct rag_error error = {RAG_OK, ""};
     struct app *app = context;
     struct collection *c = NULL;
+    uint64_t n_wrong_vectors = 0;
     uint64_t n_wrong = 0;
     enum rag_status status;
     struct bm25_stats stats;
@@ -179,12 +181,15 @@ void handle_collection_check(struct http_request *request, struct http_response 
         };
 
         status = collection_index_check(&source, c->index, &n_wrong, &error);
+        if (status == RAG_OK)
+            status = collection_vectors_check(c->vectors, &n_wrong_vectors, &error);
         bm25_stats(c->index, &stats);
         json_begin_object(&w, NULL);
         json_put_string(&w, "name", c->name);
         json_put_int(&w, "passages", (int64_t)stats.n_passages);
         json_put_int(&w, "differences", (int64_t)n_wrong);
-        json_put_bool(&w, "in_step", n_wrong == 0);
+        json_put_int(&w, "vector_differences", (int64_t)n_wrong_vectors);
+        json_put_bool(&w, "in_step", n_wrong == 0 && n_wrong_vectors == 0);
         json_end_object(&w);
     }
     collection_release(app->collections, c);

@@ -14,7 +14,16 @@ static enum rag_status get_collection(struct app *app, struct http_request *requ
                            access, ret, reterr);
 }
 
-static void write_put(struct json_writer *w, const char *name, const struct ingest_result *r)
+/* How long this request may wait for vectors: an acknowledged document is found by its words; by
+ * its meaning too, when its vectors are there in time. */
+static enum rag_status get_wait(const struct http_request *request, int64_t *ret_ms,
+                                struct rag_error *reterr)
+{
+    return handle_query_int(request, "embed_wait_ms", 0, EMBED_WAIT_MS_MAX, ret_ms, reterr);
+}
+
+static void write_put(struct json_writer *w, const char *name, const struct ingest_result *r,
+                      uint64_t n_pending)
 {
     json_begin_object(w, NULL);
     json_put_string(w, "document", name);
@@ -24,6 +33,7 @@ static void write_put(struct json_writer *w, const char *name, const struct inge
     json_put_bool(w, "unchanged", r->unchanged);
     json_put_bool(w, "created", r->created);
     json_put_int(w, "change", (int64_t)r->change);
+    json_put_int(w, "vectors_pending", (int64_t)n_pending);
     json_end_object(w);
 }
 
@@ -76,20 +86,26 @@ void handle_document_put(struct http_request *request, struct http_response *res
     struct ingest_result result = {0};
     struct rag_error error = {RAG_OK, ""};
     struct app *app = context;
+    int64_t wait_ms = app->config->embed_wait_ms;
     struct collection *c = NULL;
     enum rag_status status;
     struct json_writer w;
+    uint64_t n_pending = 0;
     struct buf body;
     struct buf name;
 
     buf_init(&name, INGEST_NAME_BUF);
     buf_init(&body, 65536);
     json_writer_init(&w, &body);
-    status = get_document(app, request, ACCESS_WRITE, &c, &name, &error);
+    status = get_wait(request, &wait_ms, &error);
+    if (status == RAG_OK)
+        status = get_document(app, request, ACCESS_WRITE, &c, &name, &error);
     if (status == RAG_OK)
         status = put_body(app, c, request, buf_str(&name), &result, &error);
+    if (status == RAG_OK)
+        n_pending = collection_vectors_wait(c->vectors, wait_ms, request->cancelled);
     collection_release(app->collections, c);
-    write_put(&w, buf_str(&name), &result);
+    write_put(&w, buf_str(&name), &result, n_pending);
     if (status == RAG_OK) {
         metrics_add(app->metrics,
                     result.unchanged ? METRIC_DOCUMENTS_UNCHANGED : METRIC_DOCUMENTS_PUT, 1);
@@ -99,7 +115,8 @@ void handle_document_put(struct http_request *request, struct http_response *res
     buf_release(&name);
 }
 
-static void write_bulk(struct json_writer *w, const struct ingest_bulk_result *r)
+static void write_bulk(struct json_writer *w, const struct ingest_bulk_result *r,
+                       uint64_t n_pending)
 {
     json_begin_object(w, NULL);
     json_put_int(w, "accepted", (int64_t)r->n_accepted);
@@ -113,6 +130,7 @@ static void write_bulk(struct json_writer *w, const struct ingest_bulk_result *r
         json_end_object(w);
     }
     json_end_array(w);
+    json_put_int(w, "vectors_pending", (int64_t)n_pending);
     json_end_object(w);
 }
 
@@ -123,15 +141,19 @@ void handle_documents_post(struct http_request *request, struct http_response *r
     struct rag_error error = {RAG_OK, ""};
     struct app *app = context;
     struct collection *c = NULL;
-    enum document_format format;
+    enum document_format format = FORMAT_NDJSON;
     enum rag_status status;
     struct json_writer w;
+    uint64_t n_pending = 0;
+    int64_t wait_ms = -1;
     struct buf body;
 
     buf_init(&body, 1u << 20);
     json_writer_init(&w, &body);
     status = result ? get_collection(app, request, ACCESS_WRITE, &c, &error)
                     : rag_fail(&error, RAG_ENOMEM, "documents: out of memory");
+    if (status == RAG_OK)
+        status = get_wait(request, &wait_ms, &error);
     if (status == RAG_OK)
         status = document_format_of(http_request_header(request, "Content-Type"), "records.ndjson",
                                     &format, &error);
@@ -144,6 +166,10 @@ void handle_documents_post(struct http_request *request, struct http_response *r
         status = ingest_records(&app->ingest, c, format == FORMAT_JSON, request->body,
                                 request->body_bytes, request->principal, request->id,
                                 request->cancelled, result, &error);
+    if (wait_ms < 0) /* many documents are waited for only when that was asked for */
+        wait_ms = format == FORMAT_JSON ? app->config->embed_wait_ms : 0;
+    if (status == RAG_OK)
+        n_pending = collection_vectors_wait(c->vectors, wait_ms, request->cancelled);
     collection_release(app->collections, c);
     if (result) {
         /* what was accepted before an error stays, and is counted */
@@ -151,7 +177,7 @@ void handle_documents_post(struct http_request *request, struct http_response *r
         metrics_add(app->metrics, METRIC_DOCUMENTS_UNCHANGED, result->n_unchanged);
         metrics_add(app->metrics, METRIC_DOCUMENTS_FAILED, result->n_failed);
         metrics_add(app->metrics, METRIC_DOCUMENT_BYTES, request->body_bytes);
-        write_bulk(&w, result);
+        write_bulk(&w, result, n_pending);
         /* a single record that failed is the client's error, not a partial success */
         if (status == RAG_OK && result->n_failed > 0 && result->n_accepted == 0 &&
             result->n_unchanged == 0 && format == FORMAT_JSON)

@@ -14,6 +14,13 @@
 #include "text/grapheme.h"
 #include "text/nfc.h"
 
+/* Chunks that a document held. */
+struct removed {
+    uint64_t *ids; /* owned */
+    size_t n;
+    size_t cap;
+};
+
 /* Everything of one document on its way in. */
 struct work {
     struct buf name;  /* NFC */
@@ -25,6 +32,7 @@ struct work {
     uint64_t *chunk_ids;        /* [chunks.n] */
     struct postings *postings;  /* [chunks.n] */
     struct bm25_batch *batch;   /* has the removals of the old version */
+    struct removed removed;     /* the chunks of the old version */
 };
 struct postings {
     struct bm25_posting *items; /* owned */
@@ -39,6 +47,7 @@ static void work_release(struct work *w)
     free(w->postings);
     free(w->stored);
     free(w->chunk_ids);
+    free(w->removed.ids);
     free(w->metadata);
     bm25_batch_free(w->batch);
     chunk_list_release(&w->chunks);
@@ -236,7 +245,23 @@ static enum rag_status prepare_chunks(const struct ingest *ingest, struct work *
 struct removal {
     const struct ingest *ingest;
     struct bm25_batch *batch;
+    struct removed *removed;
 };
+
+static enum rag_status note_removed(struct removed *r, uint64_t id)
+{
+    if (r->n == r->cap) {
+        size_t cap = r->cap ? r->cap * 2 : 64;
+        uint64_t *ids = realloc(r->ids, cap * sizeof *ids);
+
+        if (!ids)
+            return RAG_ENOMEM;
+        r->ids = ids;
+        r->cap = cap;
+    }
+    r->ids[r->n++] = id;
+    return RAG_OK;
+}
 
 /* Re-analysing the old text gives the very postings that were added, so that df is
  * corrected in O(document). */
@@ -252,6 +277,8 @@ static enum rag_status remove_one(void *context, const struct store_passage *p,
     status = collection_index_postings(r->ingest->analyzer, p, &postings, &n, &length);
     if (status == RAG_OK)
         status = bm25_batch_remove(r->batch, p->id, postings, n);
+    if (status == RAG_OK)
+        status = note_removed(r->removed, p->id);
     free(postings);
     if (status != RAG_OK)
         return rag_fail(reterr, status, "passage %llu: out of memory", (unsigned long long)p->id);
@@ -259,9 +286,10 @@ static enum rag_status remove_one(void *context, const struct store_passage *p,
 }
 
 static enum rag_status prepare_removal(const struct ingest *ingest, struct bm25_batch *batch,
-                                       uint64_t version_id, struct rag_error *reterr)
+                                       uint64_t version_id, struct removed *removed,
+                                       struct rag_error *reterr)
 {
-    struct removal r = {ingest, batch};
+    struct removal r = {ingest, batch, removed};
 
     return store_version_chunks(ingest->store, version_id, remove_one, &r, reterr);
 }
@@ -392,6 +420,8 @@ static enum rag_status publish(const struct ingest *ingest, struct collection *c
         return rag_fail(reterr, status, "document '%.200s': stored, but the index is out of memory",
                         buf_str(&w->name));
     }
+    collection_vectors_remove(c->vectors, w->removed.ids, w->removed.n);
+    collection_vectors_add(c->vectors, w->chunk_ids, w->chunks.n);
     ret->change = result.change;
     ret->version_id = result.version_id;
     ret->n_chunks = w->chunks.n;
@@ -470,7 +500,7 @@ static enum rag_status ingest_work(const struct ingest *ingest, struct collectio
         if (status != RAG_OK)
             out_of_memory(buf_str(&w->name), reterr);
         if (status == RAG_OK && old_version != 0)
-            status = prepare_removal(ingest, w->batch, old_version, reterr);
+            status = prepare_removal(ingest, w->batch, old_version, &w->removed, reterr);
         if (status == RAG_OK)
             status = publish(ingest, c, lock, s, w, hash, &result, reterr);
     }
@@ -532,6 +562,7 @@ enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c,
                               struct rag_error *reterr)
 {
     struct bm25_batch *batch = NULL;
+    struct removed removed = {0};
     struct store_document old;
     enum rag_status status;
     uint64_t version = 0;
@@ -553,7 +584,7 @@ enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c,
     if (status == RAG_OK && bm25_batch_new(&batch) != RAG_OK)
         status = out_of_memory(name, reterr);
     if (status == RAG_OK)
-        status = prepare_removal(ingest, batch, old.version_id, reterr);
+        status = prepare_removal(ingest, batch, old.version_id, &removed, reterr);
     if (status == RAG_OK)
         status =
             store_document_delete(ingest->store, c->id, name, principal, &change, &version, reterr);
@@ -561,6 +592,8 @@ enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c,
         status = bm25_apply(c->index, batch, collection_watermark(c, lock, change), reterr);
         if (status != RAG_OK)
             collection_index_missed(c, change);
+        else
+            collection_vectors_remove(c->vectors, removed.ids, removed.n);
     }
     collection_change_end(c, lock);
     if (status == RAG_OK)
@@ -570,6 +603,7 @@ enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c,
         *ret_change = change;
 out:
     bm25_batch_free(batch);
+    free(removed.ids);
     buf_release(&nfc);
     arena_release(&arena);
     return status;

@@ -4,6 +4,7 @@
  *   2. source hash: unchanged? done    6. store: stage and publish      (durable from here)
  *   3. extract text and structure      7. index: one batch, visible at once
  *   4. chunk, hash, analyse            8. audit record                  (durable), then reply
+ *                                         (vectors follow in the background)
  *
  * A failure before 6 leaves nothing; a crash after 6 is mended at start from the store
  * (index) and from its change log (audit). When 8 fails (the disk is full) the change is there

@@ -17,12 +17,14 @@
 #include "daemon/handle.h"
 #include "daemon/http_server.h"
 #include "daemon/log.h"
+#include "daemon/models_configured.h"
 #include "daemon/notify.h"
 #include "daemon/reexec.h"
 #include "daemon/version.h"
 #include "daemon/workers.h"
 #include "generate/extractive.h"
 #include "nn/kernels.h"
+#include "nn/mapped_file.h"
 
 static const char usage[] =
     "usage: ragd [-f CONFIG] [--state DIR] [--socket PATH] [-n]\n"
@@ -143,6 +145,7 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
     struct store_options store = {.state_dir = config->state_dir,
                                   .n_readers = (size_t)config->workers};
     struct collections_options collections;
+    struct embedding_worker_options embedding;
     enum rag_status status;
     size_t n_caught_up = 0;
 
@@ -151,11 +154,23 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
         status = store_open(&store, &app->store, reterr);
     if (status == RAG_OK)
         status = audit_open(config->state_dir, &app->audit, reterr);
+    if (status == RAG_OK)
+        status = models_open_configured(config, app->metrics, &app->models, reterr);
+    if (status != RAG_OK)
+        return status;
+    models_log(app->models);
+    embedding = (struct embedding_worker_options){
+        .store = app->store,
+        .models = app->models,
+        .index = vector_options_configured(config),
+    };
+    status = embedding_worker_open(&embedding, &app->embedding, reterr);
     if (status != RAG_OK)
         return status;
     collections = (struct collections_options){
         .store = app->store,
         .analyzer = app->analyzer,
+        .embedding = app->embedding,
         .state_dir = config->state_dir,
         .bm25 = {(float)config->bm25_k1,      (float)config->bm25_b        },
         .chunks = {(size_t)config->chunk_chars, (size_t)config->chunk_overlap},
@@ -236,8 +251,9 @@ static void stop(struct daemon *d)
     if (d->server)
         http_server_stop(d->server);
     workers_stop(d->app.workers);
+    embedding_worker_stop(d->app.embedding);
     if (d->app.collections) {
-        size_t n = collections_save(d->app.collections, 1, &error);
+        size_t n = collections_save(d->app.collections, 1, true, &error);
 
         if (error.status != RAG_OK)
             log_event(LOG_ERROR, NULL, "index_save_failed", "error=\"%s\"", error.text);
@@ -247,6 +263,8 @@ static void stop(struct daemon *d)
     for (size_t i = 0; i < d->app.pipeline.n_generators; i++)
         d->app.pipeline.generators[i]->close(d->app.pipeline.generators[i]);
     collections_close(d->app.collections);
+    embedding_worker_close(d->app.embedding);
+    models_close(d->app.models);
     if (d->app.audit) {
         char hex[SHA256_HEX_BYTES];
         struct audit_head head;
@@ -280,7 +298,7 @@ static void save_indexes(struct daemon *d)
 {
     struct rag_error error = {RAG_OK, ""};
     int64_t begun = clock_monotonic_ns();
-    size_t n = collections_save(d->app.collections, 1, &error);
+    size_t n = collections_save(d->app.collections, 1, false, &error);
 
     if (error.status != RAG_OK)
         log_event(LOG_ERROR, NULL, "index_save_failed", "error=\"%s\"", error.text);
@@ -341,6 +359,24 @@ static enum rag_status load_config(const struct options *options, struct config 
     return RAG_OK;
 }
 
+/* -n: everything that a start would refuse, but for what only the state can tell. */
+static int check_only(const struct config *config)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct models *models = NULL;
+    enum rag_status status = mapped_file_guard(&error);
+
+    if (status == RAG_OK)
+        status = models_open_configured(config, NULL, &models, &error);
+    models_close(models);
+    if (status != RAG_OK) {
+        fprintf(stderr, "ragd: %s\n", error.text);
+        return 1;
+    }
+    printf("ragd: configuration is fine\n");
+    return 0;
+}
+
 /* What the models will be computed with; never silently slow. */
 static void log_compute(const struct rag_error *slow)
 {
@@ -374,13 +410,14 @@ int main(int argc, char **argv)
         return 1;
     }
     if (options.check_only) {
-        printf("ragd: configuration is fine\n");
+        exit_status = check_only(d.config);
         config_free(d.config);
-        return 0;
+        return exit_status;
     }
     (void)reexec_for_compute(&slow); /* returns when nothing is left to be done; logged below */
     umask(0077);
-    if (log_open(d.config->log_file, (enum log_level)d.config->log_level, &error) != RAG_OK) {
+    if (mapped_file_guard(&error) != RAG_OK ||
+        log_open(d.config->log_file, (enum log_level)d.config->log_level, &error) != RAG_OK) {
         fprintf(stderr, "ragd: %s\n", error.text);
         config_free(d.config);
         return 1;

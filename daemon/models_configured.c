@@ -1,0 +1,82 @@
+#include "daemon/models_configured.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "daemon/log.h"
+
+enum rag_status models_open_configured(const struct config *config, struct metrics *metrics,
+                                       struct models **ret, struct rag_error *reterr)
+{
+    struct rag_error error = {RAG_OK, ""};
+    char *embedder = NULL;
+    char *reranker = NULL;
+    struct models_options options = {
+        .precision = (enum precision)config->models_precision,
+        .n_threads = (size_t)config->compute_threads,
+        .embedder_max_tokens = (size_t)config->embedder_max_tokens,
+        .embedder_dim = (size_t)config->embedder_dim,
+        .query_prompt = config->query_prompt,
+        .passage_prompt = config->passage_prompt,
+        .reranker_max_tokens = (size_t)config->reranker_max_tokens,
+        .metrics = metrics,
+    };
+    enum rag_status status = config_model_dir(config, config->models_embedder, &embedder, reterr);
+
+    if (status == RAG_OK)
+        status = config_model_dir(config, config->models_reranker, &reranker, reterr);
+    if (status == RAG_OK) {
+        options.embedder_dir = embedder;
+        options.reranker_dir = reranker;
+        status = models_open(&options, ret, &error);
+        if (status != RAG_OK)
+            rag_fail(reterr, status, "[models]: %s", error.text);
+    }
+    free(embedder);
+    free(reranker);
+    return status;
+}
+
+static const char *precision_name(const struct models *m)
+{
+    return models_precision(m) == PRECISION_INT8 ? "int8" : "fp32";
+}
+
+void models_log(const struct models *m)
+{
+    const struct bi_encoder *embedder = models_embedder(m);
+    const struct cross_encoder *reranker = models_reranker(m);
+
+    if (embedder) {
+        struct bi_encoder_info i;
+
+        bi_encoder_info(embedder, &i);
+        log_event(
+            LOG_INFO, NULL, "model",
+            "role=embedder dir=\"%s\" family=%s dim=%zu max_tokens=%zu pooling=%s "
+            "precision=%s fp32_layers=%zu kernels=\"%s\" parameters=%" PRIu64 " bytes=%" PRIu64,
+            i.dir, i.encoder.family, i.dim, i.max_tokens, i.pooling, precision_name(m),
+            i.encoder.n_fp32_layers, i.encoder.kernels, i.encoder.n_parameters, i.encoder.bytes);
+    }
+    if (reranker) {
+        struct cross_encoder_info i;
+
+        cross_encoder_info(reranker, &i);
+        log_event(LOG_INFO, NULL, "model",
+                  "role=reranker dir=\"%s\" family=%s max_tokens=%zu precision=%s fp32_layers=%zu "
+                  "kernels=\"%s\" parameters=%" PRIu64 " bytes=%" PRIu64,
+                  i.dir, i.encoder.family, i.max_tokens, precision_name(m), i.encoder.n_fp32_layers,
+                  i.encoder.kernels, i.encoder.n_parameters, i.encoder.bytes);
+    }
+}
+
+struct vector_index_options vector_options_configured(const struct config *config)
+{
+    return (struct vector_index_options){
+        .storage = (enum vector_storage)config->vector_storage,
+        .hnsw_min = (size_t)config->hnsw_min,
+        .m = (size_t)config->hnsw_m,
+        .ef_construction = (size_t)config->hnsw_ef_construction,
+        .ef_search = (size_t)config->hnsw_ef_search,
+    };
+}

@@ -1,0 +1,19 @@
+/* daemon/models_configured.h - the models of [models] of ragd.conf. */
+#ifndef RAG_DAEMON_MODELS_CONFIGURED_H
+#define RAG_DAEMON_MODELS_CONFIGURED_H
+
+#include "base/status.h"
+#include "daemon/config.h"
+#include "daemon/models.h"
+#include "store/vector_index.h"
+
+/* Open what the configuration names; metrics may be NULL. Statuses of models_open(), whose message
+ * gets the key in front: a model that cannot be loaded is an error, never left out. */
+enum rag_status models_open_configured(const struct config *config, struct metrics *metrics,
+                                       struct models **ret, struct rag_error *reterr);
+/* One line in the log for each model. */
+void models_log(const struct models *m);
+/* How the vector indexes are made; dim stays 0. */
+struct vector_index_options vector_options_configured(const struct config *config);
+
+#endif
