@@ -128,8 +128,7 @@
 #define MODEL_FILES_MAX          512         /* of one directory: the largest have 200 shards */
 #define MODEL_PROMPT_BYTES_MAX   4096        /* goes before every text: longer ones eat the limit */
 #define MODEL_DENSE_MAX          4           /* layers behind the pooling; models have 0 or 1 */
-#define EMBED_DIM_MAX            8192        /* of an embedding; encoders have 384 to 1,024 */
-#define EMBEDDING_DIM_MAX        EMBED_DIM_MAX /* of one that is stored */
+#define EMBEDDING_DIM_MAX        8192        /* of an embedding; encoders have 384 to 1,024 */
 #define EMBED_WINDOW_TEXTS       1024 /* sorted by length together; bounds the memory for tokens */
 #define EMBED_BATCH_TOKENS       4096 /* computed at once: states of 16 MiB at a width of 1,024 */
 #define RERANK_GROUP_TOKENS      4096 /* scored at once, likewise */
@@ -146,6 +145,20 @@
 #define EMBED_LOG_MIN        200    /* chunks: fewer are embedded without a word in the log */
 #define EMBED_WAIT_MS_MAX    600000 /* that a request may wait for vectors: it holds a worker */
 #define EMBED_RETRY_S        10     /* after a failure of the machine, before the next attempt */
+
+/* ---- ragctl model pull ---- */
+#define HUB_NAME_BYTES_MAX    96   /* of one part of a name or path: the hub's own limit */
+#define HUB_NAME_DEPTH_MAX    4    /* "2_Dense/model.safetensors" has 2 */
+#define HUB_FILES_MAX         4096 /* of a repository; some hold an experiment's checkpoints */
+#define HUB_PAGES_MAX         64   /* of its listing, 1,000 files each */
+#define HUB_LIST_BYTES_MAX    (16u << 20) /* one answer of the API */
+#define HUB_SMALL_BYTES_MAX   (64u << 20) /* any file but weights; the largest tokenizers: 35 MB */
+#define HUB_WEIGHTS_BYTES_MAX (64ull << 30) /* of one file of weights */
+#define HUB_STALL_S           60            /* without a byte, then the attempt is given up */
+#define HUB_REDIRECTS_MAX     5             /* one is usual */
+#define HUB_ATTEMPTS_MAX      6   /* in a row without a byte: waits of 250 ms ... 4 s, 8 s in all */
+#define HUB_ATTEMPTS_ALL_MAX  200 /* of one file, however little each one brings */
+#define HUB_RETRY_AFTER_S_MAX 300 /* longer waits are the person's to decide */
 
 /* ---- text analysis ---- */
 #define NFC_STRETCH_BYTES_MAX 1024 /* normalised at once: utf8proc sorts marks in O(n^2) */

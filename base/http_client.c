@@ -2,6 +2,7 @@
 #include "base/http_client.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,11 +98,26 @@ static struct curl_slist *make_headers(const struct http_client *c, const struct
     return list;
 }
 
+/* Scheme and host of a URL. */
+static void origin_of(const char *url, char *ret, size_t size)
+{
+    const char *host = strstr(url, "://");
+    const char *end = host ? strpbrk(host + 3, "/?#") : NULL;
+    size_t n = end ? (size_t)(end - url) : strlen(url);
+
+    snprintf(ret, size, "%.*s", (int)(n < size ? n : size - 1), url);
+}
+
 static enum rag_status report(const struct http_client *c, const struct transfer *t, CURLcode code,
                               struct rag_error *reterr)
 {
     const char *where = c->socket_path ? c->socket_path : c->base_url;
+    char origin[256];
 
+    if (t->request->url) {
+        origin_of(t->request->url, origin, sizeof origin);
+        where = origin;
+    }
     if (code == CURLE_OK)
         return RAG_OK;
     if (t->stopped)
@@ -109,6 +125,12 @@ static enum rag_status report(const struct http_client *c, const struct transfer
     if (buf_status(t->body) == RAG_ELIMIT)
         return rag_fail(reterr, RAG_ELIMIT, "response of '%s': longer than the limit of %zu bytes",
                         where, t->body->max);
+    if (code == CURLE_OPERATION_TIMEDOUT && t->request->stall_s > 0)
+        return rag_fail(reterr, RAG_ETIMEOUT, "request to '%s': nothing came for %lld s", where,
+                        (long long)t->request->stall_s);
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+        return rag_fail(reterr, RAG_EDENIED, "request to '%s': %s", where,
+                        curl_easy_strerror(code));
     if (code == CURLE_OPERATION_TIMEDOUT)
         return rag_fail(reterr, RAG_ETIMEOUT, "request to '%s': no answer within %lld ms", where,
                         (long long)t->request->timeout_ms);
@@ -134,10 +156,14 @@ enum rag_status http_client_do(struct http_client *client, const struct http_cal
     buf_reset(ret_body);
     if (request->response_bytes_max)
         ret_body->max = request->response_bytes_max;
-    buf_printf(&url, "%s%s", client->base_url, request->path);
+    if (request->url)
+        buf_append_str(&url, request->url);
+    else
+        buf_printf(&url, "%s%s", client->base_url, request->path);
     headers = make_headers(client, request);
     if (!headers || buf_status(&url) != RAG_OK) {
-        rag_fail(reterr, status, "request to '%.200s': out of memory", request->path);
+        rag_fail(reterr, status, "request to '%.200s': out of memory",
+                 request->url ? client->base_url : request->path);
         goto out;
     }
 
@@ -154,6 +180,11 @@ enum rag_status http_client_do(struct http_client *client, const struct http_cal
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &t);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    if (request->stall_s > 0) {
+        curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)request->stall_s);
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)request->stall_s);
+    }
     if (request->body) {
         curl_easy_setopt(curl, CURLOPT_POST, 1L);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
@@ -169,6 +200,31 @@ out:
     curl_slist_free_all(headers);
     buf_release(&url);
     return status;
+}
+
+long http_client_code(const struct http_client *client)
+{
+    long code = 0;
+
+    return curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &code) == CURLE_OK ? code : 0;
+}
+
+const char *http_client_header(const struct http_client *client, const char *name)
+{
+    struct curl_header *header = NULL;
+
+    if (curl_easy_header(client->curl, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return NULL;
+    return header->value;
+}
+
+const char *http_client_redirect(const struct http_client *client)
+{
+    char *url = NULL;
+
+    if (curl_easy_getinfo(client->curl, CURLINFO_REDIRECT_URL, &url) != CURLE_OK)
+        return NULL;
+    return url;
 }
 
 int64_t http_client_retry_after_s(const struct http_client *client)

@@ -22,11 +22,13 @@ struct http_target {
 struct http_call {
     const char *method;         /* "GET", "POST", "PUT", "DELETE" */
     const char *path;           /* "/v1/ask", already percent-encoded */
+    const char *url;            /* absolute, instead of base_url and path; or NULL */
     const char *content_type;   /* of the body; NULL: application/json */
     const char *const *headers; /* further "Name: value" lines, NULL-terminated; or NULL */
     const void *body;           /* borrowed until the call returns; NULL: none */
     size_t body_bytes;
     int64_t timeout_ms;        /* for the whole exchange; 0: none */
+    int64_t stall_s;           /* give up when no byte came for so long; 0: never */
     size_t response_bytes_max; /* a longer response is RAG_ELIMIT */
     /* When set, body pieces go here as they arrive instead of into ret_body.
      * Return false to stop: the request then ends with RAG_ECANCELLED. */
@@ -40,11 +42,20 @@ enum rag_status http_client_open(const struct http_target *target, struct http_c
                                  struct rag_error *reterr);
 void http_client_close(struct http_client *client); /* NULL is a no-op */
 
-/* RAG_OK whenever a response arrived, whatever its code. ret_body is reset first
- * and is NUL-terminated. RAG_EIO: no connection or it broke (the message names the
- * socket or URL); RAG_ETIMEOUT; RAG_ELIMIT; RAG_ECANCELLED; RAG_ENOMEM. */
+/* RAG_OK whenever a response arrived, whatever its code; redirects are not followed. ret_body is
+ * reset first and is NUL-terminated. RAG_EIO: no connection or it broke, before the promised end of
+ * the body too (the message names the socket, or the URL without its path, which may hold a
+ * signature); RAG_EDENIED: the server's certificate is not trusted; RAG_ETIMEOUT; RAG_ELIMIT;
+ * RAG_ECANCELLED; RAG_ENOMEM. */
 enum rag_status http_client_do(struct http_client *client, const struct http_call *request,
                                long *ret_code, struct buf *ret_body, struct rag_error *reterr);
+
+/* Of the response that is arriving (within on_piece) or the last one: its code; a header's value,
+ * NULL when it has none; the absolute URL that a 3xx sends to, or NULL. Texts live until the next
+ * call. */
+long http_client_code(const struct http_client *client);
+const char *http_client_header(const struct http_client *client, const char *name);
+const char *http_client_redirect(const struct http_client *client);
 
 /* The Retry-After of the last response, in seconds (a date is turned into them); 0: none. */
 int64_t http_client_retry_after_s(const struct http_client *client);

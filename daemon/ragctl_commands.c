@@ -206,6 +206,38 @@ static const char export_help[] =
     "JSON, with --output: {\"collection\",\"output\",\"pairs\",\"without_negatives\",\n"
     "\"chunks\"}\n";
 
+static const char model_help[] =
+    "Models are folders as Hugging Face has them: config.json, tokenizer.json (or\n"
+    "vocab.txt), *.safetensors. No daemon is needed; only pull uses the network.\n"
+    "\n"
+    "  list                     the models of a folder: family, size, licence\n"
+    "  check DIR                load it in int8 and in fp32, compare 64 sentences, and\n"
+    "                           say which layers stay in fp32\n"
+    "  pull NAME[@REVISION]     fetch one from a hub: resumed where it broke off,\n"
+    "                           checked by SHA-256; $HF_ENDPOINT (default\n"
+    "                           https://huggingface.co) and $HF_TOKEN are honoured\n"
+    "  embed DIR TEXT...        unit vectors\n"
+    "  tokenize DIR TEXT...     token ids\n"
+    "  score DIR QUERY PASSAGE...  how well each passage answers, 0..1\n"
+    "\n"
+    "  --models-dir DIR      list, pull: where models are (/var/lib/ragd/models)\n"
+    "  --file JSONL          embed, tokenize, score: a \"text\" a line, and maybe a\n"
+    "                        \"pair\" (score: query and passage), in place of words\n"
+    "  --precision P         embed, score: fp32 (default here) or int8\n"
+    "  --max-length N        tokens that longer texts are cut to\n"
+    "  --threads N           embed, score, check: that compute (default: the cores)\n"
+    "  --role R              embed: plain (default), query or passage, which put the\n"
+    "                        model's prompt before the text\n"
+    "  --pooling P           embed: mean, cls or max, whatever the model's files say\n"
+    "  --dim N               embed: the first N numbers only (Matryoshka)\n"
+    "  --no-special          tokenize: no [CLS], [SEP], <s> ...\n"
+    "  --pair TEXT           tokenize: the second text of a pair\n"
+    "  --raw                 score: logits\n"
+    "\n"
+    "JSON: embed {\"dim\",\"embeddings\":[[...]]}, tokenize {\"ids\":[[...]]}, score\n"
+    "{\"scores\":[...]}, list {\"models\":[...]}, check {\"int8_good\",\"layers\":[...]},\n"
+    "pull {\"name\",\"dir\",\"commit\",\"licence\",\"files\":[...]}\n";
+
 static const struct ragctl_command table[] = {
     {"ingest", "ingest --collection C [options] PATH...",
      "read files and folders into a collection", ingest_help, true, ragctl_ingest},
@@ -230,6 +262,8 @@ static const struct ragctl_command table[] = {
      "measure how BM25 and vectors are best joined", tune_help, true, ragctl_tune},
     {"export", "export pairs --collection C [options]", "training pairs for an encoder",
      export_help, true, ragctl_export},
+    {"model", "model list|check|pull|embed|tokenize|score [DIR|NAME] [options] [TEXT...]",
+     "models: fetch, check, and use without a daemon", model_help, false, ragctl_model},
     {"status", "status", "is ragd there and ready", status_help, false, ragctl_status},
     {"doctor", "doctor [--state DIR] [--config FILE]", "find out what is wrong", doctor_help,
      false, ragctl_doctor},

@@ -93,9 +93,9 @@ static enum rag_status decide_dim(struct bi_encoder *b, size_t wanted, struct ra
 {
     size_t width = b->shape.hidden;
 
-    if (width > EMBED_DIM_MAX)
+    if (width > EMBEDDING_DIM_MAX)
         return rag_fail(reterr, RAG_ELIMIT, "model '%s': states of %zu values, the limit is %d",
-                        b->dir, width, EMBED_DIM_MAX);
+                        b->dir, width, EMBEDDING_DIM_MAX);
     for (size_t i = 0; i < b->settings.n_dense; i++) {
         const struct dense_layer *layer = &b->settings.dense[i];
 
@@ -342,12 +342,12 @@ static enum rag_status window_open(struct window *w, struct rag_error *reterr)
 /* ---- vectors ---- */
 
 /* The steps behind the encoder, from one text's states [n_tokens, hidden]. scratch: two vectors
- * of EMBED_DIM_MAX. */
+ * of EMBEDDING_DIM_MAX. */
 static enum rag_status finish_vector(const struct bi_encoder *b, const float *states,
                                      size_t n_tokens, float *scratch, float *ret)
 {
     float *v = scratch;
-    float *next = scratch + EMBED_DIM_MAX;
+    float *next = scratch + EMBEDDING_DIM_MAX;
     size_t width = b->shape.hidden;
 
     pooling_apply(b->settings.pooling, states, n_tokens, width, v);
@@ -372,7 +372,7 @@ struct batch {
     struct encoder_input *inputs; /* [EMBED_WINDOW_TEXTS], owned */
     float *states;                /* owned; grows */
     size_t states_cap;            /* floats */
-    float *scratch;               /* [2 * EMBED_DIM_MAX], owned */
+    float *scratch;               /* [2 * EMBEDDING_DIM_MAX], owned */
 };
 
 static void batch_release(struct batch *batch)
@@ -465,7 +465,7 @@ enum rag_status bi_encoder_embed(const struct bi_encoder *b, const struct embed_
 
     assert(n == 0 || (texts && ret_vectors));
     batch.inputs = calloc(EMBED_WINDOW_TEXTS, sizeof *batch.inputs);
-    batch.scratch = calloc(2 * (size_t)EMBED_DIM_MAX, sizeof *batch.scratch);
+    batch.scratch = calloc(2 * (size_t)EMBEDDING_DIM_MAX, sizeof *batch.scratch);
     if (!batch.inputs || !batch.scratch)
         status = rag_fail(reterr, RAG_ENOMEM, "model '%s': out of memory", b->dir);
     for (size_t first = 0; status == RAG_OK && first < n; first += EMBED_WINDOW_TEXTS) {

@@ -204,9 +204,9 @@ static enum rag_status read_dense(const char *dir, struct dense_layer *ret,
     status = model_json(dir, "config.json", &config, reterr);
     if (status != RAG_OK)
         return status;
-    status = json_get_int(config, "in_features", 1, EMBED_DIM_MAX, &n_in, reterr);
+    status = json_get_int(config, "in_features", 1, EMBEDDING_DIM_MAX, &n_in, reterr);
     if (status == RAG_OK)
-        status = json_get_int(config, "out_features", 1, EMBED_DIM_MAX, &n_out, reterr);
+        status = json_get_int(config, "out_features", 1, EMBEDDING_DIM_MAX, &n_out, reterr);
     if (status == RAG_OK)
         status = json_get_bool(config, "bias", &bias, reterr);
     if (status == RAG_OK)
@@ -215,7 +215,7 @@ static enum rag_status read_dense(const char *dir, struct dense_layer *ret,
         status = rag_fail(reterr, RAG_EFORMAT,
                           "file '%s/config.json': in_features and out_features must be 1..%d, "
                           "bias true or false, activation_function a name",
-                          dir, EMBED_DIM_MAX);
+                          dir, EMBEDDING_DIM_MAX);
         goto out;
     }
     layer.n_in = (size_t)n_in;
