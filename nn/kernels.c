@@ -52,7 +52,7 @@ static const struct kernels tables[KERNEL_PATHS] = {
                           .wide_rows = false,
                           .linear_q8 = linear_q8_amx,
                           ROWS(avx512),
-                          FAST_ATTENTION(avx512)  },
+                          FAST_ATTENTION(amx)     },
 #endif
 };
 

@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "nn/amx_tiles.h"
 #include "nn/kernels_table.h"
 #include "nn/vector_avx512.h"
 #include "nn/vector_math.h"
@@ -11,31 +12,9 @@
 #define ROWS 32 /* two tiles of rows x two strips: each tile that is loaded is multiplied twice */
 #define OUTS 32
 
-/* Eight tiles of 16 rows of 64 bytes: 0..3 sums, 4 and 5 activations, 6 and 7 weights.
- * (Intel SDM volume 1, 18.2; the 64 bytes are LDTILECFG's operand) */
-struct tile_config {
-    uint8_t palette;
-    uint8_t start_row;
-    uint8_t reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-};
-
-static void configure_tiles(void)
-{
-    struct tile_config config __attribute__((aligned(64)));
-
-    memset(&config, 0, sizeof config);
-    config.palette = 1;
-    for (size_t i = 0; i < 8; i++) {
-        config.row_bytes[i] = 64;
-        config.rows[i] = 16;
-    }
-    _tile_loadconfig(&config);
-}
-
-/* 32 rows x 32 channels; each step of 64 inputs loads 4 tiles and multiplies 4 times. Tiles of
- * sums begin with the channels' start in every row: a load with stride 0. */
+/* Tiles: 0..3 sums, 4 and 5 activations, 6 and 7 weights. 32 rows x 32 channels; each step of 64
+ * inputs loads 4 tiles and multiplies 4 times. Tiles of sums begin with the channels' start in
+ * every row: a load with stride 0. */
 static void sum_32(const struct q8_weights *w, size_t first_out, const unsigned char *x,
                    size_t x_stride, int32_t *ret_sums)
 {
@@ -88,7 +67,7 @@ void linear_q8_amx(const struct q8_weights *w, const struct q8_rows *x, size_t n
 {
     int32_t sums[ROWS * OUTS] __attribute__((aligned(64)));
 
-    configure_tiles();
+    amx_configure();
     for (size_t first = 0; first < w->n_out; first += OUTS) {
         struct q8_block block = {.sums = sums, .stride = OUTS, .first_out = first, .n_outs = OUTS};
 
@@ -104,5 +83,5 @@ void linear_q8_amx(const struct q8_weights *w, const struct q8_rows *x, size_t n
             q8_finish(w, x->scale, &block, out);
         }
     }
-    _tile_release();
+    amx_release();
 }
