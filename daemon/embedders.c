@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "daemon/embedders.h"
 
 #include <pthread.h>
