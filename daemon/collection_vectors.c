@@ -269,6 +269,8 @@ void collection_vectors_write(struct collection_vectors *v, struct json_writer *
         write_embedder(v->target->embedder, "embedder", "fingerprint", w);
         pthread_mutex_lock(&v->mutex);
         serving = v->serving ? space_ref(v->serving) : NULL;
+        if (v->failing)
+            json_put_string(w, "error", v->why);
         pthread_mutex_unlock(&v->mutex);
         if (serving) {
             vector_index_stats(serving->index, &index);

@@ -75,8 +75,7 @@ struct collection_vectors_stats {
 };
 void collection_vectors_stats(struct collection_vectors *v, struct collection_vectors_stats *ret);
 
-/* "vectors": {"state","embedder","fingerprint","dim","n","pending","failed","kind","bytes",
- * "serving_fingerprint"} as a member of an open object. */
+/* "vectors" as a member of an open object; docs/PROTOCOL.md, Collections. */
 void collection_vectors_write(struct collection_vectors *v, struct json_writer *w);
 
 /* Do index and live chunks agree, for a quiet collection? Counts live chunks that are neither in

@@ -1,6 +1,7 @@
 /* daemon/collection_vectors_embed.c - the steps of the background: embed a batch, replace an
  * embedder, drop what it left. All on the worker's thread. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,6 +198,7 @@ static void note_failure(struct collection_vectors *v, const struct rag_error *e
                   "collection=%s pending=%zu retry_s=%d error=\"%s\"", v->name, v->queue.n,
                   EMBED_RETRY_S, error->text);
     v->failing = true;
+    snprintf(v->why, sizeof v->why, "%.200s", error->text);
     v->retry_ns = clock_monotonic_ns() + EMBED_RETRY_S * INT64_C(1000000000);
     pthread_cond_broadcast(&v->settled);
 }

@@ -63,6 +63,7 @@ struct collection_vectors {
     bool rescan;         /* the queue is not complete: memory ran out */
     bool drop_others;    /* embeddings of other embedders are left in the store */
     bool failing;        /* the last attempt failed, and the log was told */
+    char why[256];       /* it failed */
     bool forgotten;      /* the collection was deleted */
     int64_t retry_ns;
     struct embedding_run run;

@@ -27,11 +27,14 @@ static const char ingest_help[] =
     "                        in none of the folders given (needs --yes when that is\n"
     "                        more than half of them and more than 20)\n"
     "  --no-create           fail when there is no such collection\n"
+    "  --no-wait             do not wait for the vectors: until the daemon has made\n"
+    "                        them, what is new is found by its words only\n"
     "  --dry-run             only list what would be sent\n"
     "\n"
     "Exit status: 0, or 1 when any file failed.\n"
     "JSON: {\"collection\",\"created\",\"documents\",\"unchanged\",\"failed\",\"deleted\",\n"
-    "\"chunks\",\"files\",\"hidden\",\"unsupported\",\"converted\",\"bytes\",\"elapsed_s\",\n"
+    "\"chunks\",\"files\",\"hidden\",\"unsupported\",\"converted\",\"vectors_pending\",\n"
+    "\"bytes\",\"elapsed_s\",\n"
     "\"errors\":[{\"path\",\"document\",\"line\",\"message\"}]}\n";
 
 static const char search_help[] =

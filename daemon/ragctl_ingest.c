@@ -11,6 +11,7 @@
 #include "daemon/ragctl_args.h"
 #include "daemon/ragctl_pages.h"
 #include "daemon/ragctl_print.h"
+#include "daemon/ragctl_vectors.h"
 
 #define JOBS_DEFAULT              2           /* parsing and indexing overlap with the disk */
 #define ERRORS_BYTES_MAX          (64u << 20) /* of --json's "errors": a million failures */
@@ -27,6 +28,7 @@ struct ingest_args {
     bool delete_missing;
     bool yes;
     bool dry_run;
+    bool no_wait;
 };
 
 /* ---- metadata ---- */
@@ -332,6 +334,7 @@ static void print_summary_json(const struct ingest_run *in, bool created, double
     json_put_int(&w, "hidden", (int64_t)in->files->n_hidden);
     json_put_int(&w, "unsupported", (int64_t)in->files->n_unsupported);
     json_put_int(&w, "converted", (int64_t)in->n_converted);
+    json_put_int(&w, "vectors_pending", (int64_t)in->n_pending);
     json_put_int(&w, "bytes", (int64_t)in->done_bytes);
     json_put_double(&w, "elapsed_s", elapsed_s);
     json_begin_array(&w, "errors");
@@ -365,6 +368,17 @@ static void print_summary(const struct ingest_run *in, bool created, double elap
     buf_release(&out);
 }
 
+static enum rag_status wait_for_vectors(struct ingest_run *in, struct rag_error *reterr)
+{
+    struct ragctl_client client = {0};
+    enum rag_status status = ragctl_client_open(in->options, &client, reterr);
+
+    if (status == RAG_OK)
+        status = ragctl_vectors_wait(&client, &in->n_pending, reterr);
+    ragctl_client_close(&client);
+    return status;
+}
+
 static enum rag_status run(struct ingest_run *in, const struct ingest_args *args, bool *ret_created,
                            struct rag_error *reterr)
 {
@@ -387,7 +401,7 @@ static enum rag_status run(struct ingest_run *in, const struct ingest_args *args
     status = ragctl_ingest_send(in, reterr);
     if (status == RAG_OK && args->delete_missing)
         status = ragctl_ingest_delete_missing(in, args->prefix, args->yes, reterr);
-    return status;
+    return status == RAG_OK && !args->no_wait ? wait_for_vectors(in, reterr) : status;
 }
 
 static enum rag_status check_delete(const struct ingest_args *args,
@@ -452,6 +466,7 @@ static enum rag_status read_args(int argc, char **argv, struct ingest_args *args
         {.name = "--delete-missing",.flag = &args->delete_missing},
         {.name = "--yes",   .flag = &args->yes                                       },
         {.name = "--dry-run",          .flag = &args->dry_run},
+        {.name = "--no-wait",.flag = &args->no_wait                            },
     };
     enum rag_status status = ragctl_args_parse(table, sizeof table / sizeof table[0], argc, argv,
                                                words, ret_n_words, reterr);

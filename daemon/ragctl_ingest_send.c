@@ -249,6 +249,7 @@ static enum rag_status send_unit(struct ingest_run *in, struct ragctl_client *cl
     if (!unit->file->records) {
         buf_append_char(&path, '/');
         http_encode_segment(&path, unit->file->name);
+        buf_append_str(&path, "?embed_wait_ms=0"); /* one wait at the end is enough */
     }
     buf_printf(&type, "%s; charset=utf-8", unit->file->content_type);
     if (in->metadata && !unit->file->records) {
