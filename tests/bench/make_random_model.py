@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A model directory of a well-known geometry with random weights (f16), for speed and memory.
 
-usage: make_random_model.py GEOMETRY DIR [--labels N] [--seed N]
+usage: make_random_model.py GEOMETRY DIR [--labels N] [--vocabulary N] [--seed N]
        make_random_model.py --list
 
 Writes config.json, model.safetensors and tokenizer.json. The geometry is what decides speed; the
@@ -159,6 +159,8 @@ def main():
     parser.add_argument("geometry", nargs="?", choices=sorted(GEOMETRIES))
     parser.add_argument("dir", nargs="?")
     parser.add_argument("--labels", type=int, default=0, help="a classification head of N labels")
+    parser.add_argument("--vocabulary", type=int, metavar="N",
+                        help="at most N words, where their number does not matter")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
@@ -168,6 +170,7 @@ def main():
     if not args.geometry or not args.dir:
         parser.error("GEOMETRY and DIR are needed")
     config = dict(GEOMETRIES[args.geometry])
+    config["vocab_size"] = min(config["vocab_size"], args.vocabulary or config["vocab_size"])
     kind = "ForSequenceClassification" if args.labels else "Model"
     config["architectures"] = [CLASSES[config["model_type"]] + kind]
     if args.labels:
