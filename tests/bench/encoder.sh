@@ -1,11 +1,11 @@
 #!/bin/sh
 # tests/bench/encoder.sh BUILD_DIR [--model minilm|e5-small|roberta-base|...|DIR] [--threads N]
-#                        [--rounds N] [--no-llama] [--workloads 128,512,mixed]
+#                        [--rounds N] [--no-llama] [--no-amx] [--workloads 128,512,mixed]
 #
 # ragd's int8 encoder beside ONNX Runtime (int8 at its best form, fp32) and llama.cpp (f16), same
 # model, same token ids, same run; encoder_rounds.py says how. minilm is the real all-MiniLM-L6-v2;
 # other names are geometries of make_random_model.py with random weights. --threads 1 compares CPU
-# seconds, the steadier figure on a busy machine.
+# seconds, the steadier figure on a busy machine; --no-amx: all of them as on CPUs without AMX.
 #
 # Peers come from npm into build/peers (PEERS=DIR: a folder that has them in node_modules).
 # The last line is one JSON object.
@@ -18,7 +18,7 @@ options=
 while [ $# -gt 0 ]; do
     case $1 in
     --model) name=$2; shift 2 ;;
-    --no-llama | --peers-only) options="$options $1"; shift ;;
+    --no-llama | --peers-only | --no-amx) options="$options $1"; shift ;;
     --*) options="$options $1 $2"; shift 2 ;;
     *) echo "encoder.sh: '$1': not an option" >&2; exit 2 ;;
     esac

@@ -3,7 +3,7 @@
 
     encoder_rounds.py BUILD_DIR --name NAME --model DIR --work DIR --peers DIR [--node PROGRAM]
                       [--rerank] [--threads N] [--rounds N] [--peers-only] [--no-llama]
-                      [--workloads 128,512,mixed]
+                      [--workloads 128,512,mixed] [--no-amx]
 
 --peers is the folder that holds node_modules; --work keeps graphs and ids between runs.
 
@@ -22,6 +22,9 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from without_amx import forbid_amx  # noqa: E402
+
 # No mask: only for texts of one length, or one text at a time.
 MASKED = ["plain", "plain_pt", "qattention", "qattention_pt", "mha", "mha_pt"]
 UNMASKED = ["mha_nomask", "mha_nomask_pt"]
@@ -34,11 +37,12 @@ FINALISTS = 3
 class Engine:
     """A process that answers each line with a JSON object."""
 
-    def __init__(self, command, **environment):
+    def __init__(self, command, amx=True, **environment):
         self.command = [str(part) for part in command]
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True,
-                                        env={**os.environ, **environment})
+                                        env={**os.environ, **environment},
+                                        preexec_fn=None if amx else forbid_amx)
 
     def ask(self, *words):
         self.process.stdin.write(" ".join(words) + "\n")
@@ -205,6 +209,7 @@ def report(arguments, results, engines):
             ret[key + ending] = number
     ret["threads"] = arguments.threads
     ret["samples"] = arguments.rounds
+    ret["amx"] = not arguments.no_amx
     ret["measured"] = "cpu" if arguments.threads == 1 else "wall"
     if "ours" in engines:
         ret["kernels"] = engines["ours"].ask("info", "int8")["kernels"]
@@ -231,11 +236,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--peers-only", action="store_true")
     parser.add_argument("--no-llama", action="store_true")
+    parser.add_argument("--no-amx", action="store_true", help="for all, as on older CPUs")
     parser.add_argument("--workloads", default="128,512,mixed")
     arguments = parser.parse_args()
     work, threads = pathlib.Path(arguments.work), str(arguments.threads)
     workloads = prepare(arguments, work)
-    peers = {"PEERS": os.path.abspath(arguments.peers)}
+    peers = {"PEERS": os.path.abspath(arguments.peers), "amx": not arguments.no_amx}
     engines = {"ort": Engine([arguments.node, HERE / "peer_ort.mjs", work, workloads, threads],
                              **peers)}
     if not arguments.no_llama:
@@ -243,7 +249,8 @@ def main():
                                    workloads, threads], **peers)
     if not arguments.peers_only:
         engines["ours"] = Engine([pathlib.Path(arguments.build) / "bench/bench_encoder",
-                                  arguments.model, workloads, threads])
+                                  arguments.model, workloads, threads],
+                                 amx=not arguments.no_amx)
     names = ["pairs"] if arguments.rerank else arguments.workloads.split(",")
     check(engines, names[-1])
     results = {name: compare(arguments, engines, name) for name in names}

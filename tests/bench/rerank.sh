@@ -1,6 +1,6 @@
 #!/bin/sh
 # tests/bench/rerank.sh BUILD_DIR [--model minilm-l6|e5-small|roberta-base|...|DIR] [--threads N]
-#                       [--rounds N]
+#                       [--rounds N] [--no-amx]
 #
 # One question and 30 passages of mixed length through ragd's int8 cross-encoder beside ONNX
 # Runtime's (int8 at its best form: one by one, by length, padded), same model, same token ids, same
@@ -15,7 +15,7 @@ options=
 while [ $# -gt 0 ]; do
     case $1 in
     --model) name=$2; shift 2 ;;
-    --peers-only) options="$options $1"; shift ;;
+    --peers-only | --no-amx) options="$options $1"; shift ;;
     --*) options="$options $1 $2"; shift 2 ;;
     *) echo "rerank.sh: '$1': not an option" >&2; exit 2 ;;
     esac
