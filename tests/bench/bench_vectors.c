@@ -5,6 +5,7 @@
  *   bench_vectors --text FILE.jsonl --model DIR [--cache FILE.f32] [--n N]   texts, embedded by DIR
  *   options: --storage f32|f16|int8 --m M --ef-construction E --ef-search E --threads T --no-faiss
  *            --sweep (recall and time for many ef_search)
+ *            --keep FILE (save the index there, and take it from there the next time)
  *
  * One query at a time, one thread; every query is asked PASSES times and its best time counts, so
  * that other programs on the machine spoil less. Recall is against the products of every vector
@@ -29,7 +30,7 @@
 struct options {
     size_t n, dim, n_queries;
     double noise;
-    const char *data, *query_data, *text, *model, *cache;
+    const char *data, *query_data, *text, *model, *cache, *keep;
     struct vector_index_options index;
     const char *storage;
     bool faiss, sweep;
@@ -227,6 +228,20 @@ static void print(const char *who, const char *what, size_t ef, struct result r)
 
 /* ---- the parts ---- */
 
+/* An index from before, of as many vectors: 'change' is the time that its building took. */
+static bool load(struct bench *b)
+{
+    struct vector_index_stats stats;
+    uint64_t took_ms = 0;
+
+    if (!b->o.keep ||
+        vector_index_load(b->o.keep, b->data.what, &b->o.index, &b->ix, &took_ms, NULL) != RAG_OK)
+        return false;
+    vector_index_stats(b->ix, &stats);
+    b->build_s = (double)took_ms * 1e-3;
+    return stats.n == b->data.n;
+}
+
 static bool build(struct bench *b)
 {
     struct rag_error error;
@@ -241,12 +256,15 @@ static bool build(struct bench *b)
     status = vector_index_new(&b->o.index, &b->ix, &error);
     if (status == RAG_OK)
         status = vector_index_add(b->ix, ids, b->data.vectors, b->data.n, &error);
+    free(ids);
     if (status == RAG_OK)
         vector_index_settle(b->ix);
-    else
-        fprintf(stderr, "bench_vectors: %s\n", error.text);
     b->build_s = now_s() - start;
-    free(ids);
+    if (status == RAG_OK && b->o.keep)
+        status =
+            vector_index_save(b->ix, b->o.keep, b->data.what, (uint64_t)(b->build_s * 1e3), &error);
+    if (status != RAG_OK)
+        fprintf(stderr, "bench_vectors: %s\n", error.text);
     return status == RAG_OK;
 }
 
@@ -298,7 +316,8 @@ static bool run(struct bench *b)
     for (size_t f = 1; f < N_FILTERS; f++)
         if (!make_filter(b, f))
             return false;
-    if (!vectors_find(&b->data, (const uint8_t *const *)b->kept, N_FILTERS, b->truths) || !build(b))
+    if (!vectors_find(&b->data, (const uint8_t *const *)b->kept, N_FILTERS, b->truths) ||
+        (!load(b) && !build(b)))
         return false;
     vector_index_stats(b->ix, &stats);
     printf("%s; %zu queries\n", b->data.what, b->data.n_queries);
@@ -380,6 +399,8 @@ static bool set_option(struct options *o, const char *name, const char *value)
         o->model = value;
     else if (strcmp(name, "--cache") == 0)
         o->cache = value;
+    else if (strcmp(name, "--keep") == 0)
+        o->keep = value;
     else if (strcmp(name, "--storage") == 0)
         o->storage = value;
     else
