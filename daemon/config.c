@@ -154,7 +154,8 @@ static const struct row rows[] = {
       "acknowledged; 0: not at all. It does not wait when it would take longer."},
      KEY_INT, AT(embed_wait_ms), 0, EMBED_WAIT_MS_MAX},
     {{"models", "vector_storage", "f16",
-      "How the index keeps vectors: f32, f16 (half the memory, no loss to speak of) or int8 (a quarter)."},
+      "How the index keeps vectors: f32, f16 (half the memory, no loss to speak of) or int8 (as f16, and "
+      "faster where all are scanned)."},
      KEY_STORAGE, AT(vector_storage), 0, 0},
     {{"models", "hnsw_min", "20000",
       "Vectors of a collection from which on a graph is searched instead of all of them; 0: never."},

@@ -9,9 +9,10 @@
 #include "base/bounds.h"
 #include "base/clock.h"
 
-#define LEVELS            3
-#define SPEED_AT_FIRST    2.0 /* tokens per ms, before anything is measured: a large model's */
-#define SLICE_TOKENS_MIN  64.0
+#define LEVELS         3
+#define SPEED_AT_FIRST 2.0 /* tokens per ms, before anything is measured: a large model's */
+#define SLICE_TOKENS_MIN                                                                           \
+    256.0 /* below that the kernels and their threads lose more than others wait */
 #define SPEED_NEWEST_PART .3 /* of the mean: three slices tell about a change */
 
 struct list {

@@ -174,12 +174,77 @@ static void check_one_index(struct doctor *d, const char *name)
                 name, json_number(json_member(reply, "passages")));
     else
         finding(d, FINDING_FAIL, "index",
-                "collection '%s': %.0f passages differ from the store (or it is changing right "
-                "now); stop ragd, remove its file under index/ in the state folder, start: it is "
-                "rebuilt",
-                name, json_number(json_member(reply, "differences")));
+                "collection '%s': %.0f passages and %.0f vectors differ from the store (or it is "
+                "changing right now); stop ragd, remove its files under index/ in the state "
+                "folder, start: they are rebuilt",
+                name, json_number(json_member(reply, "differences")),
+                json_number(json_member(reply, "vector_differences")));
     json_free(reply);
     buf_release(&path);
+}
+
+/* "vectors" of a collection's own description. */
+static void check_vectors(struct doctor *d, const char *name, const struct json *vectors)
+{
+    const char *state = json_string(json_member(vectors, "state"));
+    const char *error = json_string(json_member(vectors, "error"));
+    const char *serving = json_string(json_member(vectors, "serving_embedder"));
+    double n = json_number(json_member(vectors, "n"));
+    double n_pending = json_number(json_member(vectors, "pending"));
+    double n_failed = json_number(json_member(vectors, "failed"));
+
+    if (!state || strcmp(state, "off") == 0)
+        return;
+    if (error)
+        finding(d, FINDING_FAIL, "vectors",
+                "collection '%s': %.0f chunks are found by their words only: %s", name, n_pending,
+                error);
+    else if (n_pending > 0 && serving)
+        finding(d, FINDING_OK, "vectors",
+                "collection '%s': %.0f chunks are still to be embedded anew, '%s' serves", name,
+                n_pending, serving);
+    else if (n_pending > 0)
+        finding(d, FINDING_OK, "vectors", "collection '%s': %.0f vectors, %.0f chunks wait", name,
+                n, n_pending);
+    else if (n_failed > 0)
+        finding(d, FINDING_WARN, "vectors",
+                "collection '%s': %.0f vectors; %.0f chunks were refused by the model, see "
+                "event=chunk_not_embedded of the log",
+                name, n, n_failed);
+    else
+        finding(d, FINDING_OK, "vectors", "collection '%s': %.0f vectors", name, n);
+}
+
+/* What is loaded, and what it computes with. */
+static void check_models(struct doctor *d)
+{
+    struct json *reply = NULL;
+    struct rag_error error;
+    enum rag_status status = ragctl_client_call(&d->client, "GET", "/v1/models", &reply, &error);
+    const struct json *list = json_member(reply, "data");
+
+    if (status == RAG_ENOTFOUND)
+        return; /* a ragd of before there were models */
+    if (status != RAG_OK)
+        finding(d, FINDING_FAIL, "models", "%s", error.text);
+    else if (json_size(list) == 0)
+        finding(d, FINDING_OK, "models", "none: search by words only ([models] of ragd.conf)");
+    for (const struct json *m = json_first(list); m; m = json_next(m)) {
+        const char *id = json_string(json_member(m, "id"));
+        const char *kind = json_string(json_member(m, "kind"));
+        const char *precision = json_string(json_member(m, "precision"));
+        const char *kernels = json_string(json_member(m, "kernels"));
+        double n_fp32 = json_number(json_member(m, "fp32_layers"));
+
+        if (!id || !kind || !precision || !kernels)
+            continue;
+        if (n_fp32 > 0)
+            finding(d, FINDING_OK, "models", "%s '%s': %s on %s, %.0f layers kept in fp32", kind,
+                    id, precision, kernels, n_fp32);
+        else
+            finding(d, FINDING_OK, "models", "%s '%s': %s on %s", kind, id, precision, kernels);
+    }
+    json_free(reply);
 }
 
 static void check_indexes(struct doctor *d)
@@ -198,8 +263,10 @@ static void check_indexes(struct doctor *d)
     for (const struct json *c = json_first(list); c; c = json_next(c)) {
         const char *name = json_string(json_member(c, "name"));
 
-        if (name)
-            check_one_index(d, name);
+        if (!name)
+            continue;
+        check_one_index(d, name);
+        check_vectors(d, name, json_member(c, "vectors"));
     }
     json_free(reply);
 }
@@ -408,6 +475,7 @@ int ragctl_doctor(const struct ragctl_options *options, int argc, char **argv)
     if (check_daemon(&d)) {
         check_ready(&d);
         check_queue(&d);
+        check_models(&d);
         check_indexes(&d);
         check_audit(&d);
     }

@@ -270,7 +270,7 @@ static void slices_follow_the_speed(void **state)
     start(&a);
     end_ok(&a);
     n_first = strtoul(strchr(f->log, '+') + 1, NULL, 10);
-    assert_true(n_first * 50 <= 2 * MODELS_SLICE_MS);
+    assert_true(n_first <= 6); /* before anything is measured */
     assert_true(f->n_slices < 4000 / n_first / 4);
     assert_non_null(strstr(f->log, "+163 ")); /* MODELS_SLICE_TOKENS is never passed */
 }
@@ -335,7 +335,7 @@ static void a_budget_ends_with_what_is_done(void **state)
 static void a_spent_budget_still_has_one_turn(void **state)
 {
     struct fixture *f = *state;
-    struct asker a = asker(f, 'a', MODEL_INTERACTIVE, 10, 60);
+    struct asker a = asker(f, 'a', MODEL_INTERACTIVE, 10, 300);
 
     a.request.stop_ns = 1;
     gate(f, true);
