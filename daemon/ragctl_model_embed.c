@@ -147,12 +147,8 @@ int ragctl_model_embed(const struct ragctl_options *options, int argc, char **ar
         status = model_run_precision(&run, &open.precision, &error);
     if (status == RAG_OK)
         status = parse_role(role_name, &role, &error);
-    if (status == RAG_OK && !run.file && run.n_words < 2)
-        status = rag_fail(&error, RAG_EINVAL, "model embed: needs a TEXT, or --file");
     if (status == RAG_OK)
-        status = run.file ? model_texts_file(run.file, &run.texts, &error)
-                          : model_texts_words(run.words + 1, (size_t)run.n_words - 1, NULL,
-                                              &run.texts, &error);
+        status = model_run_texts(&run, NULL, &error);
     if (status == RAG_OK)
         status = model_run_pool(&run, &error);
     open.pool = run.pool;

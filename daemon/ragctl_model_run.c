@@ -61,6 +61,17 @@ enum rag_status model_run_pool(struct model_run *run, struct rag_error *reterr)
     return compute_pool_open((size_t)run->threads, &run->pool, reterr);
 }
 
+enum rag_status model_run_texts(struct model_run *run, const char *pair, struct rag_error *reterr)
+{
+    if (!run->file && run->n_words < 2)
+        return rag_fail(reterr, RAG_EINVAL, "model %s: needs a TEXT, or --file", run->verb);
+    if (!run->file)
+        return model_texts_words(run->words + 1, (size_t)run->n_words - 1, pair, &run->texts,
+                                 reterr);
+    run->usage = false;
+    return model_texts_file(run->file, &run->texts, reterr);
+}
+
 int model_run_end(struct model_run *run, enum rag_status status, const struct rag_error *error)
 {
     compute_pool_close(run->pool);

@@ -31,6 +31,8 @@ enum rag_status model_run_begin(struct model_run *run, const struct ragctl_optio
                                 struct rag_error *reterr);
 enum rag_status model_run_precision(struct model_run *run, enum precision *ret,
                                     struct rag_error *reterr);
+/* The texts: those of --file, or the words behind DIR, each with the pair (or NULL). */
+enum rag_status model_run_texts(struct model_run *run, const char *pair, struct rag_error *reterr);
 enum rag_status model_run_pool(struct model_run *run, struct rag_error *reterr);
 /* Releases everything; the exit status, after reporting 'error' when status is no RAG_OK. */
 int model_run_end(struct model_run *run, enum rag_status status, const struct rag_error *error);

@@ -30,6 +30,7 @@ static enum rag_status make_pairs(struct model_run *run, struct rag_error *reter
         }
         return status;
     }
+    run->usage = false;
     status = model_texts_file(run->file, &run->texts, reterr);
     for (size_t i = 0; status == RAG_OK && i < run->texts.n; i++) {
         if (!run->texts.items[i].pair)

@@ -147,12 +147,8 @@ int ragctl_model_tokenize(const struct ragctl_options *options, int argc, char *
 
     status =
         model_run_begin(&run, options, argc, argv, table, sizeof table / sizeof table[0], &error);
-    if (status == RAG_OK && !run.file && run.n_words < 2)
-        status = rag_fail(&error, RAG_EINVAL, "model tokenize: needs a TEXT, or --file");
     if (status == RAG_OK)
-        status = run.file ? model_texts_file(run.file, &run.texts, &error)
-                          : model_texts_words(run.words + 1, (size_t)run.n_words - 1, pair,
-                                              &run.texts, &error);
+        status = model_run_texts(&run, pair, &error);
     if (status == RAG_OK) {
         run.usage = false;
         status = tokenize_texts(&run, !no_special, &error);
