@@ -62,7 +62,9 @@
 #define ANSWER_BYTES_MAX    65536
 #define CITATIONS_MAX       64
 #define FILTER_CLAUSES_MAX  32
-#define FILTER_VALUES_MAX   256 /* of one clause: 32 x 256 fit in SQLite's 32,766 parameters */
+#define FILTER_VALUES_MAX   256    /* of one clause: 32 x 256 fit in SQLite's 32,766 parameters */
+#define FUSION_WEIGHT_MAX   1000   /* of one list, relative to the other */
+#define FUSION_RRF_K_MAX    100000 /* beyond it ranks no longer count */
 
 /* ---- JSON ---- */
 #define JSON_DEPTH_MAX 64 /* recursion of the parser */
@@ -133,7 +135,11 @@
 #define EMBED_BATCH_TOKENS       4096 /* computed at once: states of 16 MiB at a width of 1,024 */
 #define RERANK_GROUP_TOKENS      4096 /* scored at once, likewise */
 #define RERANK_GROUP_TOKENS_MIN  512  /* of the first group under a deadline: no speed is known */
-#define CROSS_TOKENS_MAX_DEFAULT 512  /* of a pair: what rerankers were trained with */
+#define EMBEDDINGS_INPUTS_MAX    2048 /* of one request, as OpenAI has it */
+#define RERANK_DOCUMENTS_MAX     1000 /* of one request, as Cohere has it */
+#define MODEL_TEXTS_BYTES_MAX    (32u << 20)  /* of one request: 2,048 chunks of the largest size */
+#define MODEL_ARENA_BYTES_MAX    (256u << 20) /* those in NFC, and arrays over them */
+#define CROSS_TOKENS_MAX_DEFAULT 512          /* of a pair: what rerankers were trained with */
 
 /* ---- taking turns before the models ---- */
 #define MODELS_QUEUE_MAX     512 /* waiting requests: more than workers, each holds its texts */

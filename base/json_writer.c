@@ -115,6 +115,15 @@ void json_put_double(struct json_writer *w, const char *key, double v)
         buf_append_str(w->out, "null");
 }
 
+void json_put_single(struct json_writer *w, const char *key, float v)
+{
+    before_value(w, key);
+    if (isfinite(v))
+        buf_printf(w->out, "%.9g", (double)v);
+    else
+        buf_append_str(w->out, "null");
+}
+
 void json_put_exact(struct json_writer *w, const char *key, double v)
 {
     before_value(w, key);

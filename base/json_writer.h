@@ -32,6 +32,7 @@ void json_put_string(struct json_writer *w, const char *key, const char *s); /* 
 void json_put_string_n(struct json_writer *w, const char *key, const char *s, size_t n_bytes);
 void json_put_int(struct json_writer *w, const char *key, int64_t v);
 void json_put_double(struct json_writer *w, const char *key, double v); /* shortest of %.6g */
+void json_put_single(struct json_writer *w, const char *key, float v);  /* %.9g, round trips */
 void json_put_exact(struct json_writer *w, const char *key, double v);  /* %.17g, round trips */
 void json_put_bool(struct json_writer *w, const char *key, bool v);
 void json_put_null(struct json_writer *w, const char *key);

@@ -27,6 +27,27 @@ static void write_settings(struct json_writer *w, const struct pipeline *p,
     json_end_array(w);
 }
 
+/* What the ranking came from: the search's mode and fusion, and the models that took part. */
+static void write_models(struct json_writer *w, const struct pipeline *p, const struct retrieval *r)
+{
+    json_begin_object(w, "retrieval");
+    if (r->reranker) /* else it ended before it began */
+        reply_write_retrieval(w, r);
+    if (r->ran[STAGE_DENSE] && p->models && models_embedder(p->models)) {
+        struct bi_encoder_info info;
+
+        bi_encoder_info(models_embedder(p->models), &info);
+        json_put_string(w, "embedder", info.fingerprint);
+    }
+    if (r->ran[STAGE_RERANK] && p->models && models_reranker(p->models)) {
+        struct cross_encoder_info info;
+
+        cross_encoder_info(models_reranker(p->models), &info);
+        json_put_string(w, "cross_encoder", info.fingerprint);
+    }
+    json_end_object(w);
+}
+
 static void write_passages(struct json_writer *w, const struct pipeline_answer *a)
 {
     /* all that was retrieved and reranked; those with "given" went to the generator */
@@ -40,9 +61,7 @@ static void write_passages(struct json_writer *w, const struct pipeline_answer *
         json_put_int(w, "version", (int64_t)s->version_id);
         json_put_int(w, "byte_start", s->byte_start);
         json_put_int(w, "byte_end", s->byte_end);
-        json_put_int(w, "bm25_rank", s->bm25_rank);
-        json_put_exact(w, "bm25_score", (double)s->bm25_score);
-        json_put_exact(w, "rerank_score", (double)s->rerank_score);
+        reply_write_ranks(w, &a->retrieval, s, true);
         json_put_int(w, "final_rank", s->final_rank);
         json_put_bool(w, "given", i < a->n_given);
         json_end_object(w);
@@ -72,6 +91,7 @@ enum rag_status ask_record_append(const struct pipeline *p, const struct pipelin
     if (failed)
         json_put_string(&w, "error", failed->text);
     write_settings(&w, p, request);
+    write_models(&w, p, &a->retrieval);
     write_passages(&w, a);
     json_begin_object(&w, "gate");
     json_put_bool(&w, "pass", a->verdict.pass);

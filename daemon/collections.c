@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "daemon/collection_index.h"
+#include "daemon/fusion_settings.h"
 
 struct collections {
     struct collections_options options;
@@ -101,12 +102,32 @@ static enum rag_status read_list(const struct json *body, const char *key, char 
     return RAG_OK;
 }
 
+/* "fusion": an empty object is the daemon's fusion again; a member that is absent is the daemon's
+ * when the collection had none. */
+static enum rag_status read_fusion(struct collection_settings *s, const struct json *body,
+                                   const struct fusion_options *defaults, struct rag_error *reterr)
+{
+    const struct json *object = NULL;
+    enum rag_status status = json_get_object(body, "fusion", &object, reterr);
+
+    if (status != RAG_OK || !object)
+        return status;
+    if (json_size(object) == 0) {
+        s->fusion_set = false;
+        return RAG_OK;
+    }
+    if (!s->fusion_set)
+        s->fusion = *defaults;
+    s->fusion_set = true;
+    return fusion_settings_read(object, &s->fusion, reterr);
+}
+
 /* Change *s by the members of body; on failure *s may be partly changed. */
 static enum rag_status settings_read(struct collection_settings *s, const struct json *body,
-                                     struct rag_error *reterr)
+                                     const struct fusion_options *fusion, struct rag_error *reterr)
 {
-    static const char *const keys[] = {"readers",     "writers",       "offline",
-                                       "chunk_chars", "chunk_overlap", NULL};
+    static const char *const keys[] = {"readers",       "writers", "offline", "chunk_chars",
+                                       "chunk_overlap", "fusion",  NULL};
     int64_t chars = (int64_t)s->chunks.chunk_chars;
     int64_t overlap = (int64_t)s->chunks.overlap_chars;
     enum rag_status status;
@@ -129,6 +150,8 @@ static enum rag_status settings_read(struct collection_settings *s, const struct
         status = rag_fail(reterr, RAG_EINVAL,
                           "'chunk_overlap': %lld is not below half of chunk_chars (%lld)",
                           (long long)overlap, (long long)chars);
+    if (status == RAG_OK)
+        status = read_fusion(s, body, fusion, reterr);
     if (status == RAG_OK) {
         s->chunks.chunk_chars = (size_t)chars;
         s->chunks.overlap_chars = (size_t)overlap;
@@ -149,6 +172,11 @@ static void settings_write(const struct collection_settings *s, struct json_writ
     json_put_bool(w, "offline", s->offline);
     json_put_int(w, "chunk_chars", (int64_t)s->chunks.chunk_chars);
     json_put_int(w, "chunk_overlap", (int64_t)s->chunks.overlap_chars);
+    if (s->fusion_set) {
+        json_begin_object(w, "fusion");
+        fusion_settings_write(w, &s->fusion);
+        json_end_object(w);
+    }
 }
 
 static enum rag_status settings_print(const struct collection_settings *s, char **ret,
@@ -278,7 +306,7 @@ static enum rag_status open_one(struct collections *cs, const struct store_colle
     status = json_parse(stored->settings, strlen(stored->settings), "stored settings", &settings,
                         reterr);
     if (status == RAG_OK)
-        status = settings_read(&c->settings, settings, reterr);
+        status = settings_read(&c->settings, settings, &cs->options.fusion, reterr);
     json_free(settings);
     if (status != RAG_OK)
         goto out;
@@ -475,7 +503,7 @@ static enum rag_status create(struct collections *cs, const char *name, const st
 
     if (!c)
         return rag_fail(reterr, RAG_ENOMEM, "collection '%s': out of memory", name);
-    status = settings_read(&c->settings, body, reterr);
+    status = settings_read(&c->settings, body, &cs->options.fusion, reterr);
     if (status == RAG_OK &&
         (own_list(&c->settings.readers, &c->settings.n_readers, principal) != RAG_OK ||
          own_list(&c->settings.writers, &c->settings.n_writers, principal) != RAG_OK ||
@@ -503,13 +531,15 @@ static enum rag_status change(struct collections *cs, struct collection *c, cons
                               struct rag_error *reterr)
 {
     struct collection_settings fresh = {.chunks = c->settings.chunks,
-                                        .offline = c->settings.offline};
+                                        .offline = c->settings.offline,
+                                        .fusion_set = c->settings.fusion_set,
+                                        .fusion = c->settings.fusion};
     enum rag_status status;
     char *settings = NULL;
     bool created;
     int64_t id;
 
-    status = settings_read(&fresh, body, reterr);
+    status = settings_read(&fresh, body, &cs->options.fusion, reterr);
     /* Lists that the body does not name stay: they move over, and back on failure. */
     if (!fresh.readers) {
         fresh.readers = c->settings.readers;
@@ -610,6 +640,18 @@ void collection_write_settings(struct collection *c, struct json_writer *w)
     pthread_mutex_lock(&c->mutex);
     settings_write(&c->settings, w);
     pthread_mutex_unlock(&c->mutex);
+}
+
+bool collection_fusion(struct collection *c, struct fusion_options *ret)
+{
+    bool own;
+
+    pthread_mutex_lock(&c->mutex);
+    own = c->settings.fusion_set;
+    if (own)
+        *ret = c->settings.fusion;
+    pthread_mutex_unlock(&c->mutex);
+    return own;
 }
 
 void collection_chunks(struct collection *c, struct chunker_options *ret)

@@ -18,6 +18,7 @@
 #include "daemon/collection_vectors.h"
 #include "embed/chunker.h"
 #include "retrieve/bm25.h"
+#include "retrieve/fusion.h"
 #include "store/store.h"
 #include "text/analyzer.h"
 
@@ -31,6 +32,8 @@ struct collection_settings {
     size_t n_writers;
     bool offline; /* its text never leaves this machine */
     struct chunker_options chunks;
+    bool fusion_set; /* else the daemon's */
+    struct fusion_options fusion;
 };
 
 struct collection {
@@ -59,6 +62,7 @@ struct collections_options {
     const char *state_dir;              /* snapshots go to state_dir/index/ */
     struct bm25_options bm25;
     struct chunker_options chunks; /* defaults of new collections */
+    struct fusion_options fusion;  /* of collections that set none */
     const char *const *admins;     /* principals that pass every access list */
     size_t n_admins;
 };
@@ -100,8 +104,11 @@ enum rag_status collections_each(struct collections *cs, const char *principal,
                                  enum rag_status (*visit)(void *context, struct collection *c,
                                                           struct rag_error *reterr),
                                  void *context, struct rag_error *reterr);
-/* Write readers, writers, offline and chunk sizes as members of an open object. */
+/* Write readers, writers, offline, chunk sizes and the collection's own fusion, if it has one, as
+ * members of an open object. */
 void collection_write_settings(struct collection *c, struct json_writer *w);
+/* How its lists are fused: false when it has no settings of its own (*ret is not written). */
+bool collection_fusion(struct collection *c, struct fusion_options *ret);
 void collection_chunks(struct collection *c, struct chunker_options *ret);
 
 /* Save the index snapshots that lag behind by min_changes or more; those of vectors, which are big,

@@ -23,6 +23,7 @@ enum key_type {
     KEY_LEVEL, /* from here on one word of some: words_of() */
     KEY_PRECISION,
     KEY_STORAGE,
+    KEY_FUSION,
 };
 
 struct row {
@@ -98,6 +99,31 @@ static const struct row rows[] = {
     {{"ask", "relevance_min", "0.22",
       "Refuse when the best passage is less relevant than this (0 to 1; higher refuses more)."},
      KEY_DOUBLE, AT(gate_relevance_min), 0, 1},
+    {{"ask", "rerank_pass_min", "0",
+      "A passage that the cross-encoder scores this high passes in spite of relevance_min; 0: none does. Scores "
+      "differ from model to model: measure before setting it."},
+     KEY_DOUBLE, AT(rerank_pass_min), 0, 1},
+
+    {{"retrieve", "dense_candidates", "100", "Passages that the vector search returns."},
+     KEY_INT, AT(dense_candidates), 1, CANDIDATES_MAX},
+    {{"retrieve", "fusion_method", "convex",
+      "How both rankings become one: convex (a weighted sum of scores) or rrf (of reciprocal ranks). This and "
+      "the next three hold for collections without a fusion of their own, which 'ragctl tune fusion' measures."},
+     KEY_FUSION, AT(fusion_method), 0, 0},
+    {{"retrieve", "fusion_weight_dense", "0.3",
+      "Weight of the vector ranking, BM25 has the rest of 1; 0: search by words only."},
+     KEY_DOUBLE, AT(fusion_weight_dense), 0, 1},
+    {{"retrieve", "rrf_k", "60", "rrf: how little the first ranks stand out."},
+     KEY_DOUBLE, AT(rrf_k), 1, FUSION_RRF_K_MAX},
+    {{"retrieve", "fusion_depth", "100", "Entries of each ranking that are fused; 0: all."},
+     KEY_INT, AT(fusion_depth), 0, CANDIDATES_MAX},
+    {{"retrieve", "embed_budget_ms", "2000",
+      "A search waits this long for its vector and the nearest ones; then BM25 alone answers, and says so."},
+     KEY_INT, AT(embed_budget_ms), 1, 3600000},
+    {{"retrieve", "rerank_budget_ms", "1000",
+      "The cross-encoder reads passages for this long; the others keep their order behind those it has read; 0: "
+      "no limit."},
+     KEY_INT, AT(rerank_budget_ms), 0, 3600000},
 
     {{"index", "bm25_k1", "0.9", "BM25: how soon a repeated term stops counting more."},
      KEY_DOUBLE, AT(bm25_k1), 0.01, 10},
@@ -242,10 +268,15 @@ static const char *const *words_of(enum key_type type, const char **ret_allowed)
     static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
     static const char *const precisions[] = {"fp32", "int8", NULL};
     static const char *const storages[] = {"f32", "f16", "int8", NULL};
+    static const char *const fusions[] = {"rrf", "convex", NULL};
 
     if (type == KEY_LEVEL) {
         *ret_allowed = "debug, info, warn or error";
         return levels;
+    }
+    if (type == KEY_FUSION) {
+        *ret_allowed = "rrf or convex";
+        return fusions;
     }
     *ret_allowed = type == KEY_PRECISION ? "int8 or fp32" : "f32, f16 or int8";
     return type == KEY_PRECISION ? precisions : storages;
@@ -344,6 +375,7 @@ static enum rag_status set_row(struct config *config, const struct row *row, con
     case KEY_LEVEL:
     case KEY_PRECISION:
     case KEY_STORAGE:
+    case KEY_FUSION:
         return set_word(config, row, value, reterr);
     case KEY_LIST:
         return set_list(config, row, value, reterr);

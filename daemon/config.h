@@ -47,6 +47,14 @@ struct config {
     int64_t retrieve_top_k;
     int64_t retrieve_candidates;
     int64_t rerank_head;
+    double rerank_pass_min;
+    int64_t dense_candidates;
+    int64_t fusion_method; /* enum fusion_method */
+    double fusion_weight_dense;
+    double rrf_k;
+    int64_t fusion_depth;
+    int64_t embed_budget_ms;
+    int64_t rerank_budget_ms;
     double gate_relevance_min;
     double bm25_k1;
     double bm25_b;

@@ -29,6 +29,9 @@ void handle_document_delete(struct http_request *request, struct http_response *
 void handle_chunks_list(struct http_request *request, struct http_response *response, void *app);
 void handle_search(struct http_request *request, struct http_response *response, void *app);
 void handle_ask(struct http_request *request, struct http_response *response, void *app);
+void handle_models(struct http_request *request, struct http_response *response, void *app);
+void handle_embeddings(struct http_request *request, struct http_response *response, void *app);
+void handle_rerank(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_list(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_get(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_verify(struct http_request *request, struct http_response *response, void *app);

@@ -4,7 +4,9 @@
 
 #include "base/clock.h"
 #include "daemon/filter.h"
+#include "daemon/fusion_settings.h"
 #include "daemon/handle.h"
+#include "daemon/log.h"
 #include "daemon/reply.h"
 
 #define HISTORY_MAX 64 /* earlier turns of a chat */
@@ -16,7 +18,7 @@ struct query {
     struct arena arena;
     struct collection *collection; /* a reference, or NULL */
     struct pipeline_request request;
-    bool stages;
+    struct fusion_options fusion; /* of this search, when request.fusion points here */
     bool stream;
 };
 
@@ -59,11 +61,37 @@ static enum rag_status read_history(struct query *q, struct rag_error *reterr)
     return RAG_OK;
 }
 
+/* How this one search is to be made: "mode", "fusion", "rerank", "stages". */
+static enum rag_status read_search(struct app *app, struct query *q, struct rag_error *reterr)
+{
+    const struct json *fusion = NULL;
+    const char *mode = NULL;
+    bool rerank = true;
+    enum rag_status status = json_get_string(q->body, "mode", 16, &mode, reterr);
+
+    if (status == RAG_OK && mode && search_mode_parse(mode, &q->request.mode) != RAG_OK)
+        status = rag_fail(reterr, RAG_EINVAL,
+                          "'mode': '%s' is none of 'auto', 'hybrid', 'bm25', 'dense'", mode);
+    if (status == RAG_OK)
+        status = json_get_bool(q->body, "rerank", &rerank, reterr);
+    if (status == RAG_OK)
+        status = json_get_bool(q->body, "stages", &q->request.rankings, reterr);
+    if (status == RAG_OK)
+        status = json_get_object(q->body, "fusion", &fusion, reterr);
+    q->request.no_rerank = !rerank;
+    if (status != RAG_OK || !fusion)
+        return status;
+    if (!collection_fusion(q->collection, &q->fusion))
+        q->fusion = app->pipeline.fusion;
+    q->request.fusion = &q->fusion;
+    return fusion_settings_read(fusion, &q->fusion, reterr);
+}
+
 static enum rag_status query_read(struct app *app, struct http_request *request, bool ask,
                                   struct query *q, struct rag_error *reterr)
 {
-    static const char *const search_keys[] = {"collection", "query",  "top_k",
-                                              "filter",     "stages", NULL};
+    static const char *const search_keys[] = {"collection", "query",  "top_k",  "filter", "stages",
+                                              "mode",       "fusion", "rerank", NULL};
     static const char *const ask_keys[] = {"collection", "question",    "top_k",    "filter",
                                            "stream",     "deadline_ms", "messages", NULL};
     const char *text_key = ask ? "question" : "query";
@@ -90,9 +118,8 @@ static enum rag_status query_read(struct app *app, struct http_request *request,
         status = json_get_int(q->body, "top_k", 1, ask ? PASSAGES_MAX : TOP_K_MAX, &top_k, reterr);
     if (status == RAG_OK)
         status = json_get_int(q->body, "deadline_ms", 1, 3600000, &deadline_ms, reterr);
-    if (status == RAG_OK)
-        status = json_get_bool(q->body, ask ? "stream" : "stages", ask ? &q->stream : &q->stages,
-                               reterr);
+    if (status == RAG_OK && ask)
+        status = json_get_bool(q->body, "stream", &q->stream, reterr);
     if (status == RAG_OK)
         status = json_get_object(q->body, "filter", &filter, reterr);
     if (status == RAG_OK && filter)
@@ -105,6 +132,8 @@ static enum rag_status query_read(struct app *app, struct http_request *request,
     if (status == RAG_OK)
         status = collections_get(app->collections, collection, request->principal, ACCESS_READ,
                                  &q->collection, reterr);
+    if (status == RAG_OK && !ask)
+        status = read_search(app, q, reterr);
     if (status != RAG_OK)
         return status;
     q->request.collection = q->collection;
@@ -116,11 +145,20 @@ static enum rag_status query_read(struct app *app, struct http_request *request,
     return RAG_OK;
 }
 
-static void count_stages(struct app *app, const struct retrieval *r)
+/* What ran, for the metrics; what was left out, for the log too. */
+static void count_stages(struct app *app, const char *request_id, const struct retrieval *r)
 {
     for (int s = 0; s < N_STAGES; s++)
         if (r->ran[s])
             metrics_stage(app->metrics, (unsigned)s, r->stages_ms[s]);
+    for (size_t i = 0; i < r->n_degraded; i++) {
+        metrics_add(app->metrics,
+                    r->degraded[i].stage == STAGE_DENSE ? METRIC_DEGRADED_DENSE
+                                                        : METRIC_DEGRADED_RERANK,
+                    1);
+        log_event(LOG_WARN, request_id, "degraded", "stage=%s reason=\"%s\"",
+                  stage_name(r->degraded[i].stage), r->degraded[i].why.text);
+    }
 }
 
 void handle_search(struct http_request *request, struct http_response *response, void *context)
@@ -141,11 +179,12 @@ void handle_search(struct http_request *request, struct http_response *response,
     if (status == RAG_OK) {
         size_t top_k = q.request.top_k ? q.request.top_k : TOP_K_DEFAULT;
 
-        count_stages(app, &r);
+        count_stages(app, request->id, &r);
         json_begin_object(&w, NULL);
         reply_write_results(&w, "results", &r, top_k);
-        if (q.stages)
-            status = reply_write_rankings(&w, &r, top_k);
+        reply_write_retrieval(&w, &r);
+        if (q.request.rankings)
+            reply_write_rankings(&w, &r, top_k);
         json_put_int(&w, "candidates", (int64_t)r.n_candidates);
         reply_write_stages(&w, &r);
         json_put_string(&w, "request_id", request->id);
@@ -224,6 +263,7 @@ static void send_outcome(struct events *e, const struct pipeline_answer *a, cons
     }
     w = begin_event(e);
     reply_write_answer(&w, a);
+    reply_write_degraded(&w, &a->retrieval);
     json_put_string(&w, "request_id", request_id);
     reply_write_stages(&w, &a->retrieval);
     end_event(e, &w, "done");
@@ -242,9 +282,10 @@ static void send_error(struct events *e, enum rag_status status, const struct ra
     end_event(e, &w, "error");
 }
 
-static void count_ask(struct app *app, const struct pipeline_answer *a, enum rag_status status)
+static void count_ask(struct app *app, const char *request_id, const struct pipeline_answer *a,
+                      enum rag_status status)
 {
-    count_stages(app, &a->retrieval);
+    count_stages(app, request_id, &a->retrieval);
     metrics_add(app->metrics,
                 status == RAG_ECANCELLED ? METRIC_ASKS_CANCELLED
                 : status != RAG_OK       ? METRIC_ASKS_FAILED
@@ -270,7 +311,7 @@ static void ask_stream(struct app *app, struct http_request *request,
     json_put_string(&w, "collection", q->collection->name);
     end_event(&e, &w, "meta");
     status = pipeline_ask(&app->pipeline, &q->request, &sink, &a, &error);
-    count_ask(app, &a, status);
+    count_ask(app, request->id, &a, status);
     if (status == RAG_OK)
         send_outcome(&e, &a, request->id);
     else
@@ -292,10 +333,11 @@ static void ask_plain(struct app *app, struct http_request *request, struct http
     buf_init(&body, HANDLE_REPLY_BYTES_MAX);
     json_writer_init(&w, &body);
     status = pipeline_ask(&app->pipeline, &q->request, NULL, &a, &error);
-    count_ask(app, &a, status);
+    count_ask(app, request->id, &a, status);
     if (status == RAG_OK) {
         json_begin_object(&w, NULL);
         reply_write_answer(&w, &a);
+        reply_write_degraded(&w, &a.retrieval);
         json_put_string(&w, "request_id", request->id);
         reply_write_stages(&w, &a.retrieval);
         json_end_object(&w);

@@ -2,7 +2,22 @@
 
 #include "base/clock.h"
 #include "daemon/collection_index.h"
+#include "daemon/fusion_settings.h"
 #include "daemon/handle.h"
+
+/* "fusion" of a collection that has none of its own, so that what holds is always shown. */
+static void write_default_fusion(const struct app *app, struct collection *c, struct json_writer *w)
+{
+    struct fusion_options own;
+    bool is_own = collection_fusion(c, &own);
+
+    if (!is_own) {
+        json_begin_object(w, "fusion");
+        fusion_settings_write(w, &app->pipeline.fusion);
+        json_end_object(w);
+    }
+    json_put_string(w, "fusion_from", is_own ? "collection" : "daemon");
+}
 
 static enum rag_status write_collection(struct app *app, struct collection *c, const char *key,
                                         struct json_writer *w, struct rag_error *reterr)
@@ -25,6 +40,7 @@ static enum rag_status write_collection(struct app *app, struct collection *c, c
         json_put_int(w, "generation", (int64_t)stored.generation);
         json_put_string(w, "created", created);
         collection_write_settings(c, w);
+        write_default_fusion(app, c, w);
         json_put_string(w, "analyzer", analyzer_fingerprint(app->analyzer));
         json_begin_object(w, "index");
         json_put_int(w, "passages", (int64_t)index.n_passages);

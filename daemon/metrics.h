@@ -16,6 +16,8 @@ enum metric {
     METRIC_ASKS_REFUSED,
     METRIC_ASKS_CANCELLED,
     METRIC_ASKS_FAILED,
+    METRIC_DEGRADED_DENSE,  /* searches and asks without their vectors */
+    METRIC_DEGRADED_RERANK, /* and without the cross-encoder, though there is one */
     METRIC_DOCUMENTS_PUT,
     METRIC_DOCUMENTS_UNCHANGED,
     METRIC_DOCUMENTS_FAILED,

@@ -1,260 +1,12 @@
-#define _GNU_SOURCE
 #include "daemon/pipeline.h"
 
-#include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/bounds.h"
 #include "base/clock.h"
-#include "base/json_writer.h"
 #include "daemon/ask_record.h"
+#include "daemon/pipeline_internal.h"
 #include "retrieve/bm25.h"
-#include "retrieve/rerank_lexical.h"
-#include "text/nfc.h"
-
-#define ARENA_BYTES_MAX                                                                            \
-    (256u << 20) /* CANDIDATES_MAX chunks of CHUNK_CHARS_MAX, four bytes each                      \
-                  */
-/* A change is in the store some moments before it is in the index; a search that found what is
- * gone waits for it and searches again: 200 times 1 ms at most. */
-#define RETRIES_MAX   200
-#define RETRY_WAIT_NS 1000000
-
-const char *stage_name(enum stage stage)
-{
-    static const char *const names[N_STAGES] = {
-        [STAGE_ANALYZE] = "analyze",   [STAGE_FILTER] = "filter", [STAGE_BM25] = "bm25",
-        [STAGE_FETCH] = "fetch",       [STAGE_RERANK] = "rerank", [STAGE_GATE] = "gate",
-        [STAGE_GENERATE] = "generate", [STAGE_AUDIT] = "audit",   [STAGE_TOTAL] = "total",
-    };
-
-    assert(stage < N_STAGES);
-    return names[stage];
-}
-
-static void stage_done(struct retrieval *r, enum stage stage, int64_t begun_ns)
-{
-    r->stages_ms[stage] += clock_elapsed_ms(begun_ns);
-    r->ran[stage] = true;
-}
-
-void retrieval_release(struct retrieval *r)
-{
-    if (!r)
-        return;
-    term_list_release(&r->terms);
-    buf_release(&r->text);
-    arena_release(&r->arena);
-    arena_release(&r->texts);
-    memset(r, 0, sizeof *r);
-}
-
-static enum rag_status still_wanted(const struct pipeline_request *request,
-                                    struct rag_error *reterr)
-{
-    if (request->cancel && atomic_load(request->cancel))
-        return rag_fail(reterr, RAG_ECANCELLED, "request: the client went away");
-    if (request->deadline_ns != 0 && clock_monotonic_ns() > request->deadline_ns)
-        return rag_fail(reterr, RAG_ETIMEOUT, "request: the deadline passed");
-    return RAG_OK;
-}
-
-/* ---- 2. analyze ---- */
-
-static enum rag_status analyze(const struct pipeline *p, const struct pipeline_request *request,
-                               struct retrieval *r, struct rag_error *reterr)
-{
-    size_t n = strlen(request->question);
-    int64_t begun = clock_monotonic_ns();
-    enum rag_status status;
-    size_t i = 0;
-
-    if (n > QUESTION_BYTES_MAX)
-        return rag_fail(reterr, RAG_EINVAL, "'question': %zu bytes, the limit is %d", n,
-                        QUESTION_BYTES_MAX);
-    buf_init(&r->text, QUESTION_BYTES_MAX * 3); /* NFC grows a text threefold at worst */
-    status = nfc_append(request->question, n, &r->text, reterr);
-    if (status != RAG_OK)
-        return status == RAG_EFORMAT ? rag_fail(reterr, RAG_EINVAL, "'question': not UTF-8")
-                                     : status;
-    while (i < r->text.len && strchr(" \t\n", r->text.data[i]))
-        i++;
-    if (i == r->text.len)
-        return rag_fail(reterr, RAG_EINVAL, "'question': empty");
-    status = analyzer_question(p->analyzer, r->text.data, r->text.len, &r->terms);
-    if (status != RAG_OK)
-        return rag_fail(reterr, status, "'question': out of memory");
-    question_analyze(r->text.data, r->text.len, &r->question);
-    stage_done(r, STAGE_ANALYZE, begun);
-    return RAG_OK;
-}
-
-/* ---- 4. bm25 ---- */
-
-static enum rag_status search_terms(const struct pipeline_request *request, struct retrieval *r,
-                                    const struct id_set *keep, size_t k, struct bm25_hit *hits,
-                                    size_t *ret_n, struct rag_error *reterr)
-{
-    struct bm25_query_term *terms = arena_calloc(&r->arena, r->terms.n + 1, sizeof *terms);
-    uint64_t *ids = arena_calloc(&r->arena, r->terms.n + 1, sizeof *ids);
-
-    r->idf = arena_calloc(&r->arena, r->terms.n + 1, sizeof *r->idf);
-    if (!terms || !ids || !r->idf)
-        return rag_fail(reterr, RAG_ENOMEM, "search: out of memory");
-    for (size_t i = 0; i < r->terms.n; i++) {
-        terms[i] = (struct bm25_query_term){r->terms.items[i].id, r->terms.items[i].weight};
-        ids[i] = r->terms.items[i].id;
-    }
-    bm25_idf(request->collection->index, ids, r->terms.n, r->idf);
-    *ret_n = 0;
-    if (r->terms.n == 0)
-        return RAG_OK; /* punctuation only: nothing can match */
-    return bm25_search(request->collection->index, terms, r->terms.n, keep, k, hits, ret_n, reterr);
-}
-
-/* ---- 5. fetch ---- */
-
-static enum rag_status fetch(const struct pipeline *p, const struct id_set *versions,
-                             struct retrieval *r, const struct bm25_hit *hits, size_t n,
-                             struct rag_error *reterr)
-{
-    uint64_t *ids = arena_calloc(&r->arena, n + 1, sizeof *ids);
-    struct passage *passages = arena_calloc(&r->arena, n + 1, sizeof *passages);
-    struct store_passage *stored = NULL;
-    enum rag_status status;
-    size_t n_found = 0;
-    size_t at = 0;
-
-    if (!ids || !passages)
-        return rag_fail(reterr, RAG_ENOMEM, "search: out of memory");
-    for (size_t i = 0; i < n; i++)
-        ids[i] = hits[i].passage_id;
-    status = store_passages_owned(p->store, ids, n, versions, &r->texts, &stored, &n_found, reterr);
-    if (status != RAG_OK)
-        return status;
-    for (size_t i = 0; i < n_found; i++) {
-        const struct store_passage *s = &stored[i];
-
-        while (hits[at].passage_id != s->id)
-            at++; /* the store keeps the order and only leaves out */
-        passages[i] = (struct passage){
-            .id = s->id,
-            .document = s->document,
-            .title = s->title,
-            .heading = s->heading,
-            .context = s->context,
-            .text = s->text,
-            .text_bytes = s->text_bytes,
-            .byte_start = s->byte_start,
-            .byte_end = s->byte_end,
-            .version_id = s->version_id,
-            .bm25_score = hits[at].score,
-            .bm25_rank = (uint32_t)at + 1,
-            .final_rank = (uint32_t)i + 1,
-        };
-    }
-    r->passages = passages;
-    r->n_passages = n_found;
-    return RAG_OK;
-}
-
-static struct lexical_query lexical_query(const struct pipeline *p, const struct retrieval *r)
-{
-    return (struct lexical_query){
-        .text = r->text.data,
-        .n_bytes = r->text.len,
-        .terms = &r->terms,
-        .idf = r->idf,
-        .question = &r->question,
-        .analyzer = p->analyzer,
-    };
-}
-
-/* Steps 4 and 5: again when a chunk that the index still had was deleted in the store, so
- * that a search never returns fewer than there are. */
-static enum rag_status find(const struct pipeline *p, const struct pipeline_request *request,
-                            const struct id_set *keep, const struct id_set *versions,
-                            size_t n_fetch, struct retrieval *r, struct rag_error *reterr)
-{
-    size_t k = n_fetch > p->n_candidates ? n_fetch : p->n_candidates;
-    struct bm25_hit *hits = arena_calloc(&r->arena, k, sizeof *hits);
-    enum rag_status status = RAG_OK;
-
-    if (!hits)
-        return rag_fail(reterr, RAG_ENOMEM, "search: out of memory");
-    for (int i = 0; i < RETRIES_MAX && status == RAG_OK; i++) {
-        int64_t begun = clock_monotonic_ns();
-        size_t n = 0;
-
-        status = search_terms(request, r, keep, k, hits, &n, reterr);
-        stage_done(r, STAGE_BM25, begun);
-        if (status != RAG_OK)
-            break;
-        r->n_candidates = n;
-        if (n > n_fetch)
-            n = n_fetch;
-        begun = clock_monotonic_ns();
-        arena_reset(&r->texts);
-        status = fetch(p, versions, r, hits, n, reterr);
-        stage_done(r, STAGE_FETCH, begun);
-        if (status != RAG_OK || r->n_passages == n)
-            break;
-        status = still_wanted(request, reterr);
-        (void)nanosleep(&(struct timespec){.tv_nsec = RETRY_WAIT_NS}, NULL);
-    }
-    return status;
-}
-
-enum rag_status pipeline_search(const struct pipeline *p, const struct pipeline_request *request,
-                                struct retrieval *ret, struct rag_error *reterr)
-{
-    size_t top_k = request->top_k ? request->top_k : TOP_K_DEFAULT;
-    size_t n_fetch = top_k > p->rerank_head ? top_k : p->rerank_head;
-    int64_t begun_all = clock_monotonic_ns();
-    bool filtered = request->n_filter > 0;
-    struct id_set versions = {0};
-    struct id_set keep = {0};
-    enum rag_status status;
-    struct retrieval *r = ret;
-    int64_t begun;
-
-    memset(r, 0, sizeof *r);
-    arena_init(&r->arena, ARENA_BYTES_MAX);
-    arena_init(&r->texts, ARENA_BYTES_MAX);
-    status = analyze(p, request, r, reterr);
-    if (status == RAG_OK && request->n_filter > 0) {
-        begun = clock_monotonic_ns();
-        status = store_filter_owners(p->store, request->collection->id, request->filter,
-                                     request->n_filter, &keep, &versions, reterr);
-        stage_done(r, STAGE_FILTER, begun);
-    }
-    if (status == RAG_OK)
-        status = still_wanted(request, reterr);
-    if (status == RAG_OK)
-        status = find(p, request, filtered ? &keep : NULL, filtered ? &versions : NULL, n_fetch, r,
-                      reterr);
-    id_set_release(&keep);
-    id_set_release(&versions);
-    if (status == RAG_OK)
-        status = still_wanted(request, reterr);
-    if (status == RAG_OK && r->n_passages > 0) {
-        struct lexical_query query = lexical_query(p, r);
-        size_t head = r->n_passages < p->rerank_head ? r->n_passages : p->rerank_head;
-
-        begun = clock_monotonic_ns();
-        status = rerank_lexical(&query, r->passages, head);
-        stage_done(r, STAGE_RERANK, begun);
-        if (status != RAG_OK)
-            rag_fail(reterr, status, "rerank: out of memory");
-    }
-    for (size_t i = 0; i < r->n_passages; i++)
-        r->passages[i].final_rank = (uint32_t)i + 1;
-    stage_done(r, STAGE_TOTAL, begun_all);
-    return status;
-}
 
 /* ---- 8. generate ---- */
 
@@ -322,7 +74,7 @@ static enum rag_status generate(const struct pipeline *p, const struct pipeline_
 
         given[i] = (struct generator_passage){s->id,         s->title,    s->heading,
                                               s->context,    s->text,     s->text_bytes,
-                                              s->byte_start, s->byte_end, s->rerank_score};
+                                              s->byte_start, s->byte_end, s->lexical_score};
     }
     for (size_t i = 0; i < p->n_generators; i++) {
         generator_result_release(&a->result);
@@ -355,6 +107,22 @@ static enum rag_status verify_citations(const struct pipeline_answer *a, struct 
                             c->byte_start, c->byte_end, c->passage + 1, s->byte_start, s->byte_end);
     }
     return RAG_OK;
+}
+
+/* A passage that the cross-encoder is sure of overrules "low_relevance", where that is allowed. */
+static void reconsider(const struct pipeline *p, struct pipeline_answer *a)
+{
+    const struct retrieval *r = &a->retrieval;
+
+    if (a->verdict.pass || p->rerank_pass_min <= 0 ||
+        strcmp(a->verdict.code, "low_relevance") != 0 || strcmp(r->reranker, "lexical") == 0 ||
+        strcmp(r->reranker, "none") == 0)
+        return;
+    for (size_t i = 0; i < a->n_given && !a->verdict.pass; i++)
+        a->verdict.pass = r->passages[i].rerank_rank != RANK_NONE &&
+                          r->passages[i].rerank_score >= p->rerank_pass_min;
+    if (a->verdict.pass)
+        a->verdict.reason[0] = a->verdict.code[0] = '\0';
 }
 
 static void conclude(struct pipeline_answer *a)
@@ -399,13 +167,14 @@ enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_req
         sink->on_passages(sink->context, &a->retrieval, a->n_given);
 
     begun = clock_monotonic_ns();
-    query = lexical_query(p, &a->retrieval);
+    query = pipeline_lexical_query(p, &a->retrieval);
     gate_decide(&query, a->retrieval.passages, a->n_given, &p->gate, &a->verdict);
-    stage_done(&a->retrieval, STAGE_GATE, begun);
+    reconsider(p, a);
+    pipeline_stage_done(&a->retrieval, STAGE_GATE, begun);
     if (a->verdict.pass) {
         begun = clock_monotonic_ns();
         status = generate(p, request, sink, a, reterr);
-        stage_done(&a->retrieval, STAGE_GENERATE, begun);
+        pipeline_stage_done(&a->retrieval, STAGE_GENERATE, begun);
     }
     if (status == RAG_OK)
         status = verify_citations(a, reterr);
@@ -421,7 +190,7 @@ record:
     a->retrieval.stages_ms[STAGE_TOTAL] = clock_elapsed_ms(begun_all);
     recorded =
         ask_record_append(p, request, a, status, status == RAG_OK ? NULL : reterr, &audit_error);
-    stage_done(&a->retrieval, STAGE_AUDIT, begun);
+    pipeline_stage_done(&a->retrieval, STAGE_AUDIT, begun);
     a->retrieval.stages_ms[STAGE_TOTAL] = clock_elapsed_ms(begun_all);
     /* An answer that could not be recorded is not given. */
     if (recorded != RAG_OK && status == RAG_OK)

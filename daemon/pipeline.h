@@ -3,15 +3,19 @@
  *   1. admit     the caller (daemon/handle_ask.c) holds the collection by its reader list
  *   2. analyze   NFC, terms, kind of answer asked for
  *   3. filter    metadata clauses -> the ids that may be found (inside the search)
- *   4. bm25      top candidates
+ *   4. bm25      top candidates; side by side with
+ *      dense     the nearest vectors, where vectors serve (daemon/collection_vectors.h)
+ *      fuse      one ranking of both, with the collection's weights (retrieve/fusion.h)
  *   5. fetch     their texts, from one snapshot of the store
- *   6. rerank    the head, by reading it
+ *   6. rerank    the head: by the cross-encoder within its budget, else by its words
  *   7. gate      too weak, or something asked for is nowhere: refuse, generate nothing
  *   8. generate  the configured backends in order, until one has released a piece
  *   9. verify    every citation lies inside the passage that it names
  *  10. audit     the record is durable before the reply ends
  *
- * Thread-safe: a pipeline is immutable after start. */
+ * A model stage that fails (busy, too slow, weights gone) is left out and said in 'degraded': the
+ * search goes on with what it has, down to BM25 alone, unless dense results were all that was asked
+ * for. Thread-safe: a pipeline is immutable after start. */
 #ifndef RAG_DAEMON_PIPELINE_H
 #define RAG_DAEMON_PIPELINE_H
 
@@ -23,7 +27,10 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "daemon/collections.h"
+#include "daemon/models.h"
+#include "daemon/side_work.h"
 #include "generate/generator.h"
+#include "retrieve/fusion.h"
 #include "retrieve/gate.h"
 #include "retrieve/passage.h"
 #include "store/audit.h"
@@ -37,6 +44,8 @@ enum stage {
     STAGE_ANALYZE,
     STAGE_FILTER,
     STAGE_BM25,
+    STAGE_DENSE,
+    STAGE_FUSE,
     STAGE_FETCH,
     STAGE_RERANK,
     STAGE_GATE,
@@ -53,11 +62,27 @@ struct pipeline {
     const struct analyzer *analyzer;
     struct generator *generators[GENERATORS_MAX]; /* tried in this order */
     size_t n_generators;
-    size_t n_candidates; /* of bm25 */
+    struct models *models;        /* NULL: no cross-encoder; vectors have their own */
+    struct side_work *side;       /* NULL: one after the other */
+    size_t n_candidates;          /* of bm25 */
+    size_t n_dense;               /* of the vector search */
+    struct fusion_options fusion; /* of collections that have no settings of their own */
+    int64_t embed_budget_ns;      /* for a question's vector, unless only that was asked for */
+    int64_t rerank_budget_ns;     /* for the cross-encoder; 0: none */
     size_t rerank_head;
     size_t n_passages; /* given to a generator, unless the request says top_k */
     struct gate_options gate;
+    float rerank_pass_min; /* 0: never; see pipeline_ask() */
 };
+
+enum search_mode {
+    SEARCH_AUTO, /* hybrid where vectors serve, else bm25 */
+    SEARCH_BM25,
+    SEARCH_DENSE,  /* nothing else: what fails then fails the search */
+    SEARCH_HYBRID, /* as auto, but says when vectors do not serve */
+};
+const char *search_mode_name(enum search_mode mode); /* "auto", ... */
+enum rag_status search_mode_parse(const char *name, enum search_mode *ret);
 
 struct pipeline_request {
     struct collection *collection;
@@ -67,12 +92,31 @@ struct pipeline_request {
     size_t top_k;                       /* results of a search, passages of an ask; 0: default */
     const struct filter_clause *filter; /* all must hold */
     size_t n_filter;
+    enum search_mode mode;
+    const struct fusion_options *fusion; /* NULL: the collection's */
+    bool no_rerank;
+    bool rankings;           /* keep each stage's own list, both fusions included */
     const char *filter_text; /* the filter as JSON, for the audit record; or NULL */
     int64_t deadline_ns;     /* clock_monotonic_ns(); 0: none */
     const atomic_bool *cancel;
     const char *principal;
     const char *request_id;
 };
+
+/* The list of one stage, for who compares stages. */
+struct ranking {
+    const char *stage; /* "bm25", "dense", "rrf", "convex" */
+    struct ranked *items;
+    size_t n;
+};
+#define RANKINGS_MAX 4
+
+/* A stage that was left out. */
+struct degraded {
+    enum stage stage; /* STAGE_DENSE or STAGE_RERANK */
+    struct rag_error why;
+};
+#define DEGRADED_MAX 2
 
 /* What a search found. Everything lives in its arenas. */
 struct retrieval {
@@ -84,14 +128,23 @@ struct retrieval {
     struct question question;
     struct passage *passages; /* final order; at most max(rerank head, top_k) */
     size_t n_passages;
-    size_t n_candidates; /* that bm25 returned */
-    double stages_ms[N_STAGES];
+    size_t n_fetched;             /* passages[n_passages..n_fetched) are only in 'rankings' */
+    size_t n_candidates;          /* distinct ones that bm25 and dense returned */
+    enum search_mode mode;        /* what ran: bm25, dense or hybrid */
+    struct fusion_options fusion; /* hybrid: what it was fused with */
+    const char *reranker;         /* "lexical", the name of a cross-encoder, or "none" */
+    struct ranking rankings[RANKINGS_MAX];
+    size_t n_rankings;
+    struct degraded degraded[DEGRADED_MAX];
+    size_t n_degraded;
+    double stages_ms[N_STAGES]; /* bm25 and dense overlap: total is less than the sum */
     bool ran[N_STAGES];
 };
 void retrieval_release(struct retrieval *r); /* a zeroed one is a no-op */
 
 /* Steps 2-6. RAG_OK (nothing found is n_passages 0); RAG_EINVAL (question empty, too long, not
- * UTF-8; bad filter); RAG_ECANCELLED; RAG_ETIMEOUT; RAG_ENOMEM; RAG_EIO. */
+ * UTF-8; bad filter or fusion); RAG_ECANCELLED; RAG_ETIMEOUT; RAG_ENOMEM; RAG_EIO. In mode dense
+ * also RAG_ENOTFOUND (no vectors serve) and RAG_EBUSY. */
 enum rag_status pipeline_search(const struct pipeline *p, const struct pipeline_request *request,
                                 struct retrieval *ret, struct rag_error *reterr);
 
@@ -114,7 +167,11 @@ struct pipeline_answer {
 };
 void pipeline_answer_release(struct pipeline_answer *a);
 
-/* The whole life. Also records asks that end in an error or a cancel. */
+/* The whole life. Also records asks that end in an error or a cancel.
+ * The gate goes by words alone: a cross-encoder's scores are not calibrated, and an untested one
+ * must not talk the daemon into answering what is off topic. Who has measured theirs may set
+ * rerank_pass_min: a given passage that reaches it overrules "low_relevance" (never a missing
+ * constraint). */
 enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_request *request,
                              const struct pipeline_sink *sink, struct pipeline_answer *ret,
                              struct rag_error *reterr);

@@ -9,6 +9,7 @@
 #include "daemon/ragctl.h"
 #include "daemon/ragctl_args.h"
 #include "daemon/ragctl_client.h"
+#include "daemon/ragctl_filter.h"
 #include "daemon/ragctl_print.h"
 
 #define REQUEST_BYTES_MAX 262144 /* PRINCIPALS_MAX readers and writers at their longest */
@@ -18,6 +19,7 @@ struct collection_args {
     const char *readers; /* comma-separated; NULL: keep */
     const char *writers;
     const char *offline; /* "yes" or "no" */
+    const char *fusion;  /* a JSON object; NULL: keep */
     int64_t chunk_chars;
     int64_t chunk_overlap;
     bool yes;
@@ -42,6 +44,7 @@ static void put_principals(struct json_writer *w, const char *key, const char *l
 static enum rag_status make_settings(const struct collection_args *args, struct buf *out,
                                      struct rag_error *reterr)
 {
+    enum rag_status status;
     struct json_writer w;
     bool offline = args->offline && strcmp(args->offline, "yes") == 0;
 
@@ -58,8 +61,9 @@ static enum rag_status make_settings(const struct collection_args *args, struct 
         json_put_int(&w, "chunk_chars", args->chunk_chars);
     if (args->chunk_overlap >= 0)
         json_put_int(&w, "chunk_overlap", args->chunk_overlap);
+    status = ragctl_object_write(&w, "fusion", "--fusion", args->fusion, reterr);
     json_end_object(&w);
-    return RAG_OK;
+    return status;
 }
 
 static void append_list(struct buf *out, const struct json *list)
@@ -78,7 +82,8 @@ static void print_show(const struct json *c)
 {
     static const char *const keys[] = {"name",        "documents",     "chunks",  "generation",
                                        "created",     "readers",       "writers", "offline",
-                                       "chunk_chars", "chunk_overlap", "analyzer"};
+                                       "chunk_chars", "chunk_overlap", "fusion",  "fusion_from",
+                                       "analyzer"};
     const struct json *index = json_member(c, "index");
     struct buf value;
     struct buf out;
@@ -237,6 +242,7 @@ static enum rag_status read_args(const struct ragctl_options *options, int argc,
         {.name = "--readers",            .text = &args->readers},
         {.name = "--writers",            .text = &args->writers},
         {.name = "--offline",            .text = &args->offline},
+        {.name = "--fusion",             .text = &args->fusion },
         {.name = "--chunk-chars",
          .number = &args->chunk_chars,
          .min = CHUNK_CHARS_MIN,

@@ -38,18 +38,24 @@ static const char ingest_help[] =
     "\"errors\":[{\"path\",\"document\",\"line\",\"message\"}]}\n";
 
 static const char search_help[] =
-    "Prints the passages that the words find, best first.\n"
+    "Prints the passages that words and vectors find, best first.\n"
     "\n"
     "  --top-k N         how many (1..1000, default: the daemon's, 5)\n"
     "  --where KEY=TEXT  only documents whose metadata has that; may be repeated\n"
     "  --filter JSON     the general form: {\"year\":{\"gte\":2020},\"dept\":[\"hr\",\"it\"]}\n"
     "  --full            whole passages instead of their beginning\n"
-    "  --stages          with --json: the ranking after each stage as well\n"
+    "  --stages          rank and score of each passage in each stage as a table;\n"
+    "                    with --json: the ranking of each stage as well\n"
+    "  --mode MODE       auto (default), hybrid, bm25 or dense\n"
+    "  --fusion JSON     of this search: {\"method\":\"rrf\",\"weight_dense\":0.5}\n"
+    "  --no-rerank       leave the order as it was fused\n"
     "\n"
     "Put -- before words that begin with a dash.\n"
     "JSON: {\"results\":[{\"rank\",\"document\",\"chunk\",\"score\",\"title\",\"heading\",\n"
-    "\"text\",\"byte_start\",\"byte_end\",\"bm25_rank\",\"bm25_score\",\"rerank_score\"}],\n"
-    "\"candidates\",\"stages_ms\",\"request_id\"}\n";
+    "\"text\",\"byte_start\",\"byte_end\",\"bm25_rank\",\"bm25_score\",\"dense_rank\",\n"
+    "\"dense_score\",\"fused_rank\",\"fused_score\",\"rerank_rank\",\"rerank_score\"}],\n"
+    "\"mode\",\"fusion\",\"reranker\",\"degraded\",\"candidates\",\"stages_ms\",\n"
+    "\"request_id\"}\n";
 
 static const char ask_help[] =
     "Answers a question from the documents of a collection, with citations: [n] in\n"
@@ -89,7 +95,9 @@ static const char collection_help[] =
     "  --offline yes|no  its text never leaves this machine\n"
     "  --chunk-chars N   characters of a chunk (100..8000); for documents ingested\n"
     "                    from then on\n"
-    "  --chunk-overlap N  characters that neighbours share (less than half a chunk)\n";
+    "  --chunk-overlap N  characters that neighbours share (less than half a chunk)\n"
+    "  --fusion JSON     how BM25 and vectors are joined: {\"method\":\"convex\",\n"
+    "                    \"weight_dense\":0.4}; {} is the daemon's way again\n";
 
 static const char document_help[] =
     "  list              names, chunks, sizes, times, titles\n"
@@ -158,11 +166,12 @@ static const char version_help[] =
     "Prints the version of ragctl.\n";
 
 static const char eval_help[] =
-    "Reads KLUE-MRC v1.1 or SQuAD/KorQuAD 1.0 JSON, or a question set (JSONL beside\n"
-    "its documents, or its folder), indexes the passages in a throw-away collection,\n"
-    "asks every question and prints hit@k, MRR, nDCG, answer EM and F1, citation\n"
-    "accuracy, refusal precision and recall, and latencies per stage. Starts a\n"
-    "private ragd of its own unless --socket is given.\n"
+    "Reads KLUE-MRC v1.1 or SQuAD/KorQuAD 1.0 JSON, a question set (JSONL beside\n"
+    "its documents, or its folder) or a TREC collection (a folder or three files),\n"
+    "indexes the passages in a throw-away collection, asks every question and prints\n"
+    "hit@k, MRR, nDCG of each stage side by side, answer EM and F1, citation\n"
+    "accuracy, refusal precision and recall, and latencies. Starts a private ragd of\n"
+    "its own unless --socket is given.\n"
     "\n"
     "  --sample N          so many questions, chosen as NumPy does with\n"
     "                      default_rng(seed).permutation\n"
@@ -174,8 +183,13 @@ static const char eval_help[] =
     "  --chunk-chars N     cut the passages (default: whole)\n"
     "  --off-topic IDS     which unanswerable questions of a set are off its topic\n"
     "  --no-answers        measure retrieval only\n"
+    "  --embedder DIR      models of the private ragd\n"
+    "  --reranker DIR\n"
+    "  --config FILE       or its whole configuration\n"
+    "  --mode, --fusion    of the searches, as in search\n"
     "\n"
-    "JSON: {\"questions\",\"passages\",\"stages\",\"answers\",\"refusal\",\"latency_ms\"}\n";
+    "JSON: {\"questions\",\"passages\",\"stages\",\"answers\",\"refusal\",\"latency_ms\",\n"
+    "\"fusion\" where lists were fused}\n";
 
 static const char tune_help[] =
     "fusion: measures on the collection itself how its BM25 and vector rankings are\n"
@@ -259,7 +273,7 @@ static const struct ragctl_command table[] = {
     {"backup", "backup DIR", "copy a running daemon's state", backup_help, false, ragctl_backup},
     {"restore", "restore DIR --state DIR | restore DIR --check", "bring a backup back",
      restore_help, false, ragctl_restore},
-    {"eval", "eval FILE [options]", "measure retrieval and answers on a question set", eval_help,
+    {"eval", "eval FILE|FOLDER [options]", "measure retrieval and answers on a question set", eval_help,
      false, ragctl_eval},
     {"tune", "tune fusion --collection C [options]",
      "measure how BM25 and vectors are best joined", tune_help, true, ragctl_tune},

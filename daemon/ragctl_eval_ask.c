@@ -7,6 +7,7 @@
 #include "base/json_writer.h"
 #include "base/utf8.h"
 #include "daemon/ragctl_eval.h"
+#include "daemon/ragctl_filter.h"
 #include "eval/answer_score.h"
 #include "eval/score.h"
 
@@ -242,10 +243,10 @@ static enum rag_status search_one(struct evaluation *e, size_t i, struct json **
     json_put_bool(&w, "stages", true);
     if (e->eval->mode)
         json_put_string(&w, "mode", e->eval->mode);
-    if (e->eval->fusion)
-        json_put_raw(&w, "fusion", e->eval->fusion);
+    status = ragctl_object_write(&w, "fusion", "--fusion", e->eval->fusion, reterr);
     json_end_object(&w);
-    status = post(e, "/v1/search", &body, "search_round_trip", ret_reply, reterr);
+    if (status == RAG_OK)
+        status = post(e, "/v1/search", &body, "search_round_trip", ret_reply, reterr);
     buf_release(&body);
     if (status != RAG_OK)
         return status;

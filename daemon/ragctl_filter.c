@@ -67,6 +67,26 @@ enum rag_status ragctl_query_write(struct json_writer *w, const char *collection
     return status;
 }
 
+enum rag_status ragctl_object_write(struct json_writer *w, const char *key, const char *option,
+                                    const char *text, struct rag_error *reterr)
+{
+    struct rag_error inner = {RAG_OK, ""};
+    struct json *root = NULL;
+    enum rag_status status;
+
+    if (!text)
+        return RAG_OK;
+    status = json_parse(text, strlen(text), "JSON", &root, &inner);
+    if (status == RAG_OK && !json_is_object(root))
+        status = rag_fail(&inner, RAG_EINVAL, "is not a JSON object");
+    json_free(root);
+    if (status != RAG_OK)
+        return rag_fail(reterr, status == RAG_ENOMEM ? status : RAG_EINVAL, "option '%s': %s",
+                        option, inner.text);
+    json_put_raw(w, key, text);
+    return RAG_OK;
+}
+
 enum rag_status ragctl_query_join(char **words, int n_words, const char *noun, struct buf *out,
                                   struct rag_error *reterr)
 {

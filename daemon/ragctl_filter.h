@@ -16,6 +16,11 @@ struct ragctl_query {
 enum rag_status ragctl_query_write(struct json_writer *w, const char *collection,
                                    const struct ragctl_query *query, struct rag_error *reterr);
 
+/* A JSON object from the command line as a member; nothing when text is NULL. RAG_EINVAL names the
+ * option when it is none. */
+enum rag_status ragctl_object_write(struct json_writer *w, const char *key, const char *option,
+                                    const char *text, struct rag_error *reterr);
+
 /* The words joined by spaces: a question needs no quotes. RAG_EINVAL when there are none
  * or it is longer than QUESTION_BYTES_MAX; 'noun' names it. */
 enum rag_status ragctl_query_join(char **words, int n_words, const char *noun, struct buf *out,

@@ -133,6 +133,17 @@ static enum rag_status collect_admins(struct daemon *d, struct rag_error *reterr
     return RAG_OK;
 }
 
+static struct fusion_options configured_fusion(const struct config *config)
+{
+    return (struct fusion_options){
+        .method = (enum fusion_method)config->fusion_method,
+        .weights = {[LIST_BM25] = (float)(1 - config->fusion_weight_dense),
+                    [LIST_DENSE] = (float)config->fusion_weight_dense},
+        .rrf_k = (float)config->rrf_k,
+        .depth = (size_t)config->fusion_depth,
+    };
+}
+
 static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
 {
     const struct config *config = d->config;
@@ -174,6 +185,7 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
         .state_dir = config->state_dir,
         .bm25 = {(float)config->bm25_k1,      (float)config->bm25_b        },
         .chunks = {(size_t)config->chunk_chars, (size_t)config->chunk_overlap},
+        .fusion = configured_fusion(config),
         .admins = d->admins,
         .n_admins = d->n_admins,
     };
@@ -194,7 +206,7 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
     return status;
 }
 
-static enum rag_status open_generators(struct daemon *d, struct rag_error *reterr)
+static enum rag_status open_pipeline(struct daemon *d, struct rag_error *reterr)
 {
     struct pipeline *p = &d->app.pipeline;
     const struct config *config = d->config;
@@ -204,14 +216,23 @@ static enum rag_status open_generators(struct daemon *d, struct rag_error *reter
         .store = d->app.store,
         .audit = d->app.audit,
         .analyzer = d->app.analyzer,
+        .models = d->app.models,
         .n_candidates = (size_t)config->retrieve_candidates,
+        .n_dense = (size_t)config->dense_candidates,
+        .fusion = configured_fusion(config),
+        .embed_budget_ns = config->embed_budget_ms * 1000000,
+        .rerank_budget_ns = config->rerank_budget_ms * 1000000,
         .rerank_head = (size_t)config->rerank_head,
         .n_passages = (size_t)config->retrieve_top_k,
         .gate = {.relevance_min = (float)config->gate_relevance_min},
+        .rerank_pass_min = (float)config->rerank_pass_min,
     };
     status = extractive_open(&p->generators[0], reterr);
     if (status == RAG_OK)
         p->n_generators = 1;
+    /* each worker has one question at most: as many as can want a vector at once */
+    if (status == RAG_OK)
+        status = side_work_start((size_t)config->workers, &p->side, reterr);
     return status;
 }
 
@@ -235,7 +256,7 @@ static enum rag_status start(struct daemon *d, struct rag_error *reterr)
     if (status == RAG_OK)
         status = open_data(d, reterr);
     if (status == RAG_OK)
-        status = open_generators(d, reterr);
+        status = open_pipeline(d, reterr);
     if (status == RAG_OK)
         status = workers_start(&workers, &d->app.workers, reterr);
     if (status == RAG_OK)
@@ -260,6 +281,7 @@ static void stop(struct daemon *d)
         else
             log_event(LOG_INFO, NULL, "indexes_saved", "n=%zu", n);
     }
+    side_work_stop(d->app.pipeline.side);
     for (size_t i = 0; i < d->app.pipeline.n_generators; i++)
         d->app.pipeline.generators[i]->close(d->app.pipeline.generators[i]);
     collections_close(d->app.collections);

@@ -1,7 +1,6 @@
 #include "daemon/reply.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "daemon/fusion_settings.h"
 
 void reply_write_citation(struct json_writer *w, const char *key, const struct pipeline_answer *a,
                           size_t i)
@@ -44,6 +43,35 @@ void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a)
     json_put_string(w, "cache", "none");
 }
 
+/* A rank, or null where the stage ran and did not return the passage, and its score. */
+static void write_stage(struct json_writer *w, const char *rank_key, const char *score_key,
+                        uint32_t rank, float score, bool exact)
+{
+    if (rank == RANK_NONE) {
+        json_put_null(w, rank_key);
+        json_put_null(w, score_key);
+        return;
+    }
+    json_put_int(w, rank_key, rank);
+    if (exact)
+        json_put_exact(w, score_key, (double)score);
+    else
+        json_put_double(w, score_key, (double)score);
+}
+
+void reply_write_ranks(struct json_writer *w, const struct retrieval *r, const struct passage *s,
+                       bool exact)
+{
+    if (r->mode != SEARCH_DENSE)
+        write_stage(w, "bm25_rank", "bm25_score", s->bm25_rank, s->bm25_score, exact);
+    if (r->mode != SEARCH_BM25)
+        write_stage(w, "dense_rank", "dense_score", s->dense_rank, s->dense_score, exact);
+    if (r->mode == SEARCH_HYBRID)
+        write_stage(w, "fused_rank", "fused_score", s->fused_rank, s->fused_score, exact);
+    if (r->ran[STAGE_RERANK])
+        write_stage(w, "rerank_rank", "rerank_score", s->rerank_rank, s->rerank_score, exact);
+}
+
 void reply_write_results(struct json_writer *w, const char *key, const struct retrieval *r,
                          size_t n)
 {
@@ -55,7 +83,7 @@ void reply_write_results(struct json_writer *w, const char *key, const struct re
         json_put_int(w, "rank", (int64_t)i + 1);
         json_put_string(w, "document", s->document);
         json_put_int(w, "chunk", (int64_t)s->id);
-        json_put_double(w, "score", (double)s->rerank_score);
+        json_put_double(w, "score", (double)s->score);
         json_put_string(w, "title", s->title);
         json_put_string(w, "heading", s->heading);
         if (s->context[0] != '\0')
@@ -64,53 +92,75 @@ void reply_write_results(struct json_writer *w, const char *key, const struct re
         json_put_int(w, "byte_start", s->byte_start);
         json_put_int(w, "byte_end", s->byte_end);
         json_put_int(w, "version", (int64_t)s->version_id);
-        json_put_int(w, "bm25_rank", s->bm25_rank);
-        json_put_double(w, "bm25_score", (double)s->bm25_score);
-        json_put_double(w, "rerank_score", (double)s->rerank_score);
+        reply_write_ranks(w, r, s, false);
         json_end_object(w);
     }
     json_end_array(w);
 }
 
-static int by_bm25_rank(const void *a, const void *b)
+static const struct passage *find_passage(const struct retrieval *r, uint64_t id)
 {
-    const struct passage *x = *(const struct passage *const *)a;
-    const struct passage *y = *(const struct passage *const *)b;
-
-    return (x->bm25_rank > y->bm25_rank) - (x->bm25_rank < y->bm25_rank);
+    for (size_t i = 0; i < r->n_fetched; i++)
+        if (r->passages[i].id == id)
+            return &r->passages[i];
+    return NULL;
 }
 
-static void write_ranking(struct json_writer *w, const char *stage,
-                          const struct passage *const *list, size_t n, bool bm25)
+static void write_ranked(struct json_writer *w, const struct passage *s, float score)
 {
-    json_begin_array(w, stage);
-    for (size_t i = 0; i < n; i++) {
-        json_begin_object(w, NULL);
-        json_put_string(w, "document", list[i]->document);
-        json_put_int(w, "chunk", (int64_t)list[i]->id);
-        json_put_double(w, "score", (double)(bm25 ? list[i]->bm25_score : list[i]->rerank_score));
-        json_end_object(w);
-    }
-    json_end_array(w);
-}
-
-enum rag_status reply_write_rankings(struct json_writer *w, const struct retrieval *r, size_t n)
-{
-    const struct passage **list = calloc(r->n_passages + 1, sizeof *list);
-
-    if (!list)
-        return RAG_ENOMEM;
-    if (n > r->n_passages)
-        n = r->n_passages;
-    for (size_t i = 0; i < r->n_passages; i++)
-        list[i] = &r->passages[i];
-    json_begin_object(w, "stages");
-    write_ranking(w, "rerank", list, n, false);
-    qsort(list, r->n_passages, sizeof *list, by_bm25_rank);
-    write_ranking(w, "bm25", list, n, true);
+    json_begin_object(w, NULL);
+    json_put_string(w, "document", s->document);
+    json_put_int(w, "chunk", (int64_t)s->id);
+    json_put_double(w, "score", (double)score);
     json_end_object(w);
-    free(list);
-    return RAG_OK;
+}
+
+void reply_write_rankings(struct json_writer *w, const struct retrieval *r, size_t n)
+{
+    json_begin_object(w, "stages");
+    for (size_t i = 0; i < r->n_rankings; i++) {
+        const struct ranking *ranking = &r->rankings[i];
+
+        json_begin_array(w, ranking->stage);
+        for (size_t k = 0; k < n && k < ranking->n; k++) {
+            const struct passage *s = find_passage(r, ranking->items[k].id);
+
+            if (s) /* else it was deleted while we searched */
+                write_ranked(w, s, ranking->items[k].score);
+        }
+        json_end_array(w);
+    }
+    if (r->ran[STAGE_RERANK]) {
+        json_begin_array(w, "rerank");
+        for (size_t i = 0; i < n && i < r->n_passages; i++)
+            write_ranked(w, &r->passages[i], r->passages[i].score);
+        json_end_array(w);
+    }
+    json_end_object(w);
+}
+
+void reply_write_retrieval(struct json_writer *w, const struct retrieval *r)
+{
+    json_put_string(w, "mode", search_mode_name(r->mode));
+    if (r->mode == SEARCH_HYBRID) {
+        json_begin_object(w, "fusion");
+        fusion_settings_write(w, &r->fusion);
+        json_end_object(w);
+    }
+    json_put_string(w, "reranker", r->reranker);
+    reply_write_degraded(w, r);
+}
+
+void reply_write_degraded(struct json_writer *w, const struct retrieval *r)
+{
+    json_begin_array(w, "degraded");
+    for (size_t i = 0; i < r->n_degraded; i++) {
+        json_begin_object(w, NULL);
+        json_put_string(w, "stage", stage_name(r->degraded[i].stage));
+        json_put_string(w, "reason", r->degraded[i].why.text);
+        json_end_object(w);
+    }
+    json_end_array(w);
 }
 
 void reply_write_stages(struct json_writer *w, const struct retrieval *r)

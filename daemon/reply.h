@@ -14,8 +14,16 @@ void reply_write_citation(struct json_writer *w, const char *key, const struct p
 /* "results": passages[0..n) with rank, scores and text. */
 void reply_write_results(struct json_writer *w, const char *key, const struct retrieval *r,
                          size_t n);
+/* Members of an open object: rank and score of each stage that ran, null where it did not return
+ * the passage. exact: scores that round trip. */
+void reply_write_ranks(struct json_writer *w, const struct retrieval *r, const struct passage *s,
+                       bool exact);
 /* "stages": the ranking of each stage as [{document, chunk, score}], at most n long. */
-enum rag_status reply_write_rankings(struct json_writer *w, const struct retrieval *r, size_t n);
+void reply_write_rankings(struct json_writer *w, const struct retrieval *r, size_t n);
+/* "mode", "fusion", "reranker", "degraded": what ran and what was left out. */
+void reply_write_retrieval(struct json_writer *w, const struct retrieval *r);
+/* "degraded": [{stage, reason}], empty when nothing was left out. */
+void reply_write_degraded(struct json_writer *w, const struct retrieval *r);
 /* "stages_ms": {stage: ms} of the stages that ran. */
 void reply_write_stages(struct json_writer *w, const struct retrieval *r);
 

@@ -21,7 +21,15 @@ struct passage {
     uint64_t version_id; /* of the document */
     float bm25_score;
     uint32_t bm25_rank;
-    float rerank_score; /* 0..1, comparable between questions: the gate reads it */
+    float dense_score; /* cosine of the question's and the passage's vectors */
+    uint32_t dense_rank;
+    float fused_score;
+    uint32_t fused_rank;
+    float lexical_score; /* 0..1, comparable between questions: generators read it; 0 where the
+                          * rerank stage did not read the passage */
+    float rerank_score;  /* 0..1; of the cross-encoder where one read it, else from words */
+    uint32_t rerank_rank;
+    float score; /* of the last stage that ranked it */
     uint32_t final_rank;
 };
 

@@ -1,0 +1,215 @@
+/* Step 6. Three ways to order the head:
+ *   a cross-encoder reads question and passage together, in fused order until its budget is spent;
+ *       what it has read goes first, by its score, and the rest keeps its order behind
+ *   without one, after bm25: by words (retrieve/rerank_lexical.h)
+ *   without one, after fusion: the order by words takes the place of bm25 in the same fusion, since
+ *       an order by words alone would undo what the vectors found
+ * Nothing reorders what only vectors ranked (mode dense). The words are read in every case: their
+ * score is comparable between questions, and the generator goes by it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bounds.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "daemon/pipeline_internal.h"
+#include "embed/passage_text.h"
+
+/* a chunk of the largest size, four bytes a character, with its title, headings and context */
+#define PAIR_BYTES_MAX                                                                             \
+    (CHUNK_CHARS_MAX * 4 + TITLE_BYTES_MAX + HEADING_PATH_BYTES_MAX + CHUNK_CONTEXT_BYTES_MAX + 16)
+
+/* The passage of that id among the head. */
+static struct passage *find(struct passage *passages, size_t n, uint64_t id)
+{
+    for (size_t i = 0; i < n; i++)
+        if (passages[i].id == id)
+            return &passages[i];
+    return NULL;
+}
+
+/* The head in the order of its words, as a copy; fills lexical_score in both. */
+static enum rag_status read_words(const struct pipeline *p, struct retrieval *r, size_t head,
+                                  struct passage **ret, struct rag_error *reterr)
+{
+    struct lexical_query query = pipeline_lexical_query(p, r);
+    struct passage *copy = arena_calloc(&r->arena, head, sizeof *copy);
+    enum rag_status status = RAG_ENOMEM;
+
+    if (copy) {
+        memcpy(copy, r->passages, head * sizeof *copy);
+        status = rerank_lexical(&query, copy, head);
+    }
+    if (status != RAG_OK)
+        return rag_fail(reterr, status, "rerank: out of memory");
+    for (size_t i = 0; i < head; i++) {
+        copy[i].lexical_score = copy[i].rerank_score;
+        find(r->passages, head, copy[i].id)->lexical_score = copy[i].rerank_score;
+    }
+    *ret = copy;
+    return RAG_OK;
+}
+
+static int by_dense_rank(const void *a, const void *b)
+{
+    const struct passage *x = *(const struct passage *const *)a;
+    const struct passage *y = *(const struct passage *const *)b;
+
+    return (x->dense_rank > y->dense_rank) - (x->dense_rank < y->dense_rank);
+}
+
+/* words: the head by words. Their order and that of the vectors, fused as bm25 and dense were. */
+static enum rag_status fuse_words(struct retrieval *r, const struct passage *words, size_t head,
+                                  struct rag_error *reterr)
+{
+    const struct passage **near = arena_calloc(&r->arena, head, sizeof *near);
+    struct ranked *items = arena_calloc(&r->arena, head * N_LISTS, sizeof *items);
+    struct fused *fused = arena_calloc(&r->arena, head * N_LISTS, sizeof *fused);
+    struct passage *ordered = arena_calloc(&r->arena, head, sizeof *ordered);
+    struct ranked_list lists[N_LISTS];
+    struct fusion_options options = r->fusion;
+    enum rag_status status;
+    size_t n_near = 0;
+    size_t n = 0;
+
+    if (!near || !items || !fused || !ordered)
+        return rag_fail(reterr, RAG_ENOMEM, "rerank: out of memory");
+    for (size_t i = 0; i < head; i++) {
+        items[i] = (struct ranked){words[i].id, words[i].lexical_score};
+        if (words[i].dense_rank != RANK_NONE)
+            near[n_near++] = &words[i];
+    }
+    qsort(near, n_near, sizeof *near, by_dense_rank);
+    for (size_t i = 0; i < n_near; i++)
+        items[head + i] = (struct ranked){near[i]->id, near[i]->dense_score};
+    lists[LIST_BM25] = (struct ranked_list){items, head};
+    lists[LIST_DENSE] = (struct ranked_list){items + head, n_near};
+    options.depth = 0; /* the head is what it is */
+    status = fusion_rank(&options, lists, fused, &n, reterr);
+    if (status != RAG_OK)
+        return status;
+    /* what only a list of weight 0 knows is not in 'fused'; it keeps its place behind */
+    for (size_t i = 0; i < n; i++) {
+        struct passage *s = find(r->passages, head, fused[i].id);
+
+        s->rerank_score = fused[i].score;
+        s->rerank_rank = (uint32_t)i + 1;
+        ordered[i] = *s;
+    }
+    for (size_t i = 0; i < head; i++)
+        if (r->passages[i].rerank_rank == RANK_NONE)
+            ordered[n++] = r->passages[i];
+    memcpy(r->passages, ordered, head * sizeof *ordered);
+    return RAG_OK;
+}
+
+static enum rag_status score_pairs(const struct pipeline *p, const struct pipeline_request *request,
+                                   struct retrieval *r, size_t head, float *scores,
+                                   size_t *ret_n_scored, struct rag_error *reterr)
+{
+    struct pair_text *pairs = arena_calloc(&r->arena, head, sizeof *pairs);
+    struct pair_text query = {r->text.data, r->text.len};
+    enum rag_status status = pairs ? RAG_OK : RAG_ENOMEM;
+
+    for (size_t i = 0; i < head && status == RAG_OK; i++) {
+        const struct passage *s = &r->passages[i];
+        struct passage_parts parts = {s->title, s->heading, s->context, s->text, s->text_bytes};
+        struct buf text;
+
+        buf_init(&text, PAIR_BYTES_MAX);
+        passage_text(&parts, &text); /* as the embedder reads it */
+        status = buf_status(&text);
+        if (status == RAG_OK) {
+            pairs[i] =
+                (struct pair_text){arena_strndup(&r->arena, buf_str(&text), text.len), text.len};
+            status = pairs[i].text ? RAG_OK : RAG_ENOMEM;
+        }
+        buf_release(&text);
+    }
+    if (status != RAG_OK)
+        return rag_fail(reterr, status, "rerank: out of memory");
+    return models_rerank(p->models, query, pairs, head, false, p->rerank_budget_ns, request->cancel,
+                         scores, ret_n_scored, reterr);
+}
+
+/* The first n by score, best first; equal ones keep their order. */
+static void sort_scored(struct passage *passages, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct passage s = passages[i];
+        size_t at = i;
+
+        for (; at > 0 && passages[at - 1].rerank_score < s.rerank_score; at--)
+            passages[at] = passages[at - 1];
+        passages[at] = s;
+    }
+    for (size_t i = 0; i < n; i++)
+        passages[i].rerank_rank = (uint32_t)i + 1;
+}
+
+static enum rag_status cross_encode(const struct pipeline *p,
+                                    const struct pipeline_request *request, struct retrieval *r,
+                                    size_t head, struct rag_error *reterr)
+{
+    float *scores = arena_calloc(&r->arena, head, sizeof *scores);
+    struct cross_encoder_info info;
+    enum rag_status status;
+    size_t n_scored = 0;
+
+    if (!scores)
+        return rag_fail(reterr, RAG_ENOMEM, "rerank: out of memory");
+    status = score_pairs(p, request, r, head, scores, &n_scored, reterr);
+    if (status != RAG_OK)
+        return status;
+    for (size_t i = 0; i < n_scored; i++)
+        r->passages[i].rerank_score = scores[i];
+    sort_scored(r->passages, n_scored);
+    cross_encoder_info(models_reranker(p->models), &info);
+    r->reranker = info.name;
+    return RAG_OK;
+}
+
+static enum rag_status order_by_words(struct retrieval *r, const struct passage *words, size_t head,
+                                      struct rag_error *reterr)
+{
+    enum rag_status status = RAG_OK;
+
+    if (r->mode == SEARCH_DENSE)
+        return RAG_OK;
+    if (r->mode == SEARCH_HYBRID) {
+        status = fuse_words(r, words, head, reterr);
+    } else {
+        memcpy(r->passages, words, head * sizeof *words);
+        for (size_t i = 0; i < head; i++)
+            r->passages[i].rerank_rank = (uint32_t)i + 1;
+    }
+    if (status == RAG_OK)
+        r->reranker = "lexical";
+    return status;
+}
+
+enum rag_status pipeline_rerank(const struct pipeline *p, const struct pipeline_request *request,
+                                struct retrieval *r, struct rag_error *reterr)
+{
+    size_t head = r->n_passages < p->rerank_head ? r->n_passages : p->rerank_head;
+    bool cross = p->models && models_reranker(p->models);
+    int64_t begun = clock_monotonic_ns();
+    struct passage *words = NULL;
+    enum rag_status status;
+
+    if (request->no_rerank || head == 0)
+        return RAG_OK;
+    status = read_words(p, r, head, &words, reterr);
+    if (status == RAG_OK && cross) {
+        struct rag_error why = {RAG_OK, ""};
+
+        status = cross_encode(p, request, r, head, &why);
+        if (status != RAG_OK)
+            status = pipeline_leave_out(request, r, STAGE_RERANK, status, &why, reterr);
+    }
+    if (status == RAG_OK && strcmp(r->reranker, "none") == 0)
+        status = order_by_words(r, words, head, reterr);
+    if (strcmp(r->reranker, "none") != 0)
+        pipeline_stage_done(r, STAGE_RERANK, begun);
+    return status;
+}
