@@ -401,7 +401,9 @@ static enum rag_status run(struct ingest_run *in, const struct ingest_args *args
     status = ragctl_ingest_send(in, reterr);
     if (status == RAG_OK && args->delete_missing)
         status = ragctl_ingest_delete_missing(in, args->prefix, args->yes, reterr);
-    return status == RAG_OK && !args->no_wait ? wait_for_vectors(in, reterr) : status;
+    if (status == RAG_OK && in->pended && !args->no_wait)
+        status = wait_for_vectors(in, reterr);
+    return status;
 }
 
 static enum rag_status check_delete(const struct ingest_args *args,

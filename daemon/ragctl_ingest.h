@@ -41,7 +41,8 @@ struct ingest_run {
     uint64_t n_chunks;
     uint64_t n_converted;
     uint64_t n_deleted;
-    uint64_t n_pending; /* chunks without their vectors, when all is sent */
+    uint64_t n_pending; /* chunks without their vectors, at the latest reply */
+    bool pended;        /* in some reply there were any: replies may pass each other */
     uint64_t done_bytes;
     struct buf errors_json; /* {..},{..}: every failure as an object */
     struct json_writer errors;

@@ -176,10 +176,14 @@ static void count_unit(struct ingest_run *in, const struct unit *unit, uint64_t 
 static void count_document(struct ingest_run *in, const struct json *reply)
 {
     bool unchanged = json_true(json_member(reply, "unchanged"));
+    int64_t n_pending = 0;
     int64_t n_chunks = 0;
 
     (void)json_get_int(reply, "chunks", 0, INT64_MAX, &n_chunks, NULL);
+    (void)json_get_int(reply, "vectors_pending", 0, INT64_MAX, &n_pending, NULL);
     pthread_mutex_lock(&in->mutex);
+    in->n_pending = (uint64_t)n_pending;
+    in->pended = in->pended || n_pending > 0;
     if (unchanged)
         in->n_unchanged++;
     else
@@ -195,12 +199,16 @@ static void count_records(struct ingest_run *in, const struct unit *unit, const 
     int64_t n_accepted = 0;
     int64_t n_unchanged = 0;
     int64_t n_failed = 0;
+    int64_t n_pending = 0;
     uint64_t n_named = 0;
 
     (void)json_get_int(reply, "accepted", 0, INT64_MAX, &n_accepted, NULL);
     (void)json_get_int(reply, "unchanged", 0, INT64_MAX, &n_unchanged, NULL);
     (void)json_get_int(reply, "failed", 0, INT64_MAX, &n_failed, NULL);
+    (void)json_get_int(reply, "vectors_pending", 0, INT64_MAX, &n_pending, NULL);
     pthread_mutex_lock(&in->mutex);
+    in->n_pending = (uint64_t)n_pending;
+    in->pended = in->pended || n_pending > 0;
     in->n_documents += (uint64_t)n_accepted;
     in->n_unchanged += (uint64_t)n_unchanged;
     pthread_mutex_unlock(&in->mutex);
