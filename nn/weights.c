@@ -334,6 +334,14 @@ enum rag_status weights_need(const struct weights *w, const char *name, const si
     return RAG_OK;
 }
 
+static inline uint16_t read_u16(const uint8_t *p)
+{
+    uint16_t value;
+
+    memcpy(&value, p, sizeof value);
+    return value;
+}
+
 void tensor_read_f32(const struct tensor *t, size_t first, size_t n, float *ret)
 {
     const uint8_t *data = t->data;
@@ -344,17 +352,15 @@ void tensor_read_f32(const struct tensor *t, size_t first, size_t n, float *ret)
         return;
     }
     data += 2 * first;
+    if (t->type == TENSOR_F16) {
+        for (size_t i = 0; i < n; i++)
+            ret[i] = f16_to_f32(read_u16(data + 2 * i));
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
-        uint16_t half;
+        uint32_t bits = (uint32_t)read_u16(data + 2 * i) << 16;
 
-        memcpy(&half, data + 2 * i, sizeof half);
-        if (t->type == TENSOR_F16) {
-            ret[i] = f16_to_f32(half);
-        } else {
-            uint32_t bits = (uint32_t)half << 16;
-
-            memcpy(&ret[i], &bits, sizeof bits);
-        }
+        memcpy(&ret[i], &bits, sizeof bits);
     }
 }
 
