@@ -10,6 +10,8 @@
 
 #define ALIGN 64u
 
+_Static_assert(EMBEDDING_DIM_MAX <= 8192, "integer sums fit 32 bits: vector_kernels.h");
+
 struct vector_rows *vector_rows_new(size_t dim, enum vector_storage storage)
 {
     struct vector_rows *rows = calloc(1, sizeof *rows);
