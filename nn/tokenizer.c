@@ -235,6 +235,7 @@ void token_work_free(struct token_work *w)
         free(w->ids[i].items);
     }
     buf_release(&w->extra);
+    buf_release(&w->front);
     free(w->nodes);
     free(w->symbols);
     free(w->heap);
@@ -252,6 +253,7 @@ struct token_work *token_work_new(void)
         buf_init(&w->split[i], TOKENIZER_NORMALIZED_BYTES_MAX);
     }
     buf_init(&w->extra, TOKENIZER_NORMALIZED_BYTES_MAX);
+    buf_init(&w->front, TOKENIZER_NORMALIZED_BYTES_MAX);
     return w;
 }
 
@@ -273,7 +275,7 @@ struct encoding {
     struct id_list *ids;
     size_t max_tokens; /* 0: none */
     const char *s;     /* of the split in progress */
-    bool first;        /* does s begin where the whole text begins? */
+    size_t lead;       /* bytes of s that come from the text's first character */
 };
 
 static enum rag_status encode_word(struct encoding *e, const char *s, size_t n)
@@ -289,11 +291,11 @@ static enum rag_status encode_word(struct encoding *e, const char *s, size_t n)
 }
 
 /* Normalized text without added tokens. */
-static enum rag_status encode_words(struct encoding *e, const char *s, size_t n, bool first)
+static enum rag_status encode_words(struct encoding *e, const char *s, size_t n, size_t lead)
 {
     const struct piece_list *pieces = NULL;
     const char *text = NULL;
-    enum rag_status status = split_words(e->t, e->w, s, n, first, &text, &pieces);
+    enum rag_status status = split_words(e->t, e->w, s, n, lead, &text, &pieces);
 
     for (size_t i = 0; status == RAG_OK && i < pieces->n; i++) {
         status = encode_word(e, text + pieces->items[i].begin, pieces->items[i].n);
@@ -310,7 +312,7 @@ static enum rag_status normalized_part(void *context, size_t begin, size_t end,
 
     if (token)
         return id_push(e->ids, token->id);
-    return encode_words(e, e->s + begin, end - begin, e->first && begin == 0);
+    return encode_words(e, e->s + begin, end - begin, e->lead > begin ? e->lead - begin : 0);
 }
 
 static enum rag_status raw_part(void *context, size_t begin, size_t end,
@@ -323,8 +325,9 @@ static enum rag_status raw_part(void *context, size_t begin, size_t end,
 
     if (token)
         return id_push(e->ids, token->id);
-    inner.first = begin == 0;
-    status = normalize(e->t, e->w, e->s + begin, end - begin, &inner.s, &n, &inner.first);
+    if (begin == 0)
+        unicode_at(e->s, &inner.lead);
+    status = normalize(e->t, e->w, e->s + begin, end - begin, &inner.s, &n, &inner.lead);
     if (status != RAG_OK)
         return status;
     return added_split(e->t, &e->t->added_normalized, inner.s, n, normalized_part, &inner);
@@ -334,7 +337,7 @@ static enum rag_status encode_sequence(const struct tokenizer *t, struct token_w
                                        size_t which, const char *s, size_t n, size_t max_tokens,
                                        struct rag_error *reterr)
 {
-    struct encoding e = {t, w, &w->ids[which], max_tokens, s, true};
+    struct encoding e = {t, w, &w->ids[which], max_tokens, s, 0};
     const char *noun = which == 0 ? "text" : "pair";
     enum rag_status status;
     size_t bad = 0;

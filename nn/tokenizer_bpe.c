@@ -95,12 +95,13 @@ static enum rag_status merges_read(const struct json *list, struct tokenizer *t,
 {
     struct model *m = &t->model;
     size_t n_prefix = m->prefix ? strlen(m->prefix) : 0;
+    size_t n = json_size(list); /* walks the list */
     enum rag_status status = RAG_OK;
     struct buf joined;
     uint32_t rank = 0;
 
     m->n_merge_slots = 16;
-    while (m->n_merge_slots < json_size(list) * 2)
+    while (m->n_merge_slots < n * 2)
         m->n_merge_slots *= 2; /* TOKENIZER_JSON_COMMAS_MAX bounds it */
     m->merges = malloc(m->n_merge_slots * sizeof *m->merges);
     if (!m->merges)
@@ -170,6 +171,14 @@ static enum rag_status add_symbol(struct token_work *w, size_t *n, uint32_t id, 
     return RAG_OK;
 }
 
+/* The model's own token; added ones are not for it. */
+static uint32_t find_token(const struct tokenizer *t, const char *s, size_t n)
+{
+    uint32_t id = vocab_find(&t->vocab, s, n);
+
+    return id == ID_NONE || t->vocab.tokens[id].added ? ID_NONE : id;
+}
+
 /* The token of the character at s[at], with the marks that its place in the word asks for. */
 static uint32_t char_id(const struct tokenizer *t, struct token_work *w, const char *s, size_t n,
                         size_t at, size_t *ret_step)
@@ -179,14 +188,14 @@ static uint32_t char_id(const struct tokenizer *t, struct token_work *w, const c
     bool marked = (m->prefix && at > 0) || (m->suffix && at + *ret_step == n);
 
     if (!marked)
-        return c < 0x400 ? m->small_ids[c] : vocab_find(&t->vocab, s + at, *ret_step);
+        return c < 0x400 ? m->small_ids[c] : find_token(t, s + at, *ret_step);
     buf_reset(&w->extra);
     if (m->prefix && at > 0)
         buf_append_str(&w->extra, m->prefix);
     buf_append(&w->extra, s + at, *ret_step);
     if (m->suffix && at + *ret_step == n)
         buf_append_str(&w->extra, m->suffix);
-    return vocab_find(&t->vocab, buf_str(&w->extra), w->extra.len);
+    return find_token(t, buf_str(&w->extra), w->extra.len);
 }
 
 /* Bytes of a character (as it is looked up, marks included) that has no token of its own. */
@@ -331,7 +340,7 @@ enum rag_status bpe_encode(const struct tokenizer *t, struct token_work *w, cons
     size_t n_symbols = 0;
 
     if (m->ignore_merges) {
-        uint32_t id = vocab_find(&t->vocab, s, n);
+        uint32_t id = find_token(t, s, n);
 
         if (id != ID_NONE)
             return id_push(ids, id);

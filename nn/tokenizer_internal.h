@@ -30,7 +30,9 @@
 
 struct vocab_token {
     uint32_t offset; /* into bytes */
-    uint32_t n;      /* ID_NONE: no token has this id */
+    uint32_t n;
+    bool used;  /* does a token have this id? */
+    bool added; /* only an added token: the model does not know it */
 };
 
 /* Tokens by id and by text. Sized once, for what the file says. */
@@ -230,6 +232,7 @@ struct tokenizer {
     size_t n_normalizers;
     struct splitter splitters[TOKENIZER_STEPS_MAX];
     size_t n_splitters;
+    bool needs_lead; /* does a splitter prepend to the first piece only? */
     struct decoder decoders[TOKENIZER_STEPS_MAX];
     size_t n_decoders;
     bool has_decoder;
@@ -245,7 +248,8 @@ struct tokenizer {
 struct piece {
     uint32_t begin;
     uint32_t n;
-    bool first; /* stands at the very beginning of the original text */
+    uint32_t lead; /* bytes at its beginning that come from the first character of the whole
+                    * original text: the reference prepends to such a piece ("first") */
 };
 struct piece_list {
     struct piece *items; /* owned */
@@ -278,6 +282,7 @@ struct bpe_candidate {
 struct token_work {
     struct buf text[2];  /* normalized text, and the other one while it changes */
     struct buf extra;    /* between passes of one normalizer */
+    struct buf front;    /* what a normalizer makes of the first character */
     struct buf split[2]; /* text of words, while splitters change it */
     struct piece_list pieces[2];
     struct id_list ids[2]; /* of the first and the second sequence */
@@ -311,7 +316,7 @@ static inline enum rag_status id_push(struct id_list *list, uint32_t id)
 }
 
 static inline enum rag_status piece_push(struct piece_list *list, size_t begin, size_t n,
-                                         bool first)
+                                         size_t lead)
 {
     if (n == 0)
         return RAG_OK; /* the reference drops empty pieces */
@@ -322,20 +327,21 @@ static inline enum rag_status piece_push(struct piece_list *list, size_t begin, 
         if (status != RAG_OK)
             return status;
     }
-    list->items[list->n++] = (struct piece){(uint32_t)begin, (uint32_t)n, first};
+    list->items[list->n++] = (struct piece){(uint32_t)begin, (uint32_t)n, (uint32_t)lead};
     return RAG_OK;
 }
 
 /* ---- stages ---- */
 
-/* s[0, n) through all normalizers; the result is s itself or a buffer of w. *first becomes false
- * when characters at the beginning were removed. RAG_ENOMEM, RAG_ELIMIT. */
+/* s[0, n) through all normalizers; the result is s itself or a buffer of w. *lead: the bytes at
+ * the beginning that come from the first character of the whole text, before and after.
+ * RAG_ENOMEM, RAG_ELIMIT. */
 enum rag_status normalize(const struct tokenizer *t, struct token_work *w, const char *s, size_t n,
-                          const char **ret, size_t *ret_n, bool *first);
+                          const char **ret, size_t *ret_n, size_t *lead);
 
 /* s[0, n) into words: pieces of **ret_text, which is s or a buffer of w. */
 enum rag_status split_words(const struct tokenizer *t, struct token_work *w, const char *s,
-                            size_t n, bool first, const char **ret_text,
+                            size_t n, size_t lead, const char **ret_text,
                             const struct piece_list **ret);
 
 /* Ids of one word, n >= 1 bytes. */

@@ -292,6 +292,7 @@ static enum rag_status added_token_read(const struct json *node, struct tokenize
         status = put(t, id, content, false, reterr);
         if (status != RAG_OK)
             return status;
+        t->vocab.tokens[id].added = true;
     }
     t->added[t->n_added++] = a;
     return RAG_OK;
@@ -304,11 +305,11 @@ static enum rag_status normalize_added(const struct tokenizer *t, struct token_w
 {
     const char *normal = NULL;
     size_t n_normal = 0;
-    bool first = true;
+    size_t lead = 0;
     enum rag_status status;
 
     w->steps = TOKENIZER_PATTERN_STEPS + n * TOKENIZER_PATTERN_STEPS_PER_BYTE;
-    status = normalize(t, w, text, n, &normal, &n_normal, &first);
+    status = normalize(t, w, text, n, &normal, &n_normal, &lead);
     if (status != RAG_OK)
         return rag_fail(reterr, status, "added_tokens: '%.64s' cannot be normalized", text);
     if (n_normal == n && memcmp(normal, text, n) == 0)

@@ -238,6 +238,8 @@ static void read_metaspace(struct reader *r, struct splitter *sp)
     memcpy(sp->replacement, replacement, n + 1);
     sp->n_replacement = n;
     sp->prepend = get_prepend_scheme(r);
+    if (sp->prepend == PREPEND_FIRST)
+        r->t->needs_lead = true;
     sp->split = get_bool(r, "split", true);
 }
 

@@ -58,20 +58,17 @@ static void append_stripped(const struct unicode_table *u, struct buf *b, uint32
 /* BertNormalizer in one pass. False: a mark that stays may have to move behind another one
  * (canonical ordering), which this cannot do; then bert_in_passes(). */
 static bool bert_at_once(const struct unicode_table *u, const struct normalizer *z, const char *s,
-                         size_t n, struct buf *b, bool *first)
+                         size_t n, struct buf *b)
 {
     size_t step;
 
     for (size_t i = 0; i < n && b->failed == RAG_OK; i += step) {
         uint32_t c = unicode_at(s + i, &step);
         uint32_t flags = unicode_flags(u, c);
-        size_t len = b->len;
         bool spaced;
 
-        if (z->clean_text && (flags & UNICODE_DROP)) {
-            *first = *first && len > 0;
+        if (z->clean_text && (flags & UNICODE_DROP))
             continue;
-        }
         if (z->clean_text && (flags & UNICODE_SPACE)) {
             unicode_append(b, ' ');
             continue;
@@ -91,14 +88,12 @@ static bool bert_at_once(const struct unicode_table *u, const struct normalizer 
             append_folded(b, c, z->lowercase);
         if (spaced)
             unicode_append(b, ' ');
-        if (b->len == 0)
-            *first = false;
     }
     return true;
 }
 
 static void filter(const struct unicode_table *u, const char *s, size_t n, uint32_t drop,
-                   bool lowercase, struct buf *b, bool *first)
+                   bool lowercase, struct buf *b)
 {
     size_t step;
 
@@ -107,31 +102,29 @@ static void filter(const struct unicode_table *u, const char *s, size_t n, uint3
 
         if (!(unicode_flags(u, c) & drop))
             append_folded(b, c, lowercase);
-        else if (b->len == 0)
-            *first = false;
     }
 }
 
 /* Through 'other' and back into b. */
 static void bert_in_passes(const struct unicode_table *u, const struct normalizer *z, const char *s,
-                           size_t n, struct buf *b, struct buf *other, bool *first)
+                           size_t n, struct buf *b, struct buf *other)
 {
     struct normalizer clean = *z;
 
     clean.strip_accents = false;
     clean.lowercase = false;
     buf_reset(b);
-    bert_at_once(u, &clean, s, n, b, first);
+    bert_at_once(u, &clean, s, n, b);
     buf_reset(other);
     unicode_normalize(u, UNICODE_NFD, buf_str(b), b->len, other);
     buf_reset(b);
-    filter(u, buf_str(other), other->len, UNICODE_MN, z->lowercase, b, first);
+    filter(u, buf_str(other), other->len, UNICODE_MN, z->lowercase, b);
     if (other->failed != RAG_OK)
         b->failed = other->failed;
 }
 
 static void strip(const struct unicode_table *u, const struct normalizer *z, const char *s,
-                  size_t n, struct buf *b, bool *first)
+                  size_t n, struct buf *b)
 {
     size_t begin = 0;
     size_t end = n;
@@ -146,14 +139,11 @@ static void strip(const struct unicode_table *u, const struct normalizer *z, con
             break;
         end = at;
     }
-    if (begin > 0)
-        *first = false;
     buf_append(b, s + begin, end - begin);
 }
 
 static enum rag_status replace(const struct unicode_table *u, const struct normalizer *z,
-                               struct token_work *w, const char *s, size_t n, struct buf *b,
-                               bool *first)
+                               struct token_work *w, const char *s, size_t n, struct buf *b)
 {
     size_t at = 0;
     size_t begin;
@@ -166,8 +156,6 @@ static enum rag_status replace(const struct unicode_table *u, const struct norma
             break;
         buf_append(b, s + at, begin - at);
         buf_append(b, z->text, z->n_text);
-        if (begin == 0 && end > 0 && z->n_text == 0)
-            *first = false;
         at = end;
     }
     buf_append(b, s + at, n - at);
@@ -186,7 +174,7 @@ static void byte_level(const char *s, size_t n, struct buf *b)
 }
 
 /* The reference's Nmt (sentencepiece's nmt rules). */
-static void nmt(const char *s, size_t n, struct buf *b, bool *first)
+static void nmt(const char *s, size_t n, struct buf *b)
 {
     size_t step;
 
@@ -194,10 +182,8 @@ static void nmt(const char *s, size_t n, struct buf *b, bool *first)
         uint32_t c = unicode_at(s + i, &step);
 
         if ((c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F ||
-            c == 0x9F) {
-            *first = *first && b->len > 0;
+            c == 0x9F)
             continue;
-        }
         if (c == 9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 ||
             (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
             c == 0xFEFF || c == 0xFFFD)
@@ -207,36 +193,29 @@ static void nmt(const char *s, size_t n, struct buf *b, bool *first)
 }
 
 static enum rag_status apply(const struct tokenizer *t, const struct normalizer *z,
-                             struct token_work *w, const char *s, size_t n, struct buf *b,
-                             bool *first)
+                             struct token_work *w, const char *s, size_t n, struct buf *b)
 {
     const struct unicode_table *u = &t->unicode;
 
     switch (z->kind) {
-    case NORMALIZER_BERT: {
-        bool kept = *first;
-
-        if (!bert_at_once(u, z, s, n, b, &kept)) {
-            kept = *first;
-            bert_in_passes(u, z, s, n, b, &w->extra, &kept);
-        }
-        *first = kept;
+    case NORMALIZER_BERT:
+        if (!bert_at_once(u, z, s, n, b))
+            bert_in_passes(u, z, s, n, b, &w->extra);
         break;
-    }
     case NORMALIZER_FORM:
         unicode_normalize(u, z->form, s, n, b);
         break;
     case NORMALIZER_LOWERCASE:
-        filter(u, s, n, 0, true, b, first);
+        filter(u, s, n, 0, true, b);
         break;
     case NORMALIZER_STRIP_ACCENTS:
-        filter(u, s, n, UNICODE_MARK, false, b, first);
+        filter(u, s, n, UNICODE_MARK, false, b);
         break;
     case NORMALIZER_STRIP:
-        strip(u, z, s, n, b, first);
+        strip(u, z, s, n, b);
         break;
     case NORMALIZER_REPLACE:
-        return replace(u, z, w, s, n, b, first);
+        return replace(u, z, w, s, n, b);
     case NORMALIZER_PREPEND:
         if (n > 0)
             buf_append(b, z->text, z->n_text);
@@ -249,25 +228,46 @@ static enum rag_status apply(const struct tokenizer *t, const struct normalizer 
         byte_level(s, n, b);
         break;
     case NORMALIZER_NMT:
-        nmt(s, n, b, first);
+        nmt(s, n, b);
         break;
     }
     return RAG_OK;
 }
 
-enum rag_status normalize(const struct tokenizer *t, struct token_work *w, const char *s, size_t n,
-                          const char **ret, size_t *ret_n, bool *first)
+/* What becomes of the text's first character, alone. */
+static enum rag_status normalize_lead(const struct tokenizer *t, const struct normalizer *z,
+                                      struct token_work *w, const char *s, const struct buf *whole,
+                                      size_t *lead)
 {
-    bool kept = *first;
+    enum rag_status status;
+    size_t step = 0;
 
+    buf_reset(&w->front);
+    status = apply(t, z, w, s, *lead, &w->front);
+    if (status != RAG_OK)
+        return status;
+    *lead = w->front.len;
+    /* The reference forgets characters that the map removes: the next one takes their place. */
+    if (*lead == 0 && z->kind == NORMALIZER_CHARSMAP && whole->len > 0) {
+        unicode_at(buf_str(whole), &step);
+        *lead = step;
+    }
+    return buf_status(&w->front);
+}
+
+enum rag_status normalize(const struct tokenizer *t, struct token_work *w, const char *s, size_t n,
+                          const char **ret, size_t *ret_n, size_t *lead)
+{
     for (size_t i = 0; i < t->n_normalizers; i++) {
         struct buf *b = &w->text[i % 2];
         enum rag_status status;
 
         buf_reset(b);
-        status = apply(t, &t->normalizers[i], w, s, n, b, &kept);
+        status = apply(t, &t->normalizers[i], w, s, n, b);
         if (status == RAG_OK)
             status = buf_status(b);
+        if (status == RAG_OK && *lead > 0 && t->needs_lead)
+            status = normalize_lead(t, &t->normalizers[i], w, s, b, lead);
         if (status != RAG_OK)
             return status;
         s = buf_str(b);
@@ -275,6 +275,5 @@ enum rag_status normalize(const struct tokenizer *t, struct token_work *w, const
     }
     *ret = s;
     *ret_n = n;
-    *first = kept;
     return RAG_OK;
 }

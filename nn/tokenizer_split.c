@@ -11,7 +11,7 @@
 struct cutter {
     struct piece_list *out;
     size_t base; /* offset of the piece in the text */
-    bool first;  /* of the piece that is cut */
+    size_t lead; /* of the piece that is cut */
     enum split_behavior behavior;
     bool invert;
     size_t begin, end; /* the part that is not handed out yet */
@@ -20,11 +20,16 @@ struct cutter {
     enum rag_status status;
 };
 
+static size_t lead_after(size_t lead, size_t begin)
+{
+    return lead > begin ? lead - begin : 0;
+}
+
 static void hand_out(struct cutter *c)
 {
     if (c->has_part && c->status == RAG_OK)
-        c->status =
-            piece_push(c->out, c->base + c->begin, c->end - c->begin, c->first && c->begin == 0);
+        c->status = piece_push(c->out, c->base + c->begin, c->end - c->begin,
+                               lead_after(c->lead, c->begin));
     c->has_part = false;
 }
 
@@ -115,13 +120,13 @@ static enum rag_status cut_bert(const struct unicode_table *u, const char *s, st
 
         if (!(flags & (UNICODE_SPACE | UNICODE_PUNCT)))
             continue;
-        status = piece_push(out, begin, i - begin, p.first && begin == p.begin);
+        status = piece_push(out, begin, i - begin, lead_after(p.lead, begin - p.begin));
         if (status == RAG_OK && !(flags & UNICODE_SPACE))
-            status = piece_push(out, i, step, p.first && i == p.begin);
+            status = piece_push(out, i, step, lead_after(p.lead, i - p.begin));
         begin = i + step;
     }
     if (status == RAG_OK)
-        status = piece_push(out, begin, end - begin, p.first && begin == p.begin);
+        status = piece_push(out, begin, end - begin, lead_after(p.lead, begin - p.begin));
     return status;
 }
 
@@ -160,7 +165,7 @@ static enum rag_status metaspace(const struct splitter *sp, const char *s, const
                                  memcmp(s + p->begin, sp->replacement, sp->n_replacement) == 0));
     enum rag_status status = RAG_OK;
 
-    if (!starts && (sp->prepend == PREPEND_ALWAYS || (sp->prepend == PREPEND_FIRST && p->first)))
+    if (!starts && (sp->prepend == PREPEND_ALWAYS || (sp->prepend == PREPEND_FIRST && p->lead > 0)))
         buf_append(b, sp->replacement, sp->n_replacement);
     for (const char *q = s + p->begin; q < end && status == RAG_OK;) {
         bool mark = *q == ' ' || ((size_t)(end - q) >= sp->n_replacement &&
@@ -169,7 +174,7 @@ static enum rag_status metaspace(const struct splitter *sp, const char *s, const
 
         if (mark) {
             if (sp->split && b->len > cut) {
-                status = piece_push(out, cut, b->len - cut, p->first && cut == begin);
+                status = piece_push(out, cut, b->len - cut, cut == begin ? p->lead : 0);
                 cut = b->len;
             }
             buf_append(b, sp->replacement, sp->n_replacement);
@@ -182,7 +187,7 @@ static enum rag_status metaspace(const struct splitter *sp, const char *s, const
         buf_append(b, from, (size_t)(q - from));
     }
     if (status == RAG_OK)
-        status = piece_push(out, cut, b->len - cut, p->first && cut == begin);
+        status = piece_push(out, cut, b->len - cut, cut == begin ? p->lead : 0);
     return status;
 }
 
@@ -216,7 +221,7 @@ static enum rag_status add_prefix_space(const char *s, const struct piece_list *
         if (s[p->begin] != ' ')
             buf_append_char(b, ' ');
         buf_append(b, s + p->begin, p->n);
-        status = piece_push(out, begin, b->len - begin, p->first);
+        status = piece_push(out, begin, b->len - begin, p->lead);
     }
     return status;
 }
@@ -266,7 +271,8 @@ static enum rag_status cut_pieces(struct state *st, const struct splitter *sp,
         const char *s = st->s + p.begin;
         struct cutter c = {.out = out,
                            .base = p.begin,
-                           .first = p.first,
+
+                           .lead = p.lead,
                            .behavior = behavior,
                            .invert = sp->invert};
 
@@ -341,14 +347,14 @@ static enum rag_status run_splitter(struct state *st, const struct splitter *sp)
 }
 
 enum rag_status split_words(const struct tokenizer *t, struct token_work *w, const char *s,
-                            size_t n, bool first, const char **ret_text,
+                            size_t n, size_t lead, const char **ret_text,
                             const struct piece_list **ret)
 {
     struct state st = {t, w, s, 0, 0};
     enum rag_status status;
 
     w->pieces[0].n = 0;
-    status = piece_push(&w->pieces[0], 0, n, first);
+    status = piece_push(&w->pieces[0], 0, n, lead);
     for (size_t i = 0; i < t->n_splitters && status == RAG_OK; i++)
         status = run_splitter(&st, &t->splitters[i]);
     if (status != RAG_OK)

@@ -33,7 +33,9 @@ struct builder {
     struct trie_slot *slots;
     size_t n; /* slots in use or free below this */
     size_t cap;
-    size_t search; /* no free slot lies below this */
+    /* Free slots are a ring through slot 0 (which is never free): while a slot is free, its base is
+     * the next one and its value the one before. */
+    uint32_t root_base;
     struct pending *stack;
     size_t n_stack;
     size_t cap_stack;
@@ -55,9 +57,27 @@ static enum rag_status reach(struct builder *b, size_t n)
         b->slots = slots;
         b->cap = cap;
     }
-    for (; b->n < n; b->n++)
-        b->slots[b->n] = (struct trie_slot){0, TRIE_NONE, TRIE_NONE};
+    for (; b->n < n; b->n++) {
+        uint32_t slot = (uint32_t)b->n;
+
+        if (slot == TRIE_ROOT) {
+            b->slots[slot] = (struct trie_slot){TRIE_ROOT, TRIE_TAKEN, TRIE_ROOT};
+            continue;
+        }
+        b->slots[slot] = (struct trie_slot){TRIE_ROOT, TRIE_NONE, b->slots[TRIE_ROOT].value};
+        b->slots[b->slots[TRIE_ROOT].value].base = slot;
+        b->slots[TRIE_ROOT].value = slot;
+    }
     return RAG_OK;
+}
+
+static void take(struct builder *b, size_t slot, uint32_t parent)
+{
+    struct trie_slot *s = &b->slots[slot];
+
+    b->slots[s->value].base = s->base;
+    b->slots[s->base].value = s->value;
+    *s = (struct trie_slot){0, parent, TRIE_NONE};
 }
 
 static enum rag_status push(struct builder *b, struct pending p)
@@ -87,24 +107,14 @@ static bool fits(const struct builder *b, size_t base, const unsigned char *labe
 }
 
 /* A base under which all labels (ascending) are free. */
-static size_t find_base(struct builder *b, const unsigned char *labels, size_t n)
+static size_t find_base(const struct builder *b, const unsigned char *labels, size_t n)
 {
-    size_t slot = b->search;
-    size_t tries = 0;
+    uint32_t slot = b->slots[TRIE_ROOT].base;
 
-    while (slot < b->n && b->slots[slot].parent != TRIE_NONE)
-        slot++;
-    b->search = slot;
-    for (; slot < b->n; slot++) {
-        if (b->slots[slot].parent != TRIE_NONE || slot < labels[0])
-            continue;
-        if (fits(b, slot - labels[0], labels, n))
+    for (size_t tries = 0; slot != TRIE_ROOT && tries < TRIES_PER_NODE; tries++) {
+        if (slot >= labels[0] && fits(b, slot - labels[0], labels, n))
             return slot - labels[0];
-        if (++tries == TRIES_PER_NODE) {
-            /* So full that searching from here on costs more than the holes are worth. */
-            b->search += TRIES_PER_NODE / 4;
-            break;
-        }
+        slot = b->slots[slot].base;
     }
     return b->n > labels[0] ? b->n - labels[0] : 0;
 }
@@ -114,14 +124,15 @@ static enum rag_status place(struct builder *b, const struct trie_key *keys, str
 {
     unsigned char labels[256];
     uint32_t begins[257];
+    uint32_t value = TRIE_NONE;
     size_t n = 0;
     size_t base;
     enum rag_status status;
 
-    while (p.first < p.last && keys[p.first].n == p.depth) {
-        b->slots[p.node].value = keys[p.first].value;
-        p.first++;
-    }
+    while (p.first < p.last && keys[p.first].n == p.depth)
+        value = keys[p.first++].value;
+    if (p.node != TRIE_ROOT)
+        b->slots[p.node].value = value;
     if (p.first == p.last)
         return RAG_OK;
     for (uint32_t i = p.first; i < p.last; i++) {
@@ -137,9 +148,12 @@ static enum rag_status place(struct builder *b, const struct trie_key *keys, str
     status = reach(b, base + labels[n - 1] + 1);
     if (status != RAG_OK)
         return status;
-    b->slots[p.node].base = (uint32_t)base;
     for (size_t i = 0; i < n; i++)
-        b->slots[base + labels[i]].parent = p.node;
+        take(b, base + labels[i], p.node);
+    if (p.node == TRIE_ROOT)
+        b->root_base = (uint32_t)base; /* its own fields hold the ring */
+    else
+        b->slots[p.node].base = (uint32_t)base;
     for (size_t i = n; i-- > 0 && status == RAG_OK;)
         status = push(b, (struct pending){(uint32_t)(base + labels[i]), begins[i], begins[i + 1],
                                           p.depth + 1});
@@ -162,16 +176,19 @@ enum rag_status trie_build(struct trie_key *keys, size_t n, struct trie *ret)
         return RAG_OK;
     }
     status = reach(&b, 1);
-    if (status == RAG_OK) {
-        b.slots[TRIE_ROOT].parent = TRIE_TAKEN; /* no child lands on it, none has it as parent */
+    if (status == RAG_OK)
         status = push(&b, (struct pending){TRIE_ROOT, (uint32_t)empty, (uint32_t)n, 0});
-    }
     while (status == RAG_OK && b.n_stack > 0)
         status = place(&b, keys, b.stack[--b.n_stack]);
     free(b.stack);
     if (status != RAG_OK) {
         free(b.slots);
         return status;
+    }
+    b.slots[TRIE_ROOT] = (struct trie_slot){b.root_base, TRIE_TAKEN, TRIE_NONE};
+    for (size_t i = 1; i < b.n; i++) {
+        if (b.slots[i].parent == TRIE_NONE)
+            b.slots[i] = (struct trie_slot){0, TRIE_NONE, TRIE_NONE};
     }
     *ret = (struct trie){b.slots, b.n};
     return RAG_OK;

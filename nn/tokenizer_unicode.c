@@ -11,28 +11,44 @@
 
 enum rag_status unicode_table_init(struct unicode_table *u)
 {
-    uint8_t *all = malloc((size_t)UNICODE_BLOCKS * 256);
-    size_t n_distinct = 0;
-    uint8_t *classes;
+    size_t n_max = unicode_range_count * 2 + 1; /* a range begins and ends inside a block */
+    uint8_t *classes = malloc(n_max * 256);
+    uint8_t *shrunk;
+    size_t range = 0;
+    size_t n = 0;
+    bool uniform = false; /* is the latest block all of one range? Then the next may share it. */
 
     memset(u, 0, sizeof *u);
-    if (!all)
+    if (!classes)
         return RAG_ENOMEM;
-    for (size_t i = 0; i < unicode_range_count; i++) {
-        size_t first = unicode_ranges[i].first;
-        size_t end = i + 1 < unicode_range_count ? unicode_ranges[i + 1].first
-                                                 : (size_t)UNICODE_BLOCKS * 256;
-
-        memset(all + first, unicode_ranges[i].class_id, end - first);
-    }
-    /* Equal neighbours share a block: planes without characters then cost nothing. */
     for (size_t b = 0; b < UNICODE_BLOCKS; b++) {
-        if (n_distinct == 0 || memcmp(all + (n_distinct - 1) * 256, all + b * 256, 256) != 0)
-            memmove(all + n_distinct++ * 256, all + b * 256, 256);
-        u->block[b] = (uint16_t)(n_distinct - 1);
+        size_t end = (b + 1) * 256;
+        bool shares =
+            uniform && (range + 1 == unicode_range_count || unicode_ranges[range + 1].first >= end);
+
+        if (!shares) {
+            size_t c = b * 256;
+
+            assert(n < n_max);
+            uniform = true;
+            while (c < end) {
+                size_t stop = end;
+
+                if (range + 1 < unicode_range_count && unicode_ranges[range + 1].first < end) {
+                    stop = unicode_ranges[range + 1].first;
+                    uniform = false;
+                }
+                memset(classes + n * 256 + (c - b * 256), unicode_ranges[range].class_id, stop - c);
+                c = stop;
+                if (stop < end)
+                    range++;
+            }
+            n++;
+        }
+        u->block[b] = (uint16_t)(n - 1);
     }
-    classes = realloc(all, n_distinct * 256);
-    u->classes = classes ? classes : all;
+    shrunk = realloc(classes, n * 256);
+    u->classes = shrunk ? shrunk : classes;
     return RAG_OK;
 }
 
@@ -337,17 +353,52 @@ void unicode_normalize(const struct unicode_table *u, enum unicode_form form, co
     free(st.classes);
 }
 
-/* Marks that are younger than utf8proc 2.8. */
+/* Grapheme_Extend and SpacingMark of characters that are younger than utf8proc 2.8. */
 static bool young_extend(uint32_t c)
 {
-    return c == 0x897 || (c >= 0x1ACF && c <= 0x1ADD) || (c >= 0x1AE0 && c <= 0x1AEB);
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0x897,   0x897  },
+        {0x1ACF,  0x1ADD },
+        {0x1AE0,  0x1AEB },
+        {0x10D69, 0x10D6D},
+        {0x10EFA, 0x10EFC},
+        {0x113B8, 0x113C0},
+        {0x113C2, 0x113C2},
+        {0x113C5, 0x113C5},
+        {0x113C7, 0x113CA},
+        {0x113CC, 0x113D0},
+        {0x113D2, 0x113D2},
+        {0x113E1, 0x113E2},
+        {0x11B60, 0x11B67},
+        {0x11F5A, 0x11F5A},
+        {0x1611E, 0x1612F},
+        {0x1E5EE, 0x1E5EF},
+        {0x1E6E3, 0x1E6E3},
+        {0x1E6E6, 0x1E6E6},
+        {0x1E6EE, 0x1E6EF},
+        {0x1E6F5, 0x1E6F5},
+    };
+
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0] && c >= ranges[i].first; i++) {
+        if (c <= ranges[i].last)
+            return true;
+    }
+    return false;
 }
 
 bool unicode_joined(uint32_t a, uint32_t b, int32_t *state)
 {
-    if (a >= 0x20 && young_extend(b)) {
+    bool control = a < 0x20 || (a >= 0x7F && a < 0xA0);
+
+    if (!control && (young_extend(b) || (a == 0x113D1 && b >= 0x20))) {
         *state = 0;
         return true;
+    }
+    if (a == 0x11A3A) { /* Prepend for utf8proc, no longer for the reference */
+        *state = 0;
+        a = 'a';
     }
     return !utf8proc_grapheme_break_stateful((utf8proc_int32_t)a, (utf8proc_int32_t)b, state);
 }

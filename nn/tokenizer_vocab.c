@@ -56,7 +56,7 @@ enum rag_status vocab_init(struct vocab *v, size_t n_ids, size_t n_tokens, size_
     while (size < n_tokens * 2)
         size *= 2;
     v->bytes = malloc(n_bytes + 1);
-    v->tokens = malloc((n_ids + 1) * sizeof *v->tokens);
+    v->tokens = calloc(n_ids + 1, sizeof *v->tokens); /* pages that no id touches cost nothing */
     v->index = malloc(size * sizeof *v->index);
     if (!v->bytes || !v->tokens || !v->index)
         return RAG_ENOMEM; /* vocab_release() gives back what was taken */
@@ -64,8 +64,6 @@ enum rag_status vocab_init(struct vocab *v, size_t n_ids, size_t n_tokens, size_
     v->cap = (uint32_t)n_ids;
     v->index_size = size;
     memset(v->index, 0xFF, size * sizeof *v->index);
-    for (size_t i = 0; i < n_ids; i++)
-        v->tokens[i] = (struct vocab_token){0, ID_NONE};
     return RAG_OK;
 }
 
@@ -87,7 +85,7 @@ enum rag_status vocab_put(struct vocab *v, uint32_t id, const char *text, size_t
     size_t slot = (size_t)hash_text(text, n) & (v->index_size - 1);
 
     assert(id < v->cap && n <= v->cap_bytes - v->n_bytes);
-    if (v->tokens[id].n != ID_NONE)
+    if (v->tokens[id].used)
         return RAG_EEXIST;
     for (size_t probes = 0; v->index[slot] != ID_NONE; probes++) {
         if (same(v, v->index[slot], text, n)) {
@@ -100,7 +98,7 @@ enum rag_status vocab_put(struct vocab *v, uint32_t id, const char *text, size_t
         slot = (slot + 1) & (v->index_size - 1);
     }
     memcpy(v->bytes + v->n_bytes, text, n);
-    v->tokens[id] = (struct vocab_token){(uint32_t)v->n_bytes, (uint32_t)n};
+    v->tokens[id] = (struct vocab_token){(uint32_t)v->n_bytes, (uint32_t)n, true, false};
     v->n_bytes += n;
     v->n_used++;
     v->index[slot] = id;
@@ -123,7 +121,7 @@ uint32_t vocab_find(const struct vocab *v, const char *text, size_t n)
 
 const char *vocab_text(const struct vocab *v, uint32_t id, size_t *ret_n)
 {
-    if (id >= v->n || v->tokens[id].n == ID_NONE)
+    if (id >= v->n || !v->tokens[id].used)
         return NULL;
     *ret_n = v->tokens[id].n;
     return v->bytes + v->tokens[id].offset;
