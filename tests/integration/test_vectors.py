@@ -54,6 +54,11 @@ class WithModel(unittest.TestCase):
     def vectors(self):
         return self.ok("GET", "/v1/collections/c")["vectors"]
 
+    def found(self, query, mode="dense", top_k=50):
+        reply = self.ok("POST", "/v1/search", {"collection": "c", "query": query, "mode": mode,
+                                               "top_k": top_k})
+        return {result["document"]: result for result in reply["results"]}
+
     def settle(self, **wanted):
         """Wait until nothing is pending (or until the members wanted are so); the last state."""
         until = time.monotonic() + PATIENCE_S
@@ -99,6 +104,19 @@ class Documents(WithModel):
         self.assertEqual(state["embedder"], "tiny-xlmr-embed")
         self.assertEqual(self.rows("SELECT count(*), max(length(vector)) FROM embeddings"),
                          [(2, 96)])
+
+    def test_vectors_find_what_words_do_not(self):
+        self.put("a.md", "cats purr")
+        self.put("b.md", "dogs bark")
+        found = self.found("zebra")
+        self.assertEqual(set(found), {"a.md", "b.md"})
+        self.assertEqual({r["dense_rank"] for r in found.values()}, {1, 2})
+        for result in found.values():
+            self.assertGreaterEqual(result["dense_score"], -1)
+            self.assertLessEqual(result["dense_score"], 1.001)
+        self.assertEqual(set(self.found("zebra", mode="bm25")), set())
+        self.delete("a.md")
+        self.assertEqual(set(self.found("zebra")), {"b.md"})
 
     def test_changes_and_deletions_are_followed(self):
         self.put("a.md", "# One\n\nfirst\n\n# Two\n\nsecond\n")
@@ -282,6 +300,7 @@ class AnotherModel(WithModel):
                 self.assertEqual(state["n"], self.n)
                 self.assertEqual(state["serving_fingerprint"], self.old["fingerprint"])
                 self.assertNotEqual(state["fingerprint"], self.old["fingerprint"])
+                self.assertEqual(len(self.found("zebra", top_k=7)), 7)
             self.ragd.kill()
         self.ragd.start()
         self.assert_in_step(self.n)
@@ -330,6 +349,11 @@ class Misfortune(WithModel):
         done = self.ragd.ragctl("ingest", "-c", "c", "--json", str(self.model / "config.json"),
                                 "--type", "text/plain", "--name", "c")
         self.assertEqual(json.loads(done.stdout)["vectors_pending"], 2, done.stderr)
+        status, reply = self.ragd.call("POST", "/v1/search", {"collection": "c", "query": "after",
+                                                              "mode": "dense"})
+        self.assertGreaterEqual(status, 500, reply)
+        self.assertIn("model.safetensors", reply["error"]["message"])
+        self.assertIn("b.md", self.found("after", mode="auto"))
         self.assertEqual(self.ragd.call("GET", "/healthz")[0], 200)
         # and when it is whole again, the next start goes on
         self.ragd.stop()
