@@ -6,12 +6,14 @@
     half written in the database (half),
   - the index holds exactly what the store holds, and equals a rebuild in ids and in the bits of
     its scores (index_mismatch),
+  - every chunk has its vector or waits for it, no vector is without its chunk, and what vectors
+    find equals a rebuild (vector_mismatch),
   - the audit chain is whole, has the row of every acknowledged change and answer, and no change
     twice (audit_broken).
 
 Killed are: documents of one to ten thousand sentences (the big ones are staged in slices), bulk
-requests, deletions, questions, snapshots of the index (one a second), and starts that are still
-recovering from the kill before.
+requests, deletions, questions, embedding, snapshots of the indexes (one a second), and starts that
+are still recovering from the kill before. The embedder is tiny and random.
 
     crash.py BUILD_DIR [--rounds N] [--seed S] [--clients N] [--keep]
 
@@ -33,7 +35,9 @@ import urllib.parse
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from ragd_process import Ragd  # noqa: E402
 
-CONFIG = "[index]\nsnapshot_interval_s = 1\n"
+MODEL = pathlib.Path(__file__).resolve().parents[1] / "data" / "models" / "tiny-xlmr-embed"
+CONFIG = ("[index]\nsnapshot_interval_s = 1\n"
+          f"[models]\nembedder = {MODEL}\nembed_wait_ms = 0\n")
 WORDS = ("휴가 규정 연차 이월 보안 정책 비밀번호 계정 서버 장애 배포 회의 출장 숙박비 정산 점심 메뉴 필터 교체 소음 "
          "시험 결과 보증 기간 수리 반품 배송 등급 적립금 고객 명단 승인 팀장 신청 절차 급여 수습 교육 설치 오류 인증서").split()
 DOCUMENTS = 12         # names of each client
@@ -201,24 +205,40 @@ def ranking(daemon, queries):
     for query in queries:
         _, reply = daemon.call("POST", "/v1/search",
                                {"collection": "crash", "query": query, "top_k": 50, "stages": True})
-        out.append([(h["chunk"], h["score"]) for h in reply["stages"]["bm25"]])
+        out.append([[(h["chunk"], h["score"]) for h in reply["stages"].get(stage, ())]
+                    for stage in ("bm25", "dense")])
     return out
 
 
+def settle(daemon):
+    """Wait until nothing is to be embedded; how many embeddings are wrong then."""
+    until = time.monotonic() + 600
+    while daemon.call("GET", "/v1/collections/crash")[1]["vectors"]["state"] != "ready":
+        if time.monotonic() > until:
+            raise RuntimeError("chunks wait for their vectors for ten minutes")
+        time.sleep(0.05)
+    with sqlite3.connect(f"file:{daemon.state}/ragd.db?mode=ro", uri=True) as db:
+        return db.execute("SELECT count(*) FROM embeddings WHERE chunk_id NOT IN"
+                          " (SELECT id FROM chunks)").fetchone()[0]
+
+
 def check_index(daemon, rng, compare_rebuild):
-    wrong = 0
+    """How much is wrong with the index, and with the vectors."""
     _, reply = daemon.call("POST", "/v1/collections/crash/check")
-    if reply["differences"]:
-        wrong += 1
+    wrong = int(reply["differences"] > 0)
+    wrong_vectors = int(reply["vector_differences"] > 0)
     if compare_rebuild:
         queries = [" ".join(rng.choice(WORDS) for _ in range(3)) for _ in range(20)]
+        wrong_vectors += settle(daemon)
         before = ranking(daemon, queries)
         daemon.stop()
         shutil.rmtree(daemon.state / "index")
         daemon.start()
-        if ranking(daemon, queries) != before:
-            wrong += 1
-    return wrong
+        after = ranking(daemon, queries)
+        wrong += int([words for words, _ in before] != [words for words, _ in after])
+        wrong_vectors += int([dense for _, dense in before] != [dense for _, dense in after] or
+                             not any(dense for _, dense in before))
+    return wrong, wrong_vectors
 
 
 class Rows:
@@ -292,7 +312,9 @@ def run(daemon, arguments, total):
         total["half"] += half + half_written(daemon.state)
         broken, head = check_audit(daemon, model, rows, head)
         total["audit_broken"] += broken
-        total["index_mismatch"] += check_index(daemon, rng, round_number % 10 == 0)
+        wrong, wrong_vectors = check_index(daemon, rng, round_number % 10 == 0)
+        total["index_mismatch"] += wrong
+        total["vector_mismatch"] += wrong_vectors
         total["acknowledged"] = model.n_acknowledged
         total["rounds"] = round_number
         if sys.stderr.isatty() or round_number % 20 == 0:
@@ -311,7 +333,7 @@ def main():
 
     daemon = Ragd(arguments.build, config=CONFIG)
     total = {"test": "crash", "rounds": 0, "acknowledged": 0, "lost": 0, "half": 0,
-             "index_mismatch": 0, "audit_broken": 0}
+             "index_mismatch": 0, "vector_mismatch": 0, "audit_broken": 0}
     try:
         run(daemon, arguments, total)
     finally:
@@ -322,7 +344,8 @@ def main():
         else:
             print(f"kept: {daemon.folder}", file=sys.stderr)
     print(json.dumps(total))
-    return 1 if any(total[key] for key in ("lost", "half", "index_mismatch", "audit_broken")) else 0
+    return 1 if any(total[key] for key in ("lost", "half", "index_mismatch", "vector_mismatch",
+                                           "audit_broken")) else 0
 
 
 if __name__ == "__main__":
