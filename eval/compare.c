@@ -56,6 +56,15 @@ bool compare_fused(const struct run *run, enum run_stage *ret_member, struct com
     return true;
 }
 
+bool compare_reranked(const struct run *run, enum run_stage *ret_before, struct comparison *ret)
+{
+    *ret_before = run->fused != N_RUN_STAGES ? run->fused : RUN_BM25;
+    if (!run->ran[RUN_RERANK] || !run->ran[*ret_before])
+        return false;
+    compare_stages(run, RUN_RERANK, *ret_before, ret);
+    return true;
+}
+
 size_t compare_rows(const struct run *run, struct compare_row ret[COMPARE_ROWS_MAX])
 {
     enum run_stage lists[2] = {run->fused, RUN_FINAL};

@@ -29,6 +29,9 @@ void compare_stages(const struct run *run, enum run_stage a, enum run_stage b,
  * was fused. */
 bool compare_fused(const struct run *run, enum run_stage *ret_member, struct comparison *ret);
 
+/* What a search returns, against the list that it reranked; false when nothing was reranked. */
+bool compare_reranked(const struct run *run, enum run_stage *ret_before, struct comparison *ret);
+
 /* The comparisons that reports show, at most COMPARE_ROWS_MAX: fused and final against each
  * member. Returns how many. */
 #define COMPARE_ROWS_MAX 4

@@ -203,6 +203,11 @@ static void put_warnings(const struct run *run, struct buf *out)
                    run_stage_name(run->fused), run_stage_name(member),
                    best.high < 0 ? "" : " (우연의 범위 안)",
                    best.high < 0 ? "" : ", though within chance");
+    if (compare_reranked(run, &member, &best) && best.high < 0)
+        buf_printf(out,
+                   "<p class=\"note\"><span class=\"tag\">주의 warning</span> 재정렬이 순위(%s)를 "
+                   "나쁘게 만든다. · The rerank makes the list worse than it was.</p>\n",
+                   run_stage_name(member));
     if (run->n_degraded > 0) {
         buf_printf(out,
                    "<p class=\"note\"><span class=\"tag\">주의 warning</span> 모델 단계 없이 한 "

@@ -63,6 +63,9 @@ static void put_comparisons(const struct run *run, struct buf *out)
                    "         'ragctl tune fusion' measures weights on the collection\n",
                    run_stage_name(run->fused), run_stage_name(member),
                    best.high < 0 ? "" : ", though within chance");
+    if (compare_reranked(run, &member, &best) && best.high < 0)
+        buf_printf(out, "warning: the rerank makes the list worse than it was (%s)\n",
+                   run_stage_name(member));
     if (run->n_degraded > 0)
         buf_printf(out, "warning: %zu searches went without a model stage; the first: %s\n",
                    run->n_degraded, run->degraded);

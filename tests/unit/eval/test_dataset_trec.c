@@ -194,6 +194,10 @@ static void test_comparisons(void **state)
     run.fused = RUN_CONVEX;
     assert_true(compare_fused(&run, &member, &c));
     assert_true(c.mean < 0); /* worse than BM25 alone */
+    assert_false(compare_reranked(&run, &member, &c));
+    run.ran[RUN_RERANK] = true;
+    assert_true(compare_reranked(&run, &member, &c));
+    assert_true(member == RUN_CONVEX && c.mean < 0); /* it found nothing */
     run_release(&run);
 }
 
