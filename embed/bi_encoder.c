@@ -297,6 +297,12 @@ static enum rag_status tokenise(const struct bi_encoder *b, const char *prompt,
                                   reterr);
     if (status == RAG_OK && ret->n == 0)
         status = rag_fail(reterr, RAG_EINVAL, "the text has no tokens");
+    for (size_t i = 0; status == RAG_OK && i < ret->n; i++) {
+        if (ret->ids[i] >= b->shape.vocab_size)
+            status = rag_fail(reterr, RAG_EFORMAT,
+                              "token %u, the model has %zu; its tokenizer belongs to another one",
+                              ret->ids[i], b->shape.vocab_size);
+    }
     buf_release(&prepared);
     return status;
 }

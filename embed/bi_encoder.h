@@ -69,7 +69,8 @@ struct embed_text {
 
 /* ret_vectors [n, dim], row i for texts[i]; of use only on RAG_OK. Sorted by length and cut into
  * batches inside. Longer texts are truncated to max_tokens; ret_tokens ([n] or NULL): tokens that
- * were used. RAG_EINVAL (not UTF-8), RAG_ECANCELLED, RAG_ENOMEM, RAG_EIO, RAG_ENUMERIC. */
+ * were used. RAG_EINVAL (not UTF-8), RAG_EFORMAT (a token that the model has not), RAG_ECANCELLED,
+ * RAG_ENOMEM, RAG_EIO, RAG_ENUMERIC. */
 enum rag_status bi_encoder_embed(const struct bi_encoder *b, const struct embed_text *texts,
                                  size_t n, enum embed_role role, const atomic_bool *cancel,
                                  float *ret_vectors, uint32_t *ret_tokens,

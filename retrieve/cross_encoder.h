@@ -48,7 +48,8 @@ struct pair_text {
  * max_tokens. deadline_ns (clock_monotonic_ns(), 0: none): passages are scored in the order given,
  * in groups, until it has passed; *ret_n_scored says how many have a score (at least one group,
  * which is small). The groups after it are as large as the speed seen so far lets end in time.
- * RAG_EINVAL, RAG_ECANCELLED, RAG_ENOMEM, RAG_EIO, RAG_ENUMERIC: nothing is scored then. */
+ * RAG_EINVAL, RAG_EFORMAT (a token that the model has not), RAG_ECANCELLED, RAG_ENOMEM, RAG_EIO,
+ * RAG_ENUMERIC: nothing is scored then. */
 enum rag_status cross_encoder_score(const struct cross_encoder *x, struct pair_text query,
                                     const struct pair_text *passages, size_t n, bool raw,
                                     int64_t deadline_ns, const atomic_bool *cancel,

@@ -13,7 +13,7 @@
 #include "base/bounds.h"
 #include "base/json.h"
 #include "embed/bi_encoder.h"
-#include "tests/unit/embed/temp_model.h"
+#include "tests/lib/temp_model.h"
 
 #define TINY       RAG_TEST_DATA "/models/tiny-xlmr-embed"
 #define DIM        48

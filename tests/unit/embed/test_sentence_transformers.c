@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "embed/sentence_transformers.h"
-#include "tests/unit/embed/temp_model.h"
+#include "tests/lib/temp_model.h"
 
 #define MODULES(more)                                                                              \
     "[{\"idx\":0,\"name\":\"0\",\"path\":\"\",\"type\":"                                           \

@@ -1,4 +1,4 @@
-/* tests/unit/embed/temp_model.h - a model folder of a test's own, below /tmp, removed afterwards.
+/* tests/lib/temp_model.h - a model folder of a test's own, below /tmp, removed afterwards.
  */
 #ifndef RAG_TESTS_TEMP_MODEL_H
 #define RAG_TESTS_TEMP_MODEL_H
