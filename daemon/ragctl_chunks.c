@@ -154,6 +154,17 @@ static bool is_question(const char *text, size_t n)
            !memchr(text, '|', n); /* a row of a table */
 }
 
+/* Does the chunk say the same words somewhere else as well? Then taking the sentence out of it
+ * would leave the answer in. */
+static bool said_twice(const struct chunk_sample *c, struct sentence s)
+{
+    const char *sentence = c->text + s.byte_start;
+    size_t n = s.byte_end - s.byte_start;
+
+    return memmem(c->text, s.byte_end - 1, sentence, n) != NULL ||
+           memmem(c->text + s.byte_start + 1, c->text_bytes - s.byte_start - 1, sentence, n);
+}
+
 /* A random sentence of the chunk; *ret_made false when it has none that will do. */
 static enum rag_status from_sentence(const struct chunk_sample *c, uint64_t *random,
                                      struct arena *arena, struct pseudo_question *q, bool *ret_made,
@@ -176,7 +187,7 @@ static enum rag_status from_sentence(const struct chunk_sample *c, uint64_t *ran
                       utf8_count(c->text + s.byte_start, s.byte_end - s.byte_start);
 
         if (left >= REST_CHARS_MIN &&
-            is_question(c->text + s.byte_start, s.byte_end - s.byte_start))
+            is_question(c->text + s.byte_start, s.byte_end - s.byte_start) && !said_twice(c, s))
             sentences[n_fit++] = s; /* n_fit <= i */
     }
     if (n_fit == 0)

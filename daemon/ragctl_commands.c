@@ -199,7 +199,7 @@ static const char tune_help[] =
     "half of the questions; the best is installed only when it beats both rankings\n"
     "alone on the other half (permutation test, p < .05), else the better one alone.\n"
     "\n"
-    "  --questions N     at most so many (40..5000, default 600)\n"
+    "  --questions N     at most so many (40..5000, default 1000)\n"
     "  --passages N      a sample of so many chunks is searched (default 3000); each\n"
     "                    is embedded\n"
     "  --seed N          of the sample (default 42)\n"

@@ -128,15 +128,24 @@ enum rag_status shadow_add(struct shadow *s, size_t i, const char *title, const 
     return RAG_OK;
 }
 
-/* How many passages still have no vector; 0 as well when the daemon has no model. */
+/* How many passages still have no vector. */
 static enum rag_status count_pending(struct shadow *s, const char *path, uint64_t *ret,
                                      struct rag_error *reterr)
 {
     struct json *reply = NULL;
     enum rag_status status = ragctl_client_call(s->client, "GET", path, &reply, reterr);
-    double pending = json_number(json_member(json_member(reply, "vectors"), "pending"));
+    const struct json *vectors = json_member(reply, "vectors");
+    const char *state = json_string(json_member(vectors, "state"));
+    const char *why = json_string(json_member(vectors, "error"));
+    double pending = json_number(json_member(vectors, "pending"));
 
-    *ret = pending > 0 ? (uint64_t)pending : 0; /* NaN where there is none */
+    if (status == RAG_OK && (!state || strcmp(state, "off") == 0))
+        status = rag_fail(reterr, RAG_EINVAL,
+                          "the daemon has no embedder, so there is one ranking only; name one as "
+                          "[models] embedder in ragd.conf");
+    else if (status == RAG_OK && why)
+        status = rag_fail(reterr, RAG_EIO, "the daemon cannot embed: %s", why);
+    *ret = pending > 0 ? (uint64_t)pending : 0;
     json_free(reply);
     return status;
 }

@@ -32,13 +32,14 @@ enum rag_status shadow_open(struct shadow *s, struct ragctl_client *client,
 void shadow_close(struct shadow *s); /* deletes it, with a note when that fails; zeroed: no-op */
 
 /* Passage number i; texts may be "" but for the body. Sent in slices; shadow_flush() ends it and
- * waits until every passage has its vector (with a progress bar), when the daemon has a model. */
+ * waits until every passage has its vector, with a progress bar: RAG_EINVAL when the daemon has no
+ * embedder, RAG_EIO when it cannot embed. */
 enum rag_status shadow_add(struct shadow *s, size_t i, const char *title, const char *heading,
                            const char *body, struct rag_error *reterr);
 enum rag_status shadow_flush(struct shadow *s, struct rag_error *reterr);
 
 /* The ranking of one list for a question, without any rerank: numbers of passages and scores.
- * ret: room for n_max. RAG_EINVAL when the daemon has no such list (no embedder). */
+ * ret: room for n_max. */
 enum rag_status shadow_search(struct shadow *s, const char *question, int list, size_t n_max,
                               struct ranked *ret, size_t *ret_n, struct rag_error *reterr);
 

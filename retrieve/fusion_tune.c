@@ -52,10 +52,15 @@ static struct fusion_options alone(int list)
     return o;
 }
 
+static bool is_gold(const struct tune_question *q, uint64_t id)
+{
+    return id >= q->gold_first && id <= q->gold_last;
+}
+
 static double reciprocal(const struct tune_question *q, int list)
 {
     for (size_t i = 0; i < q->lists[list].n && i < MRR_DEPTH; i++) {
-        if (q->lists[list].items[i].id == q->gold)
+        if (is_gold(q, q->lists[list].items[i].id))
             return 1.0 / (double)(i + 1);
     }
     return 0.0;
@@ -70,11 +75,13 @@ static enum rag_status reciprocal_fused(struct tuning *t, const struct tune_ques
 
     if (status != RAG_OK)
         return status;
-    *ret = 0.0;
     for (size_t i = 0; i < n && i < MRR_DEPTH; i++) {
-        if (t->fused[i].id == q->gold)
+        if (is_gold(q, t->fused[i].id)) {
             *ret = 1.0 / (double)(i + 1);
+            return RAG_OK;
+        }
     }
+    *ret = 0.0;
     return RAG_OK;
 }
 

@@ -26,7 +26,8 @@
 
 struct tune_question {
     struct ranked_list lists[N_LISTS];
-    uint64_t gold; /* id of its passage */
+    uint64_t gold_first; /* the passages that answer it have ids gold_first .. gold_last */
+    uint64_t gold_last;
 };
 
 struct fusion_choice {

@@ -34,14 +34,14 @@ static void make_list(size_t q, int list, struct quality quality, uint64_t *rand
         items[q][list][i].score = (float)(DEPTH - i) / DEPTH;
     }
     if (!lost)
-        items[q][list][gold].id = questions[q].gold;
+        items[q][list][gold].id = questions[q].gold_first;
     questions[q].lists[list] = (struct ranked_list){items[q][list], DEPTH};
 }
 
 static void make(struct quality bm25, struct quality dense, uint64_t seed)
 {
     for (size_t q = 0; q < QUESTIONS; q++) {
-        questions[q].gold = q + 1;
+        questions[q].gold_first = questions[q].gold_last = q + 1;
         make_list(q, LIST_BM25, bm25, &seed);
         make_list(q, LIST_DENSE, dense, &seed);
     }
@@ -111,6 +111,25 @@ static void empty_lists_are_measured_as_nothing_found(void **state)
     assert_false(c.fused);
 }
 
+static void the_first_of_several_right_passages_counts(void **state)
+{
+    struct fusion_choice c;
+
+    (void)state;
+    make((struct quality){100, 0}, (struct quality){100, 0}, 13);
+    for (size_t q = 0; q < QUESTIONS; q++) {
+        for (int list = 0; list < N_LISTS; list++) {
+            items[q][list][0].id = q + 1000000000; /* wrong, the same in both */
+            items[q][list][1].id = 2 * q + 2000000001;
+            items[q][list][2].id = 2 * q + 2000000000;
+        }
+        questions[q].gold_first = 2 * q + 2000000000;
+        questions[q].gold_last = 2 * q + 2000000001;
+    }
+    assert_int_equal(fusion_tune(questions, QUESTIONS, &c, NULL), RAG_OK);
+    assert_true(c.mrr[LIST_BM25] == 0.5 && c.mrr[LIST_DENSE] == 0.5 && c.mrr_tried == 0.5);
+}
+
 static void too_few_questions_are_refused(void **state)
 {
     struct fusion_choice c;
@@ -141,6 +160,7 @@ int main(void)
         cmocka_unit_test(a_useless_bm25_leaves_the_dense_list),
         cmocka_unit_test(equal_lists_gain_nothing_and_bm25_stays),
         cmocka_unit_test(empty_lists_are_measured_as_nothing_found),
+        cmocka_unit_test(the_first_of_several_right_passages_counts),
         cmocka_unit_test(too_few_questions_are_refused),
         cmocka_unit_test(the_same_questions_give_the_same_choice),
     };
