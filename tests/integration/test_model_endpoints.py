@@ -180,6 +180,35 @@ class Endpoints(unittest.TestCase):
         self.assertEqual(wrong, [])
 
 
+class Busy(unittest.TestCase):
+    def test_a_full_queue_says_when_to_come_again(self):
+        config = CONFIG + "[workers]\nthreads = 2\ningest_queue_max = 1\n"
+        body = json.dumps({"input": ["긴 글이다. " * 60] * 200})
+        codes = []
+
+        def run():
+            connection = ragd.connection()
+            connection.request("POST", "/v1/embeddings", body=body.encode())
+            reply = connection.getresponse()
+            reply.read()
+            codes.append((reply.status, reply.getheader("Retry-After")))
+            connection.close()
+
+        with Ragd(BUILD, config=config) as ragd:
+            threads = [threading.Thread(target=run) for _ in range(12)]
+            for t in threads:
+                t.start()
+            # a question is not kept waiting by them
+            self.assertEqual(ragd.call("GET", "/v1/models")[0], 200)
+            for t in threads:
+                t.join()
+        self.assertIn(200, [code for code, _ in codes])
+        self.assertIn(503, [code for code, _ in codes])
+        for code, after in codes:
+            self.assertIn(code, (200, 503))
+            self.assertEqual(after is not None, code == 503)
+
+
 class Absent(unittest.TestCase):
     def test_without_models_they_are_404(self):
         with Ragd(BUILD) as ragd:
