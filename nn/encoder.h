@@ -45,7 +45,8 @@ struct encoder_info {
     size_t n_labels;   /* of the classification head; 0: none */
     uint64_t n_parameters;
     uint64_t bytes; /* of memory held, mapped files not counted */
-    const char *kernels; /* "amx-int8", "avx512-vnni", "avx2", "portable", "openblas SkylakeX" ... */
+    const char
+        *kernels; /* "amx-int8", "avx512-vnni", "avx2", "portable", "openblas SkylakeX" ... */
     size_t n_fp32_layers; /* of an int8 encoder: linear layers kept in fp32 */
 };
 
@@ -57,9 +58,9 @@ void encoder_close(struct encoder *e); /* NULL is a no-op */
 void encoder_info(const struct encoder *e, struct encoder_info *ret);
 
 struct encoder_input {
-    const uint32_t *ids; /* [n_tokens], each < vocab_size */
+    const uint32_t *ids;  /* [n_tokens], each < vocab_size */
     const uint8_t *types; /* [n_tokens], or NULL: all 0 */
-    size_t n_tokens; /* 1 .. max_tokens */
+    size_t n_tokens;      /* 1 .. max_tokens */
 };
 
 enum encoder_rows {
@@ -85,9 +86,9 @@ enum rag_status encoder_classify(const struct encoder *e, const struct encoder_i
 /* ---- which layers bear int8 (ragctl model check) ---- */
 
 struct layer_check {
-    const char *name; /* "encoder.layer.3.output.dense"; owned by the encoder */
+    const char *name;  /* "encoder.layer.3.output.dense"; owned by the encoder */
     double cosine_min; /* between int8 and fp32 output rows of this linear layer, over all tokens */
-    bool fp32; /* kept (or to be kept) in fp32: cosine_min < .99 */
+    bool fp32;         /* kept (or to be kept) in fp32: cosine_min < .99 */
 };
 /* Run the inputs in fp32 and compare each linear layer's int8 output for the same input rows with
  * its fp32 output. *ret is malloc'ed. Only for an encoder opened with PRECISION_INT8. */

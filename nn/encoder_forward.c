@@ -88,27 +88,26 @@ void encoder_multiply(const struct encoder *e, const struct encoder_product *p,
 
     if (linear_is_int8(p->linear) && !p->q8) {
         q8 = q8_rows_in(e->kernels, s->q8, p->n_rows, n_in);
+        q8.columns = p->columns;
         q8_quantize(e->kernels, p->x, n_in, p->n_rows, &q8);
         in.q8 = &q8;
     }
     linear_forward(p->linear, &in, p->n_rows, &out, s->linear);
 }
 
-/* x = LN(x); when 'next' is int8, the rows are quantised for it on the way into *ret_q8, and the
- * result is ret_q8, else NULL. */
-static const struct q8_rows *normalize(const struct encoder *e, const struct layer_norm *norm,
-                                       float *x, size_t n, const struct linear *next,
-                                       struct encoder_scratch *s, struct q8_rows *ret_q8)
+/* x = LN(x), in place of the rows that 'next' multiplies; when that is int8 they are quantised for
+ * it on the way, into q8. */
+static void normalize(const struct encoder *e, const struct layer_norm *norm, float *x, size_t n,
+                      struct encoder_product *next, struct encoder_scratch *s, struct q8_rows *q8)
 {
     size_t width = norm->width;
 
-    if (!next || !linear_is_int8(next)) {
-        row_layer_norm(e->kernels, norm, x, width, n, x, width, NULL);
-        return NULL;
+    if (next->linear && linear_is_int8(next->linear)) {
+        *q8 = q8_rows_in(e->kernels, s->q8, n, width);
+        q8->columns = next->columns;
+        next->q8 = q8;
     }
-    *ret_q8 = q8_rows_in(e->kernels, s->q8, n, width);
-    row_layer_norm(e->kernels, norm, x, width, n, x, width, ret_q8);
-    return ret_q8;
+    row_layer_norm(e->kernels, norm, x, width, n, x, width, next->q8);
 }
 
 /* From what attention gave to the layer's output, and the next layer's q, k, v:
@@ -117,24 +116,37 @@ static void after_attention(const struct encoder *e, size_t layer, float *x, siz
                             float *next_qkv, struct encoder_scratch *s)
 {
     const struct encoder_layer *l = &e->layers[layer];
-    const struct linear *next = next_qkv ? e->layers[layer + 1].linears[LINEAR_QKV] : NULL;
+    const struct encoder_layer *next = next_qkv ? l + 1 : NULL;
     struct q8_rows q8;
-    struct encoder_product out = {
-        .linear = l->linears[LINEAR_OUT], .x = s->attended, .n_rows = n, .y = x, .residual = x};
+    struct encoder_product out = {.linear = l->linears[LINEAR_OUT],
+                                  .columns = l->columns[LINEAR_OUT],
+                                  .x = s->attended,
+                                  .n_rows = n,
+                                  .y = x,
+                                  .residual = x};
     struct encoder_product up = {.linear = l->linears[LINEAR_UP],
+                                 .columns = l->columns[LINEAR_UP],
                                  .x = x,
                                  .n_rows = n,
                                  .y = s->hidden,
                                  .activation = e->config.activation};
-    struct encoder_product down = {
-        .linear = l->linears[LINEAR_DOWN], .x = s->hidden, .n_rows = n, .y = x, .residual = x};
-    struct encoder_product qkv = {.linear = next, .x = x, .n_rows = n, .y = next_qkv};
+    struct encoder_product down = {.linear = l->linears[LINEAR_DOWN],
+                                   .columns = l->columns[LINEAR_DOWN],
+                                   .x = s->hidden,
+                                   .n_rows = n,
+                                   .y = x,
+                                   .residual = x};
+    struct encoder_product qkv = {.linear = next ? next->linears[LINEAR_QKV] : NULL,
+                                  .columns = next ? next->columns[LINEAR_QKV] : NULL,
+                                  .x = x,
+                                  .n_rows = n,
+                                  .y = next_qkv};
 
     encoder_multiply(e, &out, s);
-    up.q8 = normalize(e, &l->attention_norm, x, n, up.linear, s, &q8);
+    normalize(e, &l->attention_norm, x, n, &up, s, &q8);
     encoder_multiply(e, &up, s);
     encoder_multiply(e, &down, s);
-    qkv.q8 = normalize(e, &l->output_norm, x, n, next, s, &q8);
+    normalize(e, &l->output_norm, x, n, &qkv, s, &q8);
     if (next)
         encoder_multiply(e, &qkv, s);
 }
@@ -155,6 +167,7 @@ void encoder_first_rows(const struct encoder_rows_state *state, size_t first, si
     const struct encoder *e = state->e;
     size_t hidden = e->config.hidden;
     struct encoder_product qkv = {.linear = e->layers[0].linears[LINEAR_QKV],
+                                  .columns = e->layers[0].columns[LINEAR_QKV],
                                   .x = state->x + first * hidden,
                                   .n_rows = end - first,
                                   .y = state->qkv + first * 3 * hidden};

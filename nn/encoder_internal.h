@@ -6,6 +6,7 @@
  *     encoder_forward.c     one layer on some rows
  *     encoder_embeddings.c  ids to the rows that go into the first layer
  *     encoder_heads.c       classification heads
+ *     encoder_columns.c     what makes int8 layers bear outliers
  *
  * Shapes: H hidden, E embedding width, F intermediate; weights are [n_out, n_in]. */
 #ifndef RAG_NN_ENCODER_INTERNAL_H
@@ -28,6 +29,7 @@ enum layer_linear { LINEAR_QKV, LINEAR_OUT, LINEAR_UP, LINEAR_DOWN, LAYER_LINEAR
 
 struct encoder_layer {
     struct linear *linears[LAYER_LINEARS]; /* [3H, H], [H, H], [F, H], [H, F]; owned */
+    float *columns[LAYER_LINEARS];         /* factors of its input, of int8 layers; owned */
     struct layer_norm attention_norm;      /* [H]; gamma and beta are one block, owned by gamma */
     struct layer_norm output_norm;
 };
@@ -98,6 +100,27 @@ enum rag_status encoder_make_linear(const struct encoder *e, const struct linear
                                     enum precision precision, struct linear **ret,
                                     struct rag_error *reterr);
 
+/* ---- encoder_columns.c ---- */
+
+/* What is expected of the columns of a layer's input, over many tokens. */
+struct column_spread {
+    float *mean;      /* [n], owned */
+    float *deviation; /* [n], owned */
+    size_t n;
+};
+void column_spread_release(struct column_spread *s); /* a zeroed one is a no-op */
+/* All RAG_OK or RAG_ENOMEM. */
+enum rag_status column_spread_of_norm(const struct layer_norm *norm, struct column_spread *ret);
+/* Of outputs first .. first + n - 1 of a linear layer whose input is 'in'. */
+enum rag_status column_spread_through(const struct linear_values *v, size_t first, size_t n,
+                                      const struct column_spread *in, struct column_spread *ret);
+/* Of the outputs, behind the model's activation. */
+void column_spread_activate(const struct encoder *e, struct column_spread *s);
+/* Factors [n_in] for the input, malloc'ed; the weights are divided by them in place. Outputs from
+ * 'first' on say which inputs matter. */
+enum rag_status encoder_even_columns(const struct column_spread *s, size_t first,
+                                     struct linear_values *v, float **ret);
+
 /* ---- encoder_forward.c ---- */
 
 /* One sequence among the packed rows that are computed together. */
@@ -136,7 +159,8 @@ void encoder_scratch_release(struct encoder_scratch *s); /* a zeroed one is a no
 /* y [n_rows, n_out] = activation(x W^T + b) + residual, quantising x where l is int8. */
 struct encoder_product {
     const struct linear *linear;
-    const float *x; /* [n_rows, n_in] */
+    const float *columns; /* factors of x for int8, or NULL */
+    const float *x;       /* [n_rows, n_in] */
     size_t n_rows;
     float *y; /* [n_rows, n_out] */
     enum linear_activation activation;

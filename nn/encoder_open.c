@@ -141,17 +141,24 @@ static enum rag_status need_table(struct encoder *e, const char *name, size_t n_
     return weights_need(e->weights, full, shape, 2, ret, reterr);
 }
 
+static enum rag_status read_project(const struct encoder *e, struct linear_values *ret,
+                                    struct rag_error *reterr)
+{
+    char name[TENSOR_NAME_BYTES];
+    const char *names[1] = {name};
+
+    snprintf(name, sizeof name, "%sembeddings_project", e->prefix);
+    return encoder_read_named(e, names, 1, e->config.hidden, e->config.embedding, ret, reterr);
+}
+
 static enum rag_status open_project(struct encoder *e, struct rag_error *reterr)
 {
     struct linear_values v = {0};
-    char name[TENSOR_NAME_BYTES];
-    const char *names[1] = {name};
     enum rag_status status;
 
     if (e->config.embedding == e->config.hidden)
         return RAG_OK;
-    snprintf(name, sizeof name, "%sembeddings_project", e->prefix);
-    status = encoder_read_named(e, names, 1, e->config.hidden, e->config.embedding, &v, reterr);
+    status = read_project(e, &v, reterr);
     /* a hundredth of a layer's work: not worth the rounding of int8 */
     if (status == RAG_OK)
         status = encoder_make_linear(e, &v, PRECISION_FP32, &e->project, reterr);
@@ -186,28 +193,103 @@ static enum rag_status open_embeddings(struct encoder *e, struct rag_error *rete
     return status == RAG_OK ? open_project(e, reterr) : status;
 }
 
-static enum rag_status open_layer(struct encoder *e, size_t i, struct rag_error *reterr)
+/* One linear layer, whose input has 'spread' when it is to be int8. What its own outputs have goes
+ * to *ret, when that is not NULL: of the last of its n_parts. */
+static enum rag_status open_linear(struct encoder *e, size_t layer, enum layer_linear which,
+                                   const struct column_spread *spread, struct column_spread *ret,
+                                   struct rag_error *reterr)
+{
+    struct encoder_layer *l = &e->layers[layer];
+    struct linear_values v = {0};
+    enum rag_status status = encoder_read_linear(e, layer, which, &v, reterr);
+    size_t n = e->config.hidden;
+
+    if (status != RAG_OK)
+        return status;
+    if (which == LINEAR_UP)
+        n = e->config.intermediate;
+    if (e->precision == PRECISION_INT8) {
+        if (ret)
+            status = column_spread_through(&v, v.n_out - n, n, spread, ret);
+        if (status == RAG_OK)
+            /* what a value loses goes into the states, what a query or key loses only into weights
+             */
+            status = encoder_even_columns(spread, v.n_out - n, &v, &l->columns[which]);
+        if (status != RAG_OK)
+            status = out_of_memory(reterr);
+        e->bytes += v.n_in * sizeof(float);
+    }
+    if (status == RAG_OK)
+        status = encoder_make_linear(e, &v, e->precision, &l->linears[which], reterr);
+    linear_values_release(&v);
+    if (status == RAG_OK)
+        count_linear(e, l->linears[which]);
+    return status;
+}
+
+static enum rag_status open_norms(struct encoder *e, size_t i, struct rag_error *reterr)
 {
     struct encoder_layer *l = &e->layers[i];
     char name[TENSOR_NAME_BYTES];
-    enum rag_status status = RAG_OK;
+    enum rag_status status;
 
-    for (size_t k = 0; k < LAYER_LINEARS && status == RAG_OK; k++) {
-        struct linear_values v = {0};
-
-        status = encoder_read_linear(e, i, (enum layer_linear)k, &v, reterr);
-        if (status == RAG_OK)
-            status = encoder_make_linear(e, &v, e->precision, &l->linears[k], reterr);
-        linear_values_release(&v);
-        if (status == RAG_OK)
-            count_linear(e, l->linears[k]);
-    }
     encoder_layer_name(e, i, PART_NORM_1, name);
-    if (status == RAG_OK)
-        status = open_norm(e, name, e->config.hidden, &l->attention_norm, reterr);
+    status = open_norm(e, name, e->config.hidden, &l->attention_norm, reterr);
     encoder_layer_name(e, i, PART_NORM_2, name);
     if (status == RAG_OK)
         status = open_norm(e, name, e->config.hidden, &l->output_norm, reterr);
+    return status;
+}
+
+/* What goes into layer i: the rows behind a LayerNorm, or ELECTRA's projection of them. */
+static enum rag_status input_spread(const struct encoder *e, size_t i, struct column_spread *ret,
+                                    struct rag_error *reterr)
+{
+    const struct layer_norm *norm = i ? &e->layers[i - 1].output_norm : &e->embedding_norm;
+    struct column_spread s = {0};
+    struct linear_values v = {0};
+    enum rag_status status = column_spread_of_norm(norm, &s);
+
+    if (status == RAG_OK && i == 0 && e->project) {
+        status = read_project(e, &v, reterr);
+        if (status == RAG_OK)
+            status = column_spread_through(&v, 0, v.n_out, &s, ret);
+        linear_values_release(&v);
+        column_spread_release(&s);
+    } else {
+        *ret = s; /* ownership to the caller */
+    }
+    return status == RAG_ENOMEM ? out_of_memory(reterr) : status;
+}
+
+static enum rag_status open_layer(struct encoder *e, size_t i, struct rag_error *reterr)
+{
+    struct column_spread in = {0};     /* of the layer's input */
+    struct column_spread values = {0}; /* v, and so of what attention makes of them */
+    struct column_spread between = {0};
+    struct column_spread wide = {0};
+    enum rag_status status = open_norms(e, i, reterr);
+
+    if (status == RAG_OK && e->precision == PRECISION_INT8) {
+        status = input_spread(e, i, &in, reterr);
+        if (status == RAG_OK &&
+            column_spread_of_norm(&e->layers[i].attention_norm, &between) != RAG_OK)
+            status = out_of_memory(reterr);
+    }
+    if (status == RAG_OK)
+        status = open_linear(e, i, LINEAR_QKV, &in, &values, reterr);
+    if (status == RAG_OK)
+        status = open_linear(e, i, LINEAR_OUT, &values, NULL, reterr);
+    if (status == RAG_OK)
+        status = open_linear(e, i, LINEAR_UP, &between, &wide, reterr);
+    if (status == RAG_OK) {
+        column_spread_activate(e, &wide);
+        status = open_linear(e, i, LINEAR_DOWN, &wide, NULL, reterr);
+    }
+    column_spread_release(&in);
+    column_spread_release(&values);
+    column_spread_release(&between);
+    column_spread_release(&wide);
     return status;
 }
 
@@ -283,8 +365,10 @@ void encoder_close(struct encoder *e)
     if (!e)
         return;
     for (size_t i = 0; e->layers && i < e->config.n_layers; i++) {
-        for (size_t k = 0; k < LAYER_LINEARS; k++)
+        for (size_t k = 0; k < LAYER_LINEARS; k++) {
             linear_free(e->layers[i].linears[k]);
+            free(e->layers[i].columns[k]);
+        }
         free((float *)(uintptr_t)e->layers[i].attention_norm.gamma);
         free((float *)(uintptr_t)e->layers[i].output_norm.gamma);
     }

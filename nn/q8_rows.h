@@ -3,6 +3,10 @@
  *     scale[i] = max_j |x[i,j]| / 127        q[i,j] = round_half_even(x[i,j] * (127 / max))
  *     x[i,j]  ~= scale[i] * q[i,j],          -127 <= q <= 127
  *
+ * With columns c, x[i,j] c[j] stands for x[i,j]: a linear whose weights are W[o,j] / c[j] then
+ * gives the same sums, and a column that is always large (an outlier) no longer takes the steps of
+ * all others. (Xiao et al. 2022, SmoothQuant, section 4)
+ *
  * A row whose largest magnitude is below 1e-30 is all zeros with scale 0. A row that holds a NaN
  * or an infinity is all zeros with scale NaN, so that what is computed from it is NaN and the check
  * of the final states sees it. Every path gives the same q and the same scale.
@@ -18,11 +22,12 @@
 #include "nn/kernels.h"
 
 struct q8_rows {
-    unsigned char *data; /* row i begins at data + i * stride */
-    float *scale;        /* [n] */
-    size_t stride;       /* bytes; the width rounded up to whole blocks, those bytes as if x = 0 */
-    size_t width;        /* columns */
-    bool wide;           /* a value is an int16_t; else an uint8_t, q + 128 */
+    unsigned char *data;  /* row i begins at data + i * stride */
+    float *scale;         /* [n] */
+    size_t stride;        /* bytes; the width rounded up to whole blocks, those bytes as if x = 0 */
+    size_t width;         /* columns */
+    const float *columns; /* [width], factors before quantising; NULL: ones. Set by the caller */
+    bool wide;            /* a value is an int16_t; else an uint8_t, q + 128 */
 };
 
 /* Memory for n rows of 'width' columns: a multiple of 64, and to be aligned to 64. */

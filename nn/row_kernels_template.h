@@ -12,6 +12,18 @@ static inline float float_of(uint32_t bits)
     return x;
 }
 
+/* A vector of the row that is quantised, from column i on; zeros beyond the width. */
+static inline vf column_values(const float *x, size_t i, const struct q8_rows *ret)
+{
+    size_t n = ret->width - i;
+    vf value = n >= VF_LANES ? vf_load(x + i) : vf_load_n(x + i, n);
+
+    if (!ret->columns)
+        return value;
+    return vf_mul(value,
+                  n >= VF_LANES ? vf_load(ret->columns + i) : vf_load_n(ret->columns + i, n));
+}
+
 /* One row to 8 bits. The columns beyond the width, up to whole vectors, are written as zeros: rows
  * have room for whole blocks of 64. */
 static void quantize_row(const float *x, size_t row, const struct q8_rows *ret)
@@ -22,10 +34,8 @@ static void quantize_row(const float *x, size_t row, const struct q8_rows *ret)
     float factor = 0;
     size_t i;
 
-    for (i = 0; i + VF_LANES <= ret->width; i += VF_LANES)
-        magnitude = vi_larger_magnitude(magnitude, vf_load(x + i));
-    if (i < ret->width)
-        magnitude = vi_larger_magnitude(magnitude, vf_load_n(x + i, ret->width - i));
+    for (i = 0; i < ret->width; i += VF_LANES)
+        magnitude = vi_larger_magnitude(magnitude, column_values(x, i, ret));
     largest = vi_largest(magnitude);
     if (largest >= NOT_FINITE) {
         ret->scale[row] = NAN;
@@ -36,7 +46,7 @@ static void quantize_row(const float *x, size_t row, const struct q8_rows *ret)
         factor = 127.0f / float_of(largest);
     }
     for (i = 0; i < ret->width; i += VF_LANES) {
-        vf value = ret->width - i >= VF_LANES ? vf_load(x + i) : vf_load_n(x + i, ret->width - i);
+        vf value = column_values(x, i, ret);
         vi q = factor > 0 ? vi_from_vf(vf_mul(value, vf_set1(factor))) : vi_zero();
 
         if (ret->wide)

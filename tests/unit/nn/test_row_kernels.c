@@ -142,6 +142,41 @@ static void rows_are_quantised_as_defined(void **state)
             }
 }
 
+static void columns_multiply_before_they_are_quantised(void **state)
+{
+    size_t at = 0;
+    const struct kernels *k;
+
+    (void)state;
+    while ((k = next_path(&at)) != NULL)
+        for (size_t w = 0; w < COUNT(widths); w++) {
+            size_t width = widths[w];
+            uint64_t seed = width;
+            float *x = floats(ROWS * width);
+            float *columns = floats(width);
+            float *memory = floats(q8_rows_bytes(k, ROWS, width) / sizeof(float));
+            float *memory_2 = floats(q8_rows_bytes(k, ROWS, width) / sizeof(float));
+            struct q8_rows rows = q8_rows_in(k, memory, ROWS, width);
+            struct q8_rows multiplied = q8_rows_in(k, memory_2, ROWS, width);
+
+            draw_floats(&seed, ROWS * width, 5, x);
+            draw_floats(&seed, width, 3, columns);
+            rows.columns = columns;
+            q8_quantize(k, x, width, ROWS, &rows);
+            for (size_t i = 0; i < ROWS * width; i++)
+                x[i] *= columns[i % width];
+            q8_quantize(k, x, width, ROWS, &multiplied);
+            assert_memory_equal(rows.scale, multiplied.scale, ROWS * sizeof(float));
+            for (size_t i = 0; i < ROWS * width; i++)
+                assert_int_equal(q8_value(&rows, i / width, i % width),
+                                 q8_value(&multiplied, i / width, i % width));
+            free(x);
+            free(columns);
+            free(memory);
+            free(memory_2);
+        }
+}
+
 static void random_rows_are_the_same_on_every_path(void **state)
 {
     size_t width = 200;
@@ -299,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layer_norm_is_the_formula),
         cmocka_unit_test(rows_are_quantised_as_defined),
+        cmocka_unit_test(columns_multiply_before_they_are_quantised),
         cmocka_unit_test(random_rows_are_the_same_on_every_path),
         cmocka_unit_test(activations_are_accurate),
         cmocka_unit_test(what_is_not_finite_is_not_hidden),
