@@ -10,6 +10,8 @@
 #include "base/utf8.h"
 #include "nn/tokenizer_internal.h"
 
+#define PROBES_MAX 4096 /* a table half empty needs tens; more is a file made to collide */
+
 /* ---- reading ---- */
 
 static size_t pair_slot(const struct model *m, uint32_t left, uint32_t right)
@@ -83,9 +85,14 @@ static enum rag_status merge_read(const struct json *node, uint32_t rank, size_t
                         "model: merge %u: '%.64s' with '%.64s' is not in the vocabulary", rank,
                         left, right);
     slot = pair_slot(&t->model, merge.left, merge.right);
-    while (t->model.merges[slot].left != ID_NONE &&
-           (t->model.merges[slot].left != merge.left || t->model.merges[slot].right != merge.right))
+    for (size_t probes = 0;
+         t->model.merges[slot].left != ID_NONE &&
+         (t->model.merges[slot].left != merge.left || t->model.merges[slot].right != merge.right);
+         probes++) {
+        if (probes == PROBES_MAX)
+            return rag_fail(reterr, RAG_ELIMIT, "model: the hashes of the merges collide");
         slot = (slot + 1) & (t->model.n_merge_slots - 1);
+    }
     t->model.merges[slot] = merge; /* of equal pairs the later counts */
     return RAG_OK;
 }

@@ -9,14 +9,28 @@
 
 #define DECOMPOSED_MAX 18 /* code points of the longest decomposition (U+FDFA) */
 
+/* At most so many blocks are not equal to the one before: one in which ranges begin, and the one
+ * behind it. */
+static size_t blocks_max(void)
+{
+    size_t last = SIZE_MAX;
+    size_t n = 1;
+
+    for (size_t i = 0; i < unicode_range_count; i++) {
+        if (unicode_ranges[i].first >> 8 != last)
+            n += 2;
+        last = unicode_ranges[i].first >> 8;
+    }
+    return n;
+}
+
 enum rag_status unicode_table_init(struct unicode_table *u)
 {
-    size_t n_max = unicode_range_count * 2 + 1; /* a range begins and ends inside a block */
-    uint8_t *classes = malloc(n_max * 256);
-    uint8_t *shrunk;
+    size_t n_max = blocks_max();
     size_t range = 0;
     size_t n = 0;
     bool uniform = false; /* is the latest block all of one range? Then the next may share it. */
+    uint8_t *classes = malloc(n_max * 256);
 
     memset(u, 0, sizeof *u);
     if (!classes)
@@ -47,8 +61,7 @@ enum rag_status unicode_table_init(struct unicode_table *u)
         }
         u->block[b] = (uint16_t)(n - 1);
     }
-    shrunk = realloc(classes, n * 256);
-    u->classes = shrunk ? shrunk : classes;
+    u->classes = classes;
     return RAG_OK;
 }
 

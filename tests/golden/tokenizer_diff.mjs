@@ -1,10 +1,12 @@
 // Random Unicode through the reference library (npm "tokenizers", the official Rust code) and
 // through ours: every id, type and decoded text must be equal.
 //
-// usage: node tokenizer_diff.mjs [--count N] [--seed S] [--variants] --program TOKENIZE_RECORDS NAME=DIR...
+// usage: node tokenizer_diff.mjs [--count N] [--seed S] [--lines FILE] [--variants]
+//        --program TOKENIZE_RECORDS NAME=DIR...
 //   from a directory whose node_modules has tokenizers@0.23.2. DIR holds tokenizer.json; its
 //   truncation and padding are switched off. N texts for each tokenizer (default 100000): half
 //   with special tokens, a quarter without, a quarter pairs with truncation.
+//   --lines: the lines of a file instead of random texts.
 //   --variants: not the tokenizers themselves, but each with other normalizers, pre-tokenizers,
 //   post-processors, decoders and flags of added tokens in turn.
 // Says so and exits with 77 without the library or a tokenizer; 1 when anything differs. The last
@@ -15,13 +17,14 @@ import path from 'node:path';
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 
-const options = { count: 100000, seed: 1, program: null, variants: false };
+const options = { count: 100000, seed: 1, program: null, variants: false, lines: null };
 const targets = [];
 const argv = process.argv.slice(2);
 while (argv.length) {
   const a = argv.shift();
   if (a === '--count' || a === '--seed') options[a.slice(2)] = Number(argv.shift());
   else if (a === '--variants') options.variants = true;
+  else if (a === '--lines') options.lines = fs.readFileSync(argv.shift(), 'utf8').split('\n');
   else if (a === '--program') options.program = argv.shift();
   else targets.push(a.split('='));
 }
@@ -89,7 +92,9 @@ function word(extra) {
     default: return pick(WORDS);
   }
 }
+let line = 0;
 function text(extra) {
+  if (options.lines) return options.lines[line++ % options.lines.length];
   let s = '';
   for (let n = between(0, random() < 0.05 ? 60 : 9); n > 0; n--) {
     s += word(extra);
