@@ -228,7 +228,7 @@ static const char model_help[] =
     "vocab.txt), *.safetensors. No daemon is needed; only pull uses the network.\n"
     "\n"
     "  list                     the models of a folder: family, size, licence\n"
-    "  check DIR                load it in int8 and in fp32, compare 64 sentences, and\n"
+    "  check DIR                load it in int8 and fp32, compare 64 sentences, and\n"
     "                           say which layers stay in fp32\n"
     "  pull NAME[@REVISION]     fetch one from a hub: resumed where it broke off,\n"
     "                           checked by SHA-256; $HF_ENDPOINT (default\n"
@@ -279,7 +279,7 @@ static const struct ragctl_command table[] = {
      "measure how BM25 and vectors are best joined", tune_help, true, ragctl_tune},
     {"export", "export pairs --collection C [options]", "training pairs for an encoder",
      export_help, true, ragctl_export},
-    {"model", "model list|check|pull|embed|tokenize|score [DIR|NAME] [options] [TEXT...]",
+    {"model", "model list|check|pull|embed|tokenize|score [DIR] [options] [TEXT]",
      "models: fetch, check, and use without a daemon", model_help, false, ragctl_model},
     {"status", "status", "is ragd there and ready", status_help, false, ragctl_status},
     {"doctor", "doctor [--state DIR] [--config FILE]", "find out what is wrong", doctor_help,
