@@ -12,6 +12,7 @@
 
 #define TEXT_BYTES_MAX    (1u << 20) /* of a chunk with its headings: far above the limits of both */
 #define BATCH_BYTES_MAX   (256u << 20) /* passages of a batch */
+#define LOG_EVERY_NS      60000000000  /* of a long run */
 #define NEWEST_BATCH_PART .3           /* of the mean time of a chunk */
 
 /* A batch on its way from ids to vectors. */
@@ -165,26 +166,30 @@ static enum rag_status index_done(struct collection_vectors *v, struct batch *b,
 static void log_progress(struct collection_vectors *v, size_t n_done)
 {
     struct embedding_run *r = &v->run;
+    int64_t now = clock_monotonic_ns();
     uint64_t total;
     unsigned tenths;
     double s;
 
     if (r->begun_ns == 0)
-        r->begun_ns = clock_monotonic_ns();
+        r->begun_ns = now;
     if (!r->told && v->queue.n + n_done >= EMBED_LOG_MIN) {
         log_event(LOG_INFO, NULL, "embedding", "collection=%s chunks=%zu model=%.16s", v->name,
                   v->queue.n + n_done, v->target->embedder->binding);
         r->told = true;
+        r->told_ns = now;
     }
     r->n_done += n_done;
     total = r->n_done + v->queue.n;
     tenths = total > 0 ? (unsigned)(r->n_done * 10 / total) : 10;
-    s = clock_elapsed_ms(r->begun_ns) / 1000;
-    if (r->told && (tenths > r->tenths || v->queue.n == 0)) {
+    s = (double)(now - r->begun_ns) / 1e9;
+    /* while documents come in as fast as they are embedded the tenths stand still */
+    if (r->told && (tenths > r->tenths || v->queue.n == 0 || now - r->told_ns >= LOG_EVERY_NS)) {
         log_event(LOG_INFO, NULL, v->queue.n == 0 ? "embedded" : "embedding",
                   "collection=%s chunks=%" PRIu64 " of=%" PRIu64 " s=%.1f chunks_per_s=%.1f",
                   v->name, r->n_done, total, s, s > 0 ? (double)r->n_done / s : 0);
         r->tenths = tenths;
+        r->told_ns = now;
     }
     if (v->queue.n == 0)
         *r = (struct embedding_run){0};

@@ -38,6 +38,7 @@ struct embedding_run {
     uint64_t n_done;
     unsigned tenths; /* that were told */
     bool told;
+    int64_t told_ns; /* the last time */
 };
 
 struct collection_vectors {

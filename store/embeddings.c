@@ -292,62 +292,6 @@ enum rag_status store_embeddings_drop(struct store *s, int64_t collection_id, in
 
 /* ---- reading ---- */
 
-static enum rag_status copy_text(sqlite3_stmt *statement, struct arena *arena,
-                                 struct store_passage *ret)
-{
-    char **texts[] = {&ret->title, &ret->heading, &ret->context, &ret->text};
-
-    ret->id = (uint64_t)sqlite3_column_int64(statement, 0);
-    ret->text_bytes = (size_t)sqlite3_column_bytes(statement, 4);
-    for (int i = 0; i < 4; i++)
-        if (arena_column(arena, statement, i + 1, texts[i]) != RAG_OK)
-            return RAG_ENOMEM;
-    return RAG_OK;
-}
-
-enum rag_status store_embeddings_missing(struct store *s, int64_t collection_id,
-                                         int64_t embedder_id, uint64_t after, size_t limit,
-                                         struct arena *arena, struct store_passage **ret,
-                                         size_t *ret_n, struct rag_error *reterr)
-{
-    static const char sql[] =
-        "SELECT c.id, c.title, c.heading, c.context, c.body FROM chunks c"
-        " WHERE c.collection_id=?1 AND c.id>?3 AND NOT EXISTS(SELECT 1 FROM embeddings"
-        " WHERE chunk_id=c.id AND embedder_id=?2) AND" VISIBLE_CHUNK " ORDER BY c.id LIMIT ?4";
-    struct store_passage *list = arena_calloc(arena, limit + 1, sizeof *list);
-    struct database *db = NULL;
-    enum rag_status status;
-    sqlite3_stmt *statement;
-    bool row = true;
-    size_t n = 0;
-
-    if (!list)
-        return rag_fail(reterr, RAG_ENOMEM, "passages: out of memory");
-    status = reader_begin(s, &db, reterr);
-    if (status != RAG_OK)
-        return status;
-    status = database_statement(db, sql, &statement, reterr);
-    if (status == RAG_OK) {
-        sqlite3_bind_int64(statement, 1, collection_id);
-        sqlite3_bind_int64(statement, 2, embedder_id);
-        sqlite3_bind_int64(statement, 3, (int64_t)after);
-        sqlite3_bind_int64(statement, 4, (int64_t)limit);
-    }
-    while (status == RAG_OK) {
-        status = database_step(db, statement, &row, reterr);
-        if (status != RAG_OK || !row)
-            break;
-        if (copy_text(statement, arena, &list[n++]) != RAG_OK)
-            status = rag_fail(reterr, RAG_ENOMEM, "passages: out of memory");
-    }
-    reader_end(s, db);
-    if (status == RAG_OK) {
-        *ret = list;
-        *ret_n = n;
-    }
-    return status;
-}
-
 enum rag_status store_embeddings_count(struct store *s, int64_t collection_id, int64_t embedder_id,
                                        uint64_t *ret_embedded, uint64_t *ret_chunks,
                                        struct rag_error *reterr)
@@ -391,51 +335,6 @@ static enum rag_status read_vector(struct database *db, sqlite3_stmt *statement,
     memcpy(row, blob, n_bytes); /* a blob has no alignment */
     f16_decode(row, dim, ret);
     return RAG_OK;
-}
-
-enum rag_status
-store_embeddings_each(struct store *s, int64_t collection_id, int64_t embedder_id, size_t dim,
-                      enum rag_status (*visit)(void *context, uint64_t chunk_id,
-                                               const float *vector, struct rag_error *reterr),
-                      void *context, struct rag_error *reterr)
-{
-    static const char sql[] = "SELECT c.id, e.vector FROM chunks c JOIN embeddings e"
-                              " ON e.chunk_id=c.id AND e.embedder_id=?2 WHERE c.collection_id=?1"
-                              " AND" VISIBLE_CHUNK " ORDER BY c.id";
-    uint16_t *row16 = malloc(dim * sizeof *row16);
-    float *vector = malloc(dim * sizeof *vector);
-    struct database *db = NULL;
-    enum rag_status status;
-    sqlite3_stmt *statement;
-    bool row = true;
-
-    if (!row16 || !vector)
-        status = rag_fail(reterr, RAG_ENOMEM, "embeddings: out of memory");
-    else
-        status = reader_begin(s, &db, reterr);
-    if (status != RAG_OK)
-        goto out;
-    status = database_statement(db, sql, &statement, reterr);
-    if (status == RAG_OK) {
-        sqlite3_bind_int64(statement, 1, collection_id);
-        sqlite3_bind_int64(statement, 2, embedder_id);
-    }
-    while (status == RAG_OK) {
-        uint64_t id;
-
-        status = database_step(db, statement, &row, reterr);
-        if (status != RAG_OK || !row)
-            break;
-        id = (uint64_t)sqlite3_column_int64(statement, 0);
-        status = read_vector(db, statement, 1, id, dim, row16, vector, reterr);
-        if (status == RAG_OK)
-            status = visit(context, id, vector, reterr);
-    }
-    reader_end(s, db);
-out:
-    free(row16);
-    free(vector);
-    return status;
 }
 
 enum rag_status store_embeddings_get(struct store *s, int64_t embedder_id, const uint64_t *ids,

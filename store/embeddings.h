@@ -43,26 +43,14 @@ enum rag_status store_embeddings_put(struct store *store, int64_t embedder_id,
                                      const uint64_t *chunk_ids, const float *vectors, size_t dim,
                                      size_t n, struct rag_error *reterr);
 
-/* Up to 'limit' visible chunks of the collection with id > after and no embedding by this
- * embedder, ascending, with texts in the arena (document, spans and owners are not filled). */
-enum rag_status store_embeddings_missing(struct store *store, int64_t collection_id,
-                                         int64_t embedder_id, uint64_t after, size_t limit,
-                                         struct arena *arena, struct store_passage **ret,
-                                         size_t *ret_n, struct rag_error *reterr);
 /* How many visible chunks have one, and how many there are. Reads the ids of the collection. */
 enum rag_status store_embeddings_count(struct store *store, int64_t collection_id,
                                        int64_t embedder_id, uint64_t *ret_embedded,
                                        uint64_t *ret_chunks, struct rag_error *reterr);
 
-/* Every visible chunk's vector (float32, [dim], borrowed for the call), ascending ids, from one
- * read snapshot. RAG_EFORMAT: a vector of another size (the database is damaged). */
-enum rag_status
-store_embeddings_each(struct store *store, int64_t collection_id, int64_t embedder_id, size_t dim,
-                      enum rag_status (*visit)(void *context, uint64_t chunk_id,
-                                               const float *vector, struct rag_error *reterr),
-                      void *context, struct rag_error *reterr);
-/* Those of the given ids, in order; ret_found[i] says whether row i of ret_vectors [n, dim] is
- * set. */
+/* The vectors of the given chunks, visible or not, in order, from one read snapshot; ret_found[i]
+ * says whether row i of ret_vectors [n, dim] float32 is set. RAG_EFORMAT: a vector of another size
+ * (the database is damaged). */
 enum rag_status store_embeddings_get(struct store *store, int64_t embedder_id, const uint64_t *ids,
                                      size_t n, size_t dim, float *ret_vectors, bool *ret_found,
                                      struct rag_error *reterr);

@@ -85,33 +85,26 @@ static void a_fingerprint_is_one_embedder(void **state)
     arena_release(&arena);
 }
 
-struct seen {
-    uint64_t ids[16];
-    float firsts[16];
-    size_t n;
+/* First numbers of the vectors of n <= 3 chunks; 0 where there is none. */
+struct firsts {
+    float x[3];
 };
 
-static enum rag_status see(void *context, uint64_t id, const float *vector,
-                           struct rag_error *reterr)
-{
-    struct seen *s = context;
-
-    (void)reterr;
-    assert_true(s->n < 16);
-    assert_true(vector[3] == -0.5f);
-    s->ids[s->n] = id;
-    s->firsts[s->n++] = vector[0];
-    return RAG_OK;
-}
-
-static struct seen each(struct fixture *f, int64_t embedder_id)
+static struct firsts firsts(struct fixture *f, int64_t embedder_id, const uint64_t *ids, size_t n)
 {
     struct rag_error error = {RAG_OK, ""};
-    struct seen s = {.n = 0};
+    float vectors[3 * DIM] = {0};
+    bool found[3] = {false};
+    struct firsts ret = {{0}};
 
-    if (store_embeddings_each(f->store, f->collection, embedder_id, DIM, see, &s, &error) != RAG_OK)
-        fail_msg("store_embeddings_each: %s", error.text);
-    return s;
+    if (store_embeddings_get(f->store, embedder_id, ids, n, DIM, vectors, found, &error) != RAG_OK)
+        fail_msg("store_embeddings_get: %s", error.text);
+    for (size_t i = 0; i < n; i++) {
+        if (found[i])
+            assert_true(vectors[i * DIM + 3] == -0.5f);
+        ret.x[i] = found[i] ? vectors[i * DIM] : 0;
+    }
+    return ret;
 }
 
 static void vectors_come_back_by_chunk_and_model(void **state)
@@ -121,59 +114,21 @@ static void vectors_come_back_by_chunk_and_model(void **state)
     int64_t two = embedder(f, "two");
     uint64_t ids[3];
     uint64_t asked[3];
-    float vectors[3 * DIM] = {0};
-    bool found[3] = {false};
-    struct seen s;
+    struct firsts x;
 
     put_ids(f, "d", "abc", ids);
     put_vectors(f, one, ids, 3, 1.0f);
     put_vectors(f, two, ids + 1, 1, 2.0f);
     put_vectors(f, one, ids + 2, 1, 3.0f); /* once more: the new one counts */
-
-    s = each(f, one);
-    assert_int_equal(s.n, 3);
-    assert_int_equal(s.ids[0], ids[0]);
-    assert_true(s.firsts[0] == 1.0f && s.firsts[1] == 1.0f && s.firsts[2] == 3.0f);
-    s = each(f, two);
-    assert_int_equal(s.n, 1);
-    assert_int_equal(s.ids[0], ids[1]);
-    assert_counts(f, one, 3, 3);
-    assert_counts(f, two, 1, 3);
-
+    x = firsts(f, one, ids, 3);
+    assert_true(x.x[0] == 1.0f && x.x[1] == 1.0f && x.x[2] == 3.0f);
     asked[0] = ids[2];
     asked[1] = ids[2] + 1000;
     asked[2] = ids[1];
-    assert_int_equal(store_embeddings_get(f->store, two, asked, 3, DIM, vectors, found, NULL),
-                     RAG_OK);
-    assert_true(!found[0] && !found[1] && found[2]);
-    assert_true(vectors[2 * DIM] == 2.0f);
-}
-
-static void what_is_missing_comes_in_pages(void **state)
-{
-    struct fixture *f = *state;
-    int64_t one = embedder(f, "one");
-    struct store_passage *page = NULL;
-    struct arena arena;
-    uint64_t ids[5];
-    size_t n = 0;
-
-    arena_init(&arena, 1u << 20);
-    put_ids(f, "d", "abcde", ids);
-    put_vectors(f, one, ids + 1, 1, 1.0f);
-    assert_int_equal(
-        store_embeddings_missing(f->store, f->collection, one, 0, 2, &arena, &page, &n, NULL),
-        RAG_OK);
-    assert_int_equal(n, 2);
-    assert_int_equal(page[0].id, ids[0]);
-    assert_string_equal(page[1].text, "c");
-    assert_string_equal(page[1].title, "title");
-    assert_int_equal(store_embeddings_missing(f->store, f->collection, one, page[1].id, 9, &arena,
-                                              &page, &n, NULL),
-                     RAG_OK);
-    assert_int_equal(n, 2);
-    assert_int_equal(page[1].id, ids[4]);
-    arena_release(&arena);
+    x = firsts(f, two, asked, 3);
+    assert_true(x.x[0] == 0.0f && x.x[1] == 0.0f && x.x[2] == 2.0f);
+    assert_counts(f, one, 3, 3);
+    assert_counts(f, two, 1, 3);
 }
 
 static void vectors_die_with_their_last_owner(void **state)
@@ -188,14 +143,15 @@ static void vectors_die_with_their_last_owner(void **state)
     assert_int_equal(other[0], ids[2]); /* the same content is the same chunk */
     put_vectors(f, one, ids, 3, 1.0f);
     delete_ok(f, "d");
-    assert_int_equal(each(f, one).n, 1); /* invisible at once */
+    assert_counts(f, one, 1, 2); /* invisible at once */
     wait_reclaimed(f->dir);
     assert_int_equal(query_number(f->dir, "ragd.db", "SELECT count(*) FROM embeddings"), 1);
     put_vectors(f, one, ids, 3, 2.0f); /* two of them are gone: left out */
     assert_int_equal(query_number(f->dir, "ragd.db", "SELECT count(*) FROM embeddings"), 1);
-    assert_true(each(f, one).firsts[0] == 2.0f);
+    assert_true(firsts(f, one, ids, 3).x[2] == 2.0f);
     fixture_reopen(f);
-    assert_int_equal(each(f, one).n, 1);
+    assert_true(firsts(f, one, ids, 3).x[2] == 2.0f);
+    assert_counts(f, one, 1, 2);
 }
 
 static void a_deleted_collection_takes_its_vectors_along(void **state)
@@ -256,13 +212,14 @@ static void a_vector_of_another_size_is_damage(void **state)
     struct fixture *f = *state;
     struct rag_error error = {RAG_OK, ""};
     int64_t one = embedder(f, "one");
-    struct seen s = {.n = 0};
+    float vector[DIM];
     uint64_t ids[1];
+    bool found;
 
     put_ids(f, "d", "a", ids);
     put_vectors(f, one, ids, 1, 1.0f);
     run_sql(f->dir, "ragd.db", "UPDATE embeddings SET vector=x'0011'");
-    assert_int_equal(store_embeddings_each(f->store, f->collection, one, DIM, see, &s, &error),
+    assert_int_equal(store_embeddings_get(f->store, one, ids, 1, DIM, vector, &found, &error),
                      RAG_EFORMAT);
     assert_non_null(strstr(error.text, "has 2 bytes, expected 8"));
 }
@@ -291,7 +248,6 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(a_fingerprint_is_one_embedder),
         TEST(vectors_come_back_by_chunk_and_model),
-        TEST(what_is_missing_comes_in_pages),
         TEST(vectors_die_with_their_last_owner),
         TEST(a_deleted_collection_takes_its_vectors_along),
         TEST(dropping_a_model_forgets_it_when_nothing_is_left),
