@@ -123,6 +123,8 @@
 #define ENCODER_JOB_TOKENS       256         /* rows that one thread takes through all layers */
 #define ENCODER_JOB_TOKENS_MAX   1024        /* a longer sequence is shared by all threads */
 #define ENCODER_BLOCK_ROWS_MIN   32          /* of a shared sequence; fewer do not pay a thread */
+#define ENCODER_CACHED_BYTES     (2u << 20)  /* of a layer's weights: what a core's L2 may hold */
+#define ENCODER_CACHED_ROWS      64          /* at once through such a layer; docs/SPEED.md */
 #define ENCODER_HEAD_ROWS        256         /* classified at once */
 
 /* ---- embedding and reranking ---- */

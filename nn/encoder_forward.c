@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bounds.h"
 #include "nn/encoder_internal.h"
 
 #define ALIGN_FLOATS 16 /* 64 bytes: a cache line, a vector */
@@ -110,45 +111,98 @@ static void normalize(const struct encoder *e, const struct layer_norm *norm, fl
     row_layer_norm(e->kernels, norm, x, width, n, x, width, next->q8);
 }
 
+/* Rows that go through a product together. While a layer's weights stay in the core's L2, few: then
+ * the rows and what is made of them stay in L1 and L2 as well. Else all, since the weights come
+ * from L3 or memory each time. */
+static size_t rows_at_once(const struct encoder_layer *l, size_t n)
+{
+    uint64_t bytes = 0;
+
+    for (size_t k = 0; k < LAYER_LINEARS; k++)
+        bytes += linear_bytes(l->linears[k]);
+    return bytes <= ENCODER_CACHED_BYTES && n > ENCODER_CACHED_ROWS ? ENCODER_CACHED_ROWS : n;
+}
+
+/* x = x + W_o attended + b_o */
+static void project_attended(const struct encoder *e, const struct encoder_layer *l, float *x,
+                             size_t n, struct encoder_scratch *s)
+{
+    size_t hidden = e->config.hidden;
+    size_t step = rows_at_once(l, n);
+
+    for (size_t i = 0; i < n; i += step) {
+        struct encoder_product out = {.linear = l->linears[LINEAR_OUT],
+                                      .columns = l->columns[LINEAR_OUT],
+                                      .x = s->attended + i * hidden,
+                                      .n_rows = n - i < step ? n - i : step,
+                                      .y = x + i * hidden,
+                                      .residual = x + i * hidden};
+
+        encoder_multiply(e, &out, s);
+    }
+}
+
+/* x = LN(x);  x = x + W_2 act(W_1 x + b_1) + b_2 */
+static void feed_forward(const struct encoder *e, const struct encoder_layer *l, float *x, size_t n,
+                         struct encoder_scratch *s)
+{
+    size_t step = rows_at_once(l, n);
+
+    for (size_t i = 0; i < n; i += step) {
+        float *rows = x + i * e->config.hidden;
+        size_t n_rows = n - i < step ? n - i : step;
+        struct q8_rows q8;
+        struct encoder_product up = {.linear = l->linears[LINEAR_UP],
+                                     .columns = l->columns[LINEAR_UP],
+                                     .x = rows,
+                                     .n_rows = n_rows,
+                                     .y = s->hidden,
+                                     .activation = e->config.activation};
+        struct encoder_product down = {.linear = l->linears[LINEAR_DOWN],
+                                       .columns = l->columns[LINEAR_DOWN],
+                                       .x = s->hidden,
+                                       .n_rows = n_rows,
+                                       .y = rows,
+                                       .residual = rows};
+
+        normalize(e, &l->attention_norm, rows, n_rows, &up, s, &q8);
+        encoder_multiply(e, &up, s);
+        encoder_multiply(e, &down, s);
+    }
+}
+
+/* x = LN(x), and q, k, v of the next layer to next_qkv, unless that is NULL. */
+static void finish_layer(const struct encoder *e, const struct encoder_layer *l, float *x, size_t n,
+                         float *next_qkv, struct encoder_scratch *s)
+{
+    const struct encoder_layer *next = next_qkv ? l + 1 : NULL;
+    size_t hidden = e->config.hidden;
+    size_t step = rows_at_once(l, n);
+
+    for (size_t i = 0; i < n; i += step) {
+        struct q8_rows q8;
+        struct encoder_product qkv = {.linear = next ? next->linears[LINEAR_QKV] : NULL,
+                                      .columns = next ? next->columns[LINEAR_QKV] : NULL,
+                                      .x = x + i * hidden,
+                                      .n_rows = n - i < step ? n - i : step,
+                                      .y = next ? next_qkv + i * 3 * hidden : NULL};
+
+        normalize(e, &l->output_norm, x + i * hidden, qkv.n_rows, &qkv, s, &q8);
+        if (next)
+            encoder_multiply(e, &qkv, s);
+    }
+}
+
 /* From what attention gave to the layer's output, and the next layer's q, k, v:
  *     x = LN(x + W_o attended + b_o);  x = LN(x + W_2 act(W_1 x + b_1) + b_2) */
 static void after_attention(const struct encoder *e, size_t layer, float *x, size_t n,
                             float *next_qkv, struct encoder_scratch *s)
 {
     const struct encoder_layer *l = &e->layers[layer];
-    const struct encoder_layer *next = next_qkv ? l + 1 : NULL;
-    struct q8_rows q8;
-    struct encoder_product out = {.linear = l->linears[LINEAR_OUT],
-                                  .columns = l->columns[LINEAR_OUT],
-                                  .x = s->attended,
-                                  .n_rows = n,
-                                  .y = x,
-                                  .residual = x};
-    struct encoder_product up = {.linear = l->linears[LINEAR_UP],
-                                 .columns = l->columns[LINEAR_UP],
-                                 .x = x,
-                                 .n_rows = n,
-                                 .y = s->hidden,
-                                 .activation = e->config.activation};
-    struct encoder_product down = {.linear = l->linears[LINEAR_DOWN],
-                                   .columns = l->columns[LINEAR_DOWN],
-                                   .x = s->hidden,
-                                   .n_rows = n,
-                                   .y = x,
-                                   .residual = x};
-    struct encoder_product qkv = {.linear = next ? next->linears[LINEAR_QKV] : NULL,
-                                  .columns = next ? next->columns[LINEAR_QKV] : NULL,
-                                  .x = x,
-                                  .n_rows = n,
-                                  .y = next_qkv};
 
-    encoder_multiply(e, &out, s);
-    normalize(e, &l->attention_norm, x, n, &up, s, &q8);
-    encoder_multiply(e, &up, s);
-    encoder_multiply(e, &down, s);
-    normalize(e, &l->output_norm, x, n, &qkv, s, &q8);
-    if (next)
-        encoder_multiply(e, &qkv, s);
+    project_attended(e, l, x, n, s);
+    feed_forward(e, l, x, n, s);
+    finish_layer(e, l, x, n, next_qkv, s);
 }
 
 static void attend(const struct encoder_rows_state *state, const struct encoder_sequence *sequence,
