@@ -628,9 +628,10 @@ enum rag_status collections_delete(struct collections *cs, const char *name, con
         index_path(cs, c->id, "bm25", &path);
         (void)unlink(buf_str(&path));
         collection_vectors_forget(c->vectors);
-        object_unref(c);
     }
     pthread_rwlock_unlock(&cs->lock);
+    if (status == RAG_OK)
+        object_unref(c); /* waits for a batch of its that is being embedded */
     buf_release(&path);
     return status;
 }
