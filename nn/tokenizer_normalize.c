@@ -169,7 +169,7 @@ static void byte_level(const char *s, size_t n, struct buf *b)
 
         if (!p)
             return;
-        b->len += byte_level_char((unsigned char)s[i], p);
+        buf_commit(b, byte_level_char((unsigned char)s[i], p));
     }
 }
 

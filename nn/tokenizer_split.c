@@ -203,7 +203,7 @@ static void byte_level_pieces(const char *s, struct piece_list *pieces, struct b
             return;
         for (size_t k = 0; k < p->n; k++)
             to += byte_level_char((unsigned char)s[p->begin + k], to);
-        b->len = (size_t)(to - b->data);
+        buf_commit(b, (size_t)(to - (b->data + begin)));
         p->begin = (uint32_t)begin;
         p->n = (uint32_t)(b->len - begin);
     }

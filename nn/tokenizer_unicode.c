@@ -76,7 +76,7 @@ void unicode_append(struct buf *b, uint32_t c)
     char *p = unicode_room(b, 4);
 
     if (p)
-        b->len += utf8_encode(c, p);
+        buf_commit(b, utf8_encode(c, p));
 }
 
 /* utf8proc 2.8 knows Unicode 15; these are younger, or (U+0130) two characters. */
