@@ -20,7 +20,8 @@
 static enum rag_status read_file(const char *path, size_t max, char **ret, size_t *ret_n,
                                  struct rag_error *reterr)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* O_NONBLOCK: opening a pipe would wait for its writer */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     enum rag_status status = RAG_OK;
     char *data = NULL;
     struct stat st;

@@ -389,7 +389,9 @@ static uint32_t get_pair_id(struct reader *r, const char *key)
 {
     const struct json *list = json_member(r->node, key);
 
-    return get_id(r, json_is_array(list) ? json_next(json_first(list)) : NULL);
+    /* an empty list has no first member to go on from */
+    return get_id(r,
+                  json_is_array(list) && json_size(list) == 2 ? json_next(json_first(list)) : NULL);
 }
 
 static void read_bert_or_roberta(struct reader *r, bool roberta)
