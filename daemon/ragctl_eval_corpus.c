@@ -408,6 +408,7 @@ static enum rag_status wait_vectors(struct evaluation *e, struct rag_error *rete
         const struct json *vectors;
         struct json *reply = NULL;
         const char *state;
+        const char *why;
         bool busy;
         double n;
 
@@ -419,7 +420,12 @@ static enum rag_status wait_vectors(struct evaluation *e, struct rag_error *rete
         pending = json_number(json_member(vectors, "pending"));
         n = json_number(json_member(vectors, "n"));
         busy = state && strcmp(state, "off") != 0 && pending > 0;
+        why = json_string(json_member(vectors, "error"));
+        if (busy && why)
+            status = rag_fail(reterr, RAG_EIO, "the daemon cannot embed: %s", why);
         json_free(reply);
+        if (status != RAG_OK)
+            break;
         if (busy && !begun) {
             progress_init(&progress, stderr, e->options->quiet, "embeddings", (size_t)(n + pending),
                           0);

@@ -56,12 +56,41 @@ static enum rag_status run_register(struct database *db, void *context, struct r
     return status;
 }
 
+/* Is it there as it would be written? Then a start needs no room on the disk. */
+static enum rag_status find_same(struct store *s, struct register_job *j, struct rag_error *reterr)
+{
+    static const char sql[] = "SELECT id FROM embedders WHERE fingerprint=?1 AND dir=?2"
+                              " AND settings=?3 AND dim=?4";
+    struct database *db = NULL;
+    enum rag_status status = reader_begin(s, &db, reterr);
+    sqlite3_stmt *statement;
+    bool row = false;
+
+    if (status != RAG_OK)
+        return status;
+    status = database_statement(db, sql, &statement, reterr);
+    if (status == RAG_OK) {
+        sqlite3_bind_text(statement, 1, j->fingerprint, -1, SQLITE_STATIC);
+        sqlite3_bind_text(statement, 2, j->dir, -1, SQLITE_STATIC);
+        sqlite3_bind_text(statement, 3, j->settings, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(statement, 4, (int64_t)j->dim);
+        status = database_step(db, statement, &row, reterr);
+    }
+    if (status == RAG_OK && row)
+        j->id = sqlite3_column_int64(statement, 0);
+    reader_end(s, db);
+    return status;
+}
+
 enum rag_status store_embedder_register(struct store *s, const char *fingerprint, const char *dir,
                                         const char *settings, size_t dim, int64_t *ret_id,
                                         struct rag_error *reterr)
 {
     struct register_job j = {fingerprint, dir, settings, dim, 0};
-    enum rag_status status = writer_do(s->writer, run_register, &j, reterr);
+    enum rag_status status = find_same(s, &j, reterr);
+
+    if (status == RAG_OK && j.id == 0)
+        status = writer_do(s->writer, run_register, &j, reterr);
 
     if (status == RAG_OK)
         *ret_id = j.id;

@@ -22,8 +22,9 @@ struct store_embedder {
     size_t dim;
 };
 
-/* Find or make the row of this fingerprint (a new dir and settings are remembered). RAG_EFORMAT
- * when the fingerprint is known with another dim. */
+/* Find or make the row of this fingerprint (a new dir and settings are remembered; nothing is
+ * written when there is nothing new). RAG_EFORMAT when the fingerprint is known with another
+ * dim. */
 enum rag_status store_embedder_register(struct store *store, const char *fingerprint,
                                         const char *dir, const char *settings, size_t dim,
                                         int64_t *ret_id, struct rag_error *reterr);

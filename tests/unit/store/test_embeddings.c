@@ -3,6 +3,9 @@
  * of letters ("abc": three chunks), vectors that tell their letter, and a look into the tables. */
 #include "store_fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "store/embeddings.h"
 
 #define DIM 4
@@ -241,6 +244,25 @@ static void a_database_of_the_format_before_is_taken_along(void **state)
     assert_counts(f, one, 2, 2);
 }
 
+static void a_known_embedder_needs_no_room_on_the_disk(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit none = {1, RLIM_INFINITY};
+    struct rlimit any = {RLIM_INFINITY, RLIM_INFINITY};
+    struct rag_error error = {RAG_OK, ""};
+    int64_t one = embedder(f, "one");
+    int64_t again = 0;
+    enum rag_status status;
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    status = store_embedder_register(f->store, "two", "/models/two", "{}", DIM, &again, &error);
+    (void)store_embedder_register(f->store, "one", "/models/one", "{}", DIM, &again, NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &any), 0);
+    assert_int_equal(status, RAG_ENOSPC);
+    assert_int_equal(again, one);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -252,6 +274,7 @@ int main(void)
         TEST(a_deleted_collection_takes_its_vectors_along),
         TEST(dropping_a_model_forgets_it_when_nothing_is_left),
         TEST(a_vector_of_another_size_is_damage),
+        TEST(a_known_embedder_needs_no_room_on_the_disk),
         TEST(a_database_of_the_format_before_is_taken_along),
     };
 
