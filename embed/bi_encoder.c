@@ -44,19 +44,6 @@ void bi_encoder_close(struct bi_encoder *b)
 
 /* ---- opening ---- */
 
-/* A copy of the last part of the path, without slashes at its end. */
-static char *last_part(const char *dir)
-{
-    size_t n = strlen(dir);
-    const char *begin;
-
-    while (n > 1 && dir[n - 1] == '/')
-        n--;
-    begin = memrchr(dir, '/', n);
-    begin = begin && begin + 1 < dir + n ? begin + 1 : dir;
-    return strndup(begin, (size_t)(dir + n - begin));
-}
-
 static enum rag_status replace_prompt(char **slot, const char *text, struct rag_error *reterr)
 {
     char *copy;
@@ -181,7 +168,7 @@ enum rag_status bi_encoder_open(const char *dir, const struct bi_encoder_options
         return rag_fail(reterr, RAG_ENOMEM, "model '%s': out of memory", dir);
     b->pool = options->pool;
     b->dir = strdup(dir);
-    b->name = last_part(dir);
+    b->name = model_dir_name(dir);
     status =
         b->dir && b->name ? RAG_OK : rag_fail(reterr, RAG_ENOMEM, "model '%s': out of memory", dir);
     if (status == RAG_OK)

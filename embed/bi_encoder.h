@@ -41,7 +41,7 @@ struct bi_encoder_options {
 };
 
 struct bi_encoder_info {
-    const char *name; /* the directory's last part */
+    const char *name; /* model_dir_name() */
     const char *dir;
     size_t dim;
     size_t max_tokens;

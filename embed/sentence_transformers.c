@@ -92,14 +92,12 @@ static enum rag_status pooling_of_switches(const char *dir, const struct json *c
     };
     enum pooling pooling = POOLING_MEAN;
     size_t n_on = 0;
-    size_t n_seen = 0;
 
     for (const struct json *m = json_first(config); m; m = json_next(m)) {
         bool found = false;
 
         if (strncmp(json_key(m), "pooling_mode_", strlen("pooling_mode_")) != 0)
             continue;
-        n_seen++;
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
             if (strcmp(json_key(m), known[i].key) == 0) {
                 found = true;
@@ -115,7 +113,7 @@ static enum rag_status pooling_of_switches(const char *dir, const struct json *c
                             "pooling are)",
                             dir, json_key(m));
     }
-    if (n_on > 1 || (n_on == 0 && n_seen == sizeof known / sizeof known[0]))
+    if (n_on > 1 || (n_on == 0 && json_member(config, "pooling_mode_mean_tokens")))
         return rag_fail(reterr, RAG_EFORMAT,
                         "file '%s/config.json': %zu pooling modes are on, exactly one must be "
                         "(concatenated poolings are not supported)",
@@ -455,11 +453,17 @@ static enum rag_status read_prompts(const char *dir, struct sentence_settings *s
     return status;
 }
 
-/* "e5" as a word of its own: "intfloat/multilingual-e5-small", "e5_base", not "be5t". */
+static bool is_small_letter(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+/* "e5" as a word of its own: "intfloat/multilingual-e5-small", "e5_base", "KoE5", not "be5t". */
 static bool names_e5(const char *name)
 {
     for (const char *p = name; (p = strcasestr(p, "e5")) != NULL; p += 2) {
-        bool begins = p == name || strchr("/-_. ", p[-1]);
+        bool begins =
+            p == name || strchr("/-_. ", p[-1]) || (p[0] == 'E' && is_small_letter(p[-1]));
 
         if (begins && (p[2] == '\0' || strchr("/-_. ", p[2])))
             return !strcasestr(name, "instruct"); /* those have prompts of another kind */
@@ -470,22 +474,15 @@ static bool names_e5(const char *name)
 static enum rag_status is_e5(const char *dir, const char *transformer_dir, bool *ret,
                              struct rag_error *reterr)
 {
+    char *dir_name = model_dir_name(dir);
     struct json *config = NULL;
-    const char *slash = NULL;
-    const char *name;
-    size_t n = strlen(dir);
-    char last[256];
     enum rag_status status;
+    const char *name;
 
-    while (n > 1 && dir[n - 1] == '/')
-        n--;
-    slash = memrchr(dir, '/', n);
-    if (slash && slash + 1 < dir + n) {
-        n -= (size_t)(slash + 1 - dir);
-        dir = slash + 1;
-    }
-    snprintf(last, sizeof last, "%.*s", (int)(n < 255 ? n : 255), dir);
-    *ret = names_e5(last);
+    if (!dir_name)
+        return rag_fail(reterr, RAG_ENOMEM, "model '%s': out of memory", dir);
+    *ret = names_e5(dir_name);
+    free(dir_name);
     if (*ret)
         return RAG_OK;
     status = model_json(transformer_dir, "config.json", &config, reterr);

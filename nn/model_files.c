@@ -111,6 +111,74 @@ out:
     return status;
 }
 
+/* ---- names ---- */
+
+struct part {
+    const char *begin;
+    size_t n;
+};
+
+/* The last part of path[0, *n), which is then cut before it. Empty when none is left. */
+static struct part cut_last_part(const char *path, size_t *n)
+{
+    size_t end = *n;
+    size_t begin;
+
+    while (end > 0 && path[end - 1] == '/')
+        end--;
+    begin = end;
+    while (begin > 0 && path[begin - 1] != '/')
+        begin--;
+    *n = begin;
+    return (struct part){path + begin, end - begin};
+}
+
+static bool part_is(struct part p, const char *text)
+{
+    return p.n == strlen(text) && memcmp(p.begin, text, p.n) == 0;
+}
+
+/* "models--org--name" as "org/name". */
+static char *repository_name(struct part p)
+{
+    static const char prefix[] = "models--";
+    size_t n_prefix = sizeof prefix - 1;
+    char *name;
+    char *dashes;
+
+    if (p.n <= n_prefix || memcmp(p.begin, prefix, n_prefix) != 0)
+        return NULL;
+    name = strndup(p.begin + n_prefix, p.n - n_prefix);
+    dashes = name ? strstr(name, "--") : NULL;
+    if (dashes) {
+        *dashes = '/';
+        memmove(dashes + 1, dashes + 2, strlen(dashes + 2) + 1);
+    }
+    return name;
+}
+
+char *model_dir_name(const char *dir)
+{
+    size_t n = strlen(dir);
+    struct part last = cut_last_part(dir, &n);
+    char *name = NULL;
+
+    if (part_is(last, ".") || part_is(last, "..")) {
+        char *whole = realpath(dir, NULL);
+
+        if (whole && strcmp(whole, "/") != 0) /* a real path does not end in "." */
+            name = model_dir_name(whole);
+        free(whole);
+    } else if (part_is(cut_last_part(dir, &n), "snapshots")) {
+        name = repository_name(cut_last_part(dir, &n));
+    }
+    if (name)
+        return name;
+    return last.n > 0 ? strndup(last.begin, last.n) : strdup(dir);
+}
+
+/* ---- limits ---- */
+
 enum rag_status model_max_length(const char *dir, size_t *ret, struct rag_error *reterr)
 {
     struct json *config = NULL;

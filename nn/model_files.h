@@ -17,6 +17,10 @@
 enum rag_status model_json(const char *dir, const char *name, struct json **ret,
                            struct rag_error *reterr);
 
+/* What people call the model in 'dir', malloc'ed: the path's last part; "org/name" for a snapshot
+ * in the cache of huggingface_hub (.../models--org--name/snapshots/COMMIT). NULL: out of memory. */
+char *model_dir_name(const char *dir);
+
 /* The limit of tokens in tokenizer_config.json (model_max_length); *ret = 0 when there is none or
  * it is the "no limit" of 1e30 that transformers writes. RAG_OK, or the statuses of model_json()
  * but RAG_ENOTFOUND. */

@@ -106,19 +106,6 @@ static enum rag_status decide_fingerprint(struct cross_encoder *x, struct rag_er
     return RAG_OK;
 }
 
-/* A copy of the last part of the path, without slashes at its end. */
-static char *last_part(const char *dir)
-{
-    size_t n = strlen(dir);
-    const char *begin;
-
-    while (n > 1 && dir[n - 1] == '/')
-        n--;
-    begin = memrchr(dir, '/', n);
-    begin = begin && begin + 1 < dir + n ? begin + 1 : dir;
-    return strndup(begin, (size_t)(dir + n - begin));
-}
-
 enum rag_status cross_encoder_open(const char *dir, const struct cross_encoder_options *options,
                                    struct cross_encoder **ret, struct rag_error *reterr)
 {
@@ -129,7 +116,7 @@ enum rag_status cross_encoder_open(const char *dir, const struct cross_encoder_o
         return rag_fail(reterr, RAG_ENOMEM, "model '%s': out of memory", dir);
     x->pool = options->pool;
     x->dir = strdup(dir);
-    x->name = last_part(dir);
+    x->name = model_dir_name(dir);
     status =
         x->dir && x->name ? RAG_OK : rag_fail(reterr, RAG_ENOMEM, "model '%s': out of memory", dir);
     if (status == RAG_OK)

@@ -57,6 +57,10 @@ static const struct settings_case cases[] = {
      {{"modules.json", MODULES("")},
       {"1_Pooling/config.json", "{\"pooling_mode_max_tokens\":true,\"pooling_mode_mean_tokens\":false}"}},
      RAG_OK, NULL, POOLING_MAX, 0, false, "", "", ""},
+    {"every pooling is off",
+     {{"modules.json", MODULES("")},
+      {"1_Pooling/config.json", "{\"pooling_mode_mean_tokens\":false,\"pooling_mode_cls_token\":false}"}},
+     RAG_EFORMAT, "0 pooling modes", 0, 0, false, "", "", ""},
     {"the newer spelling of a pooling",
      {{"modules.json", MODULES("")}, {"1_Pooling/config.json", "{\"pooling_mode\":\"cls\"}"}},
      RAG_OK, NULL, POOLING_CLS, 0, false, "", "", ""},
@@ -87,6 +91,9 @@ static const struct settings_case cases[] = {
     {"empty prompts are none, so e5's are used",
      {{"config.json", "{\"_name_or_path\":\"e5-base\"}"},
       {"config_sentence_transformers.json", "{\"prompts\":{\"query\":\"\",\"document\":\"\"}}"}},
+     RAG_OK, NULL, POOLING_MEAN, 0, false, "", "query: ", "passage: "},
+    {"an e5 whose name begins a word with a capital",
+     {{"config.json", "{\"_name_or_path\":\"nlpai-lab/KoE5\"}"}},
      RAG_OK, NULL, POOLING_MEAN, 0, false, "", "query: ", "passage: "},
     {"a name that only contains e5 is no e5",
      {{"config.json", "{\"_name_or_path\":\"org/bee55-base\"}"}},
@@ -208,6 +215,24 @@ static void the_transformer_may_have_a_folder_of_its_own(void **state)
     temp_model_remove(&m);
 }
 
+/* As huggingface_hub leaves it: the folder's own name is a commit. */
+static void a_snapshot_in_the_cache_has_the_name_of_its_repository(void **state)
+{
+    struct sentence_settings s = {0};
+    struct temp_model m;
+    char dir[TEMP_PATH_BYTES];
+
+    (void)state;
+    temp_model_make(&m);
+    temp_model_text(&m, "models--intfloat--multilingual-e5-small/snapshots/0123abcd/config.json",
+                    "{}");
+    temp_model_path(&m, "models--intfloat--multilingual-e5-small/snapshots/0123abcd/", dir);
+    assert_int_equal(sentence_settings_read(dir, &s, NULL), RAG_OK);
+    assert_string_equal(s.query_prompt, "query: ");
+    sentence_settings_release(&s);
+    temp_model_remove(&m);
+}
+
 static void a_dense_layer_is_read_and_applied(void **state)
 {
     static const struct {
@@ -278,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_files_say_is_what_is_done),
         cmocka_unit_test(the_transformer_may_have_a_folder_of_its_own),
+        cmocka_unit_test(a_snapshot_in_the_cache_has_the_name_of_its_repository),
         cmocka_unit_test(a_dense_layer_is_read_and_applied),
         cmocka_unit_test(lower_case_is_by_character),
     };

@@ -83,6 +83,37 @@ static void a_limit_of_tokens_is_a_sensible_number_or_none(void **state)
     temp_model_remove(&m);
 }
 
+static void a_folder_is_called_as_people_call_the_model(void **state)
+{
+    static const struct {
+        const char *dir;
+        const char *want;
+    } rows[] = {
+        {"/a/b/e5",                              "e5"         },
+        {"/a/b/e5//",                            "e5"         },
+        {"e5",                                   "e5"         },
+        {"/",                                    "/"          },
+        {"",                                     ""           },
+        {"/c/models--org--a-name/snapshots/0f/", "org/a-name" },
+        {"models--name/snapshots/0f",            "name"       },
+        {"/c/models--/snapshots/0f",             "0f"         },
+        {"/c/snapshots/0f",                      "0f"         },
+        {"snapshots/0f",                         "0f"         },
+        {"/c/models--org--a--b--c/snapshots/0f", "org/a--b--c"},
+        {"/usr/.",                               "usr"        },
+        {"/.",                                   "."          },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *name = model_dir_name(rows[i].dir);
+
+        assert_non_null(name);
+        assert_string_equal(name, rows[i].want);
+        free(name);
+    }
+}
+
 static void digest(const struct temp_model *m, struct compute_pool *pool, uint8_t ret[SHA256_BYTES])
 {
     assert_int_equal(model_digest(m->dir, pool, ret, NULL), RAG_OK);
@@ -142,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_files_are_read_or_named),
         cmocka_unit_test(a_limit_of_tokens_is_a_sensible_number_or_none),
+        cmocka_unit_test(a_folder_is_called_as_people_call_the_model),
         cmocka_unit_test(a_digest_sees_every_byte_and_every_name),
     };
 
