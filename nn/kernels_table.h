@@ -29,6 +29,7 @@ struct q8_weights {
     const int8_t *w;
     const int32_t *start; /* [n_out rounded up]: -128 * sum_i w[o,i] */
     const float *scale;   /* sw */
+    const float *sum;     /* sw[o] * sum_i w[o,i]: what the middle of a row adds */
     const float *bias;
     size_t n_in; /* rounded up: bytes of a channel */
     size_t n_out;

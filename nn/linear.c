@@ -109,6 +109,7 @@ enum rag_status linear_new_int8(const struct kernels *k, const float *w, const f
     int8_t *packed;
     int32_t *start;
     float *scale;
+    float *sum;
     float *biases;
 
     if (status == RAG_OK)
@@ -116,21 +117,29 @@ enum rag_status linear_new_int8(const struct kernels *k, const float *w, const f
     if (status == RAG_OK && bias)
         status = check_finite(bias, n_out, "bias", reterr);
     if (status == RAG_OK)
-        status = linear_alloc(k, n_out, n_in, outs * (in + 3 * sizeof(float)), &l, reterr);
+        status = linear_alloc(k, n_out, n_in, outs * (in + 4 * sizeof(float)), &l, reterr);
     if (status != RAG_OK)
         return status;
     packed = l->memory;
     start = (int32_t *)(void *)(packed + outs * in);
     scale = (float *)(start + outs);
-    biases = scale + outs;
-    for (size_t o = 0; o < n_out; o++)
+    sum = scale + outs;
+    biases = sum + outs;
+    for (size_t o = 0; o < n_out; o++) {
         pack_channel(w + o * n_in, n_in, o, in, packed, &start[o], &scale[o]);
+        sum[o] = scale[o] * (float)(start[o] / -128);
+    }
     if (bias)
         memcpy(biases, bias, n_out * sizeof *bias);
     l->int8 = true;
     l->bias = biases;
-    l->q8 = (struct q8_weights){
-        .w = packed, .start = start, .scale = scale, .bias = biases, .n_in = in, .n_out = n_out};
+    l->q8 = (struct q8_weights){.w = packed,
+                                .start = start,
+                                .scale = scale,
+                                .sum = sum,
+                                .bias = biases,
+                                .n_in = in,
+                                .n_out = n_out};
     *ret = l;
     return RAG_OK;
 }

@@ -5,7 +5,8 @@
  * INT8: W is quantised per output channel, sw[o] = max_i |W[o,i]| / 127, -127 <= w <= 127; x per
  * row (nn/q8_rows.h). acc[n,o] = sum_i q[n,i] w[o,i] is exact in 32 bits (n_in <= LINEAR_IN_MAX)
  * and the same on every path: AMX and VNNI multiply q + 128 and begin at -128 * sum_i w[o,i], AVX2
- * multiplies in 16 bits, where nothing saturates. Then y = acc * (sx[n] * sw[o]) + b[o].
+ * multiplies in 16 bits, where nothing saturates. Then y = acc * (sx[n] * sw[o]) + (middle[n] *
+ * sw[o] sum_i w[o,i] + b[o]).
  *
  * FP32: sgemm of OpenBLAS (nn/gemm_fp32.c).
  *

@@ -80,7 +80,7 @@ void linear_q8_amx(const struct q8_weights *w, const struct q8_rows *x, size_t n
                 sum_32(w, first, rows, x->stride, sums);
             else
                 sum_16(w, first, rows, x->stride, sums);
-            q8_finish(w, x->scale, &block, out);
+            q8_finish(w, x, &block, out);
         }
     }
     amx_release();

@@ -65,7 +65,7 @@ void linear_q8_avx512(const struct q8_weights *w, const struct q8_rows *x, size_
                 sum_rows(4, weights, w->n_in, rows, x->stride, sums);
             else
                 sum_rows(1, weights, w->n_in, rows, x->stride, sums);
-            q8_finish(w, x->scale, &block, out);
+            q8_finish(w, x, &block, out);
         }
     }
 }

@@ -82,7 +82,7 @@ void linear_q8_avx512_vnni(const struct q8_weights *w, const struct q8_rows *x, 
             block.first_row = row;
             block.n_rows = q8_rows_of_block(n - row, ROWS);
             sum_block(block.n_rows, w, first, x->data + row * x->stride, x->stride, sums);
-            q8_finish(w, x->scale, &block, out);
+            q8_finish(w, x, &block, out);
         }
     }
 }

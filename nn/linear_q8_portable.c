@@ -34,6 +34,6 @@ void linear_q8_portable(const struct q8_weights *w, const struct q8_rows *x, siz
 
             sum_strip(w, first / Q8_STRIP,
                       (const int16_t *)(const void *)(x->data + row * x->stride), sums);
-            q8_finish(w, x->scale, &block, out);
+            q8_finish(w, x, &block, out);
         }
 }

@@ -30,7 +30,7 @@ struct q8_block {
 };
 
 static inline __attribute__((always_inline)) void
-q8_finish_as(const struct q8_weights *w, const float *scale, const struct q8_block *b,
+q8_finish_as(const struct q8_weights *w, const struct q8_rows *x, const struct q8_block *b,
              const struct linear_output *out, enum linear_activation f)
 {
     size_t end = w->n_out - b->first_out < b->n_outs ? w->n_out - b->first_out : b->n_outs;
@@ -41,13 +41,15 @@ q8_finish_as(const struct q8_weights *w, const float *scale, const struct q8_blo
         const float *residual =
             out->residual ? out->residual + row * out->residual_stride + b->first_out : NULL;
         float *y = out->y + row * out->stride + b->first_out;
-        vf row_scale = vf_set1(scale[row]);
+        vf row_scale = vf_set1(x->scale[row]);
+        vf row_middle = vf_set1(x->middle[row]);
 
         for (size_t o = 0; o < end; o += VF_LANES) {
-            /* scale and bias have room for whole panels */
+            /* scale, sum and bias have room for whole panels */
             vf value = vf_fma(vf_from_int(sums + o),
                               vf_mul(row_scale, vf_load(w->scale + b->first_out + o)),
-                              vf_load(w->bias + b->first_out + o));
+                              vf_fma(row_middle, vf_load(w->sum + b->first_out + o),
+                                     vf_load(w->bias + b->first_out + o)));
 
             value = q8_activated(f, value);
             if (end - o >= VF_LANES) {
@@ -63,26 +65,26 @@ q8_finish_as(const struct q8_weights *w, const float *scale, const struct q8_blo
     }
 }
 
-static void q8_finish(const struct q8_weights *w, const float *scale, const struct q8_block *b,
+static void q8_finish(const struct q8_weights *w, const struct q8_rows *x, const struct q8_block *b,
                       const struct linear_output *out)
 {
     if (b->first_out >= w->n_out)
         return;
     switch (out->activation) {
     case LINEAR_PLAIN:
-        q8_finish_as(w, scale, b, out, LINEAR_PLAIN);
+        q8_finish_as(w, x, b, out, LINEAR_PLAIN);
         break;
     case LINEAR_GELU:
-        q8_finish_as(w, scale, b, out, LINEAR_GELU);
+        q8_finish_as(w, x, b, out, LINEAR_GELU);
         break;
     case LINEAR_GELU_TANH:
-        q8_finish_as(w, scale, b, out, LINEAR_GELU_TANH);
+        q8_finish_as(w, x, b, out, LINEAR_GELU_TANH);
         break;
     case LINEAR_RELU:
-        q8_finish_as(w, scale, b, out, LINEAR_RELU);
+        q8_finish_as(w, x, b, out, LINEAR_RELU);
         break;
     case LINEAR_TANH:
-        q8_finish_as(w, scale, b, out, LINEAR_TANH);
+        q8_finish_as(w, x, b, out, LINEAR_TANH);
         break;
     }
 }

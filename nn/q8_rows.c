@@ -31,13 +31,14 @@ size_t q8_rows_bytes(const struct kernels *k, size_t n, size_t width)
     /* Tiles are read whole, so the last one may reach beyond the rows; nothing of that is used. */
     size_t beyond = k->path == KERNELS_AMX ? 32 : 0;
 
-    return scale_bytes(n) + (n + beyond) * row_bytes(k, width);
+    return 2 * scale_bytes(n) + (n + beyond) * row_bytes(k, width);
 }
 
 struct q8_rows q8_rows_in(const struct kernels *k, void *memory, size_t n, size_t width)
 {
-    struct q8_rows rows = {.data = (unsigned char *)memory + scale_bytes(n),
+    struct q8_rows rows = {.data = (unsigned char *)memory + 2 * scale_bytes(n),
                            .scale = memory,
+                           .middle = (float *)memory + scale_bytes(n) / sizeof(float),
                            .stride = row_bytes(k, width),
                            .width = width,
                            .wide = k->wide_rows};
@@ -52,6 +53,7 @@ struct q8_rows q8_rows_from(const struct q8_rows *rows, size_t first)
 
     rest.data += first * rows->stride;
     rest.scale += first;
+    rest.middle += first;
     return rest;
 }
 

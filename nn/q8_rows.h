@@ -1,15 +1,19 @@
-/* nn/q8_rows.h - activations quantised to 8 bits, one scale a row (token).
+/* nn/q8_rows.h - activations quantised to 8 bits, one scale and one middle a row (token).
  *
- *     scale[i] = max_j |x[i,j]| / 127        q[i,j] = round_half_even(x[i,j] * (127 / max))
- *     x[i,j]  ~= scale[i] * q[i,j],          -127 <= q <= 127
+ *     middle[i] = (max_j x[i,j] + min_j x[i,j]) / 2       half = (max - min) / 2
+ *     scale[i] = half / 127             q[i,j] = round_half_even((x[i,j] - middle[i]) * (127 /
+ * half)) x[i,j]  ~= scale[i] * q[i,j] + middle[i],           -127 <= q <= 127
+ *
+ * The middle matters behind GELU, whose values reach from -.17 to wherever they like: around 0 half
+ * of the steps would stand for nothing.
  *
  * With columns c, x[i,j] c[j] stands for x[i,j]: a linear whose weights are W[o,j] / c[j] then
  * gives the same sums, and a column that is always large (an outlier) no longer takes the steps of
  * all others. (Xiao et al. 2022, SmoothQuant, section 4)
  *
- * A row whose largest magnitude is below 1e-30 is all zeros with scale 0. A row that holds a NaN
- * or an infinity is all zeros with scale NaN, so that what is computed from it is NaN and the check
- * of the final states sees it. Every path gives the same q and the same scale.
+ * A row whose half is below 1e-30 is all zeros with scale 0 and its middle. A row that holds a NaN
+ * or an infinity is all zeros with scale and middle NaN, so that what is computed from it is NaN
+ * and the check of the final states sees it. Every path gives the same q, scale and middle.
  *
  * How the bytes lie is the path's own affair (VNNI and AMX: q + 128 unsigned; AVX2: 16 bits wide);
  * rows are written and read by the kernels of one path only. The memory is the caller's. */
@@ -22,10 +26,11 @@
 #include "nn/kernels.h"
 
 struct q8_rows {
-    unsigned char *data;  /* row i begins at data + i * stride */
-    float *scale;         /* [n] */
-    size_t stride;        /* bytes; the width rounded up to whole blocks, those bytes as if x = 0 */
-    size_t width;         /* columns */
+    unsigned char *data; /* row i begins at data + i * stride */
+    float *scale;        /* [n] */
+    float *middle;       /* [n] */
+    size_t stride; /* bytes; the width rounded up to whole blocks, what is there does not matter */
+    size_t width;  /* columns */
     const float *columns; /* [width], factors before quantising; NULL: ones. Set by the caller */
     bool wide;            /* a value is an int16_t; else an uint8_t, q + 128 */
 };

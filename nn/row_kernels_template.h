@@ -1,16 +1,8 @@
 /* nn/row_kernels_template.h - the row kernels on whatever vectors were included before it.
  * The including file defines PATH(name): the name of its path appended. */
 
-#define LOW_MAGNITUDE 0x0da24260u /* bits of 1e-30f: a row below it is zero */
-#define NOT_FINITE    0x7f800000u /* bits of infinity */
-
-static inline float float_of(uint32_t bits)
-{
-    float x;
-
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
+#define LOW_HALF   1e-30f      /* a row whose values are nearer to each other is its middle */
+#define NOT_FINITE 0x7f800000u /* bits of infinity */
 
 /* A vector of the row that is quantised, from column i on; zeros beyond the width. */
 static inline vf column_values(const float *x, size_t i, const struct q8_rows *ret)
@@ -24,31 +16,70 @@ static inline vf column_values(const float *x, size_t i, const struct q8_rows *r
                   n >= VF_LANES ? vf_load(ret->columns + i) : vf_load_n(ret->columns + i, n));
 }
 
-/* One row to 8 bits. The columns beyond the width, up to whole vectors, are written as zeros: rows
+/* The first value in all lanes: where the search for extremes begins. */
+static inline vf column_first(const float *x, const struct q8_rows *ret)
+{
+    return vf_set1(ret->columns ? x[0] * ret->columns[0] : x[0]);
+}
+
+/* The row's extremes into its scale and middle; the factor of its steps is returned, 0 for a row
+ * that becomes zeros. */
+static float measure_row(const float *x, size_t row, const struct q8_rows *ret)
+{
+    size_t whole = ret->width - ret->width % VF_LANES;
+    vi magnitude = vi_zero();
+    vf high = column_first(x, ret);
+    vf low = high;
+    float highest;
+    float lowest;
+    float half;
+
+    for (size_t i = 0; i < whole; i += VF_LANES) {
+        vf value = column_values(x, i, ret);
+
+        magnitude = vi_larger_magnitude(magnitude, value);
+        high = vf_max(high, value);
+        low = vf_min(low, value);
+    }
+    highest = vf_largest(high);
+    lowest = -vf_largest(vf_sub(vf_set1(0), low));
+    if (whole < ret->width) {
+        float rest[VF_LANES];
+        vf value = column_values(x, whole, ret);
+
+        magnitude = vi_larger_magnitude(magnitude, value);
+        vf_store(rest, value);
+        for (size_t i = 0; i < ret->width - whole; i++) {
+            highest = rest[i] > highest ? rest[i] : highest;
+            lowest = rest[i] < lowest ? rest[i] : lowest;
+        }
+    }
+    half = highest * 0.5f - lowest * 0.5f; /* the difference may be too large for a float */
+    ret->middle[row] = highest * 0.5f + lowest * 0.5f;
+    if (vi_largest(magnitude) >= NOT_FINITE) {
+        ret->middle[row] = NAN;
+        ret->scale[row] = NAN;
+        return 0;
+    }
+    ret->scale[row] = half < LOW_HALF ? 0 : half / 127.0f;
+    return half < LOW_HALF ? 0 : 127.0f / half;
+}
+
+/* One row to 8 bits. The columns beyond the width, up to whole vectors, are written as well: rows
  * have room for whole blocks of 64. */
 static void quantize_row(const float *x, size_t row, const struct q8_rows *ret)
 {
     unsigned char *data = ret->data + row * ret->stride;
-    vi magnitude = vi_zero();
-    uint32_t largest;
-    float factor = 0;
-    size_t i;
+    float factor = measure_row(x, row, ret);
+    vf middle = vf_set1(factor > 0 ? ret->middle[row] : 0);
 
-    for (i = 0; i < ret->width; i += VF_LANES)
-        magnitude = vi_larger_magnitude(magnitude, column_values(x, i, ret));
-    largest = vi_largest(magnitude);
-    if (largest >= NOT_FINITE) {
-        ret->scale[row] = NAN;
-    } else if (largest < LOW_MAGNITUDE) {
-        ret->scale[row] = 0;
-    } else {
-        ret->scale[row] = float_of(largest) / 127.0f;
-        factor = 127.0f / float_of(largest);
-    }
-    for (i = 0; i < ret->width; i += VF_LANES) {
-        vf value = column_values(x, i, ret);
-        vi q = factor > 0 ? vi_from_vf(vf_mul(value, vf_set1(factor))) : vi_zero();
+    for (size_t i = 0; i < ret->width; i += VF_LANES) {
+        vf value = vf_mul(vf_sub(column_values(x, i, ret), middle), vf_set1(factor));
+        vi q = vi_zero();
 
+        /* beyond the width there are zeros, which may be far from the middle */
+        if (factor > 0)
+            q = vi_from_vf(vf_max(vf_min(value, vf_set1(127)), vf_set1(-127)));
         if (ret->wide)
             vi_store_wide((int16_t *)(void *)data + i, q);
         else

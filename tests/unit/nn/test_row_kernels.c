@@ -100,11 +100,9 @@ struct special {
 
 static const struct special specials[] = {
     {"a row of zeros",                     0.0f,      0.0f,     0.0f,             0,    0   },
-    {"the largest is 127",                 -2.0f,     1.0f,     2.0f / 127.0f,    -127, 64  },
-    {"halves go to the even neighbour",    127.0f,    2.5f,     1.0f,             127,  2   },
-    {"and so do odd halves",               127.0f,    3.5f,     1.0f,             127,  4   },
-    {"an outlier drowns the others",       1e6f,      1.0f,     1e6f / 127.0f,    127,  0   },
-    {"too small to be inverted is zero",   1e-31f,    1e-32f,   0.0f,             0,    0   },
+    {"the largest is 127, the least -127", -2.0f,     1.0f,     1.5f / 127.0f,    -127, 127 },
+    {"all above zero as well",             7.0f,      5.0f,     1.0f / 127.0f,    127,  -127},
+    {"too near to each other is zero",     3e-31f,    1e-31f,   0.0f,             0,    0   },
     {"the largest number there is",        3.4e38f,   -3.4e38f, 3.4e38f / 127.0f, 127,  -127},
     {"NaN anywhere makes the row nothing", NAN,       1.0f,     NAN,              0,    0   },
     {"and so does infinity",               INFINITY,  1.0f,     NAN,              0,    0   },
@@ -131,10 +129,15 @@ static void rows_are_quantised_as_defined(void **state)
                 for (size_t i = 0; i < width; i++)
                     x[i] = x[width + i] = i == where ? s->value : s->rest;
                 q8_quantize(k, x, width, 2, &both);
-                if (isnan(s->scale) ? !isnan(rows.scale[0]) : rows.scale[0] != s->scale)
+                if (isnan(s->scale) ? !isnan(rows.scale[0]) || !isnan(rows.middle[0])
+                                    : rows.scale[0] != (width == 1 ? 0 : s->scale))
                     fail_msg("%s, %s: scale %.9g", kernels_name(k), s->name, (double)rows.scale[0]);
+                if (width == 1) /* its middle alone */
+                    assert_true(isnan(s->scale) || rows.middle[0] == s->value);
                 for (size_t i = 0; i < width; i++)
-                    if (q8_value(&rows, 0, i) != (i == where ? s->first : s->others))
+                    if (q8_value(&rows, 0, i) != (width == 1   ? 0
+                                                  : i == where ? s->first
+                                                               : s->others))
                         fail_msg("%s, %s, width %zu: column %zu is %d", kernels_name(k), s->name,
                                  width, i, q8_value(&rows, 0, i));
                 free(x);
@@ -194,14 +197,23 @@ static void random_rows_are_the_same_on_every_path(void **state)
 
         q8_quantize(k, x, width, n, &rows);
         for (size_t r = 0; r < n; r++) {
-            float largest = 0;
+            float highest = x[r * width];
+            float lowest = x[r * width];
+            float half;
 
-            for (size_t i = 0; i < width; i++)
-                largest = fabsf(x[r * width + i]) > largest ? fabsf(x[r * width + i]) : largest;
-            assert_true(rows.scale[r] == largest / 127.0f);
-            for (size_t i = 0; i < width; i++)
-                assert_int_equal(q8_value(&rows, r, i),
-                                 lrintf(x[r * width + i] * (127.0f / largest)));
+            for (size_t i = 0; i < width; i++) {
+                highest = fmaxf(highest, x[r * width + i]);
+                lowest = fminf(lowest, x[r * width + i]);
+            }
+            half = highest * 0.5f - lowest * 0.5f;
+            assert_true(rows.scale[r] == half / 127.0f);
+            assert_true(rows.middle[r] == highest * 0.5f + lowest * 0.5f);
+            for (size_t i = 0; i < width; i++) {
+                long q = lrintf((x[r * width + i] - rows.middle[r]) * (127.0f / half));
+
+                q = q > 127 ? 127 : q < -127 ? -127 : q;
+                assert_int_equal(q8_value(&rows, r, i), q);
+            }
         }
         free(memory);
     }
