@@ -447,8 +447,8 @@ static enum rag_status check_input(const struct encoder *e, const struct encoder
     return RAG_OK;
 }
 
-static enum rag_status check_inputs(const struct encoder *e, const struct encoder_input *inputs,
-                                    size_t n, struct rag_error *reterr)
+enum rag_status encoder_check_inputs(const struct encoder *e, const struct encoder_input *inputs,
+                                     size_t n, struct rag_error *reterr)
 {
     enum rag_status status = RAG_OK;
     size_t n_tokens = 0;
@@ -484,7 +484,7 @@ enum rag_status encoder_run(const struct encoder *e, const struct encoder_input 
                             enum encoder_rows rows, const atomic_bool *cancel, float *ret_states,
                             struct rag_error *reterr)
 {
-    enum rag_status status = check_inputs(e, inputs, n, reterr);
+    enum rag_status status = encoder_check_inputs(e, inputs, n, reterr);
     size_t ret_row = 0;
 
     if (status != RAG_OK)
@@ -549,4 +549,6 @@ void encoder_info(const struct encoder *e, struct encoder_info *ret)
         .bytes = e->bytes,
         .kernels = e->kernels_name,
     };
+    for (size_t i = 0; e->checks && i < LAYER_LINEARS * c->n_layers; i++)
+        ret->n_fp32_layers += e->checks[i].fp32;
 }

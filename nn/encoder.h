@@ -11,8 +11,9 @@
  * (bit-equal alone and in any batch, on the same machine and thread count or not).
  *
  * FP32: exact reference path on OpenBLAS. INT8: weights per output channel, symmetric, |w| <= 127;
- * activations per token, dynamic, symmetric; int32 sums, the same integers on every CPU; layers
- * whose check failed stay fp32 (see encoder_keep_fp32). */
+ * activations per token, dynamic, around the token's middle, columns made alike beforehand
+ * (nn/q8_rows.h, nn/encoder_columns.c); int32 sums, the same integers on every CPU; layers whose
+ * check failed stay fp32 (encoder_check). */
 #ifndef RAG_NN_ENCODER_H
 #define RAG_NN_ENCODER_H
 
@@ -83,7 +84,11 @@ enum rag_status encoder_classify(const struct encoder *e, const struct encoder_i
                                  size_t n, const atomic_bool *cancel, float *ret_logits,
                                  struct rag_error *reterr);
 
-/* ---- which layers bear int8 (ragctl model check) ---- */
+/* ---- which layers bear int8 (ragctl model check) ----
+ *
+ * encoder_open() with PRECISION_INT8 tries each linear layer with token ids drawn at random and
+ * keeps those in fp32 that do not bear it. A model directory needs nothing beside the model for
+ * that. */
 
 struct layer_check {
     const char *name;  /* "encoder.layer.3.output.dense"; owned by the encoder */

@@ -18,7 +18,7 @@
 
 #include "nn/encoder_internal.h"
 
-#define RATIO_MAX 1e4f /* of the largest to the smallest factor */
+#define RATIO_MAX 1e3f /* of a factor to the middle one, and back */
 
 void column_spread_release(struct column_spread *s)
 {
@@ -101,39 +101,62 @@ void column_spread_activate(const struct encoder *e, struct column_spread *s)
     }
 }
 
-/* sqrt(w_j), w_j over the outputs from 'first' on */
+/* sqrt(w_j), w_j over the outputs from 'first' on. Each output counts alike: it has a scale of its
+ * own, so how large its weights are says nothing. */
 static void weight_columns(const struct linear_values *v, size_t first, float *ret)
 {
     for (size_t o = first; o < v->n_out; o++) {
+        const float *w = v->w + o * v->n_in;
+        float squares = 0;
+
         for (size_t i = 0; i < v->n_in; i++)
-            ret[i] += v->w[o * v->n_in + i] * v->w[o * v->n_in + i];
+            squares += w[i] * w[i];
+        for (size_t i = 0; i < v->n_in && squares > 0; i++)
+            ret[i] += w[i] * w[i] / squares;
     }
     for (size_t i = 0; i < v->n_in; i++)
-        ret[i] = sqrtf(sqrtf(ret[i] / (float)(v->n_out - first)));
+        ret[i] = sqrtf(sqrtf(ret[i]));
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a;
+    float y = *(const float *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* A column that is always zero, or that no weight looks at, has no factor of its own. */
+static float bounded(float factor, float middle)
+{
+    if (!(middle > 0) || !isfinite(middle))
+        return 1;
+    if (!(factor > middle / RATIO_MAX)) /* NaN as well: 0 / 0 */
+        return middle / RATIO_MAX;
+    return factor < middle * RATIO_MAX ? factor : middle * RATIO_MAX;
 }
 
 enum rag_status encoder_even_columns(const struct column_spread *s, size_t first,
                                      struct linear_values *v, float **ret)
 {
     float *columns = calloc(v->n_in, sizeof *columns);
-    float largest = 0;
+    float *sorted = calloc(v->n_in, sizeof *sorted);
+    float middle;
 
-    if (!columns)
+    if (!columns || !sorted) {
+        free(columns);
+        free(sorted);
         return RAG_ENOMEM;
+    }
     weight_columns(v, first, columns);
-    for (size_t i = 0; i < v->n_in; i++) {
-        float a = hypotf(s->mean[i], s->deviation[i]);
-
-        columns[i] = a > 0 ? columns[i] / sqrtf(a) : 0;
-        if (!isfinite(columns[i]))
-            columns[i] = 0; /* weights that are not numbers are refused by the kernels */
-        largest = fmaxf(largest, columns[i]);
-    }
-    for (size_t i = 0; i < v->n_in; i++) {
-        /* a column without weights or without values: any factor will do */
-        if (!(columns[i] > largest / RATIO_MAX))
-            columns[i] = largest > 0 ? largest / RATIO_MAX : 1;
-    }
+    for (size_t i = 0; i < v->n_in; i++)
+        columns[i] /= sqrtf(hypotf(s->mean[i], s->deviation[i]));
+    memcpy(sorted, columns, v->n_in * sizeof *sorted);
+    qsort(sorted, v->n_in, sizeof *sorted, compare_floats);
+    middle = sorted[v->n_in / 2];
+    free(sorted);
+    for (size_t i = 0; i < v->n_in; i++)
+        columns[i] = bounded(columns[i], middle);
     for (size_t o = 0; o < v->n_out; o++) {
         for (size_t i = 0; i < v->n_in; i++)
             v->w[o * v->n_in + i] /= columns[i];

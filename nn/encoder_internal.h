@@ -6,6 +6,7 @@
  *     encoder_forward.c     one layer on some rows
  *     encoder_embeddings.c  ids to the rows that go into the first layer
  *     encoder_heads.c       classification heads
+ *     encoder_check.c       int8 against fp32, layer by layer
  *     encoder_columns.c     what makes int8 layers bear outliers
  *
  * Shapes: H hidden, E embedding width, F intermediate; weights are [n_out, n_in]. */
@@ -53,6 +54,7 @@ struct encoder {
     struct linear *head_dense; /* [H, H]; NULL: no head */
     struct linear *head_out;   /* [n_labels, H] */
     size_t n_labels;
+    struct layer_check *checks; /* [n_layers, LAYER_LINEARS] of an int8 encoder; owned */
     uint64_t n_parameters;
     uint64_t bytes;
     char kernels_name[64];
@@ -79,6 +81,9 @@ enum layer_part {
 /* "PREFIXencoder.layer.3.attention.self.query", without ".weight" or ".bias". */
 void encoder_layer_name(const struct encoder *e, size_t layer, enum layer_part part,
                         char ret[TENSOR_NAME_BYTES]);
+
+/* "encoder.layer.3.attention.self.query,key,value" with the prefix: the three as one product. */
+void encoder_qkv_name(const struct encoder *e, size_t layer, char ret[TENSOR_NAME_BYTES]);
 
 /* ---- encoder_open.c ---- */
 
@@ -198,5 +203,15 @@ enum rag_status encoder_open_head(struct encoder *e, struct rag_error *reterr);
 /* Logits [n, n_labels] of states [n, H]. RAG_ENOMEM. */
 enum rag_status encoder_head(const struct encoder *e, const float *states, size_t n,
                              float *ret_logits, struct rag_error *reterr);
+
+/* ---- encoder.c ---- */
+
+enum rag_status encoder_check_inputs(const struct encoder *e, const struct encoder_input *inputs,
+                                     size_t n, struct rag_error *reterr);
+
+/* ---- encoder_check.c ---- */
+
+/* At open of an int8 encoder, its layers complete: those that do not bear int8 become fp32. */
+enum rag_status encoder_probe(struct encoder *e, struct rag_error *reterr);
 
 #endif

@@ -44,3 +44,12 @@ void encoder_layer_name(const struct encoder *e, size_t layer, enum layer_part p
     snprintf(ret, TENSOR_NAME_BYTES, "%s%s.layer.%zu.%s", e->prefix,
              distil ? "transformer" : "encoder", layer, distil ? distilbert[part] : bert[part]);
 }
+
+void encoder_qkv_name(const struct encoder *e, size_t layer, char ret[TENSOR_NAME_BYTES])
+{
+    bool distil = e->config.family == FAMILY_DISTILBERT;
+
+    snprintf(ret, TENSOR_NAME_BYTES, "%s%s.layer.%zu.%s", e->prefix,
+             distil ? "transformer" : "encoder", layer,
+             distil ? "attention.q_lin,k_lin,v_lin" : "attention.self.query,key,value");
+}

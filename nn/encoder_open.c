@@ -329,8 +329,7 @@ static enum rag_status open_weights(struct encoder *e, const char *dir, struct r
         status = open_layers(e, reterr);
     if (status == RAG_OK)
         status = encoder_open_head(e, reterr);
-    /* pages that were missing were read as zeros */
-    return status == RAG_OK ? weights_intact(e->weights, reterr) : status;
+    return status;
 }
 
 enum rag_status encoder_open(const char *dir, const struct encoder_options *options,
@@ -348,6 +347,10 @@ enum rag_status encoder_open(const char *dir, const struct encoder_options *opti
         status = model_config_open(dir, &e->config, reterr);
     if (status == RAG_OK)
         status = open_weights(e, dir, reterr);
+    if (status == RAG_OK && e->precision == PRECISION_INT8)
+        status = encoder_probe(e, reterr);
+    if (status == RAG_OK) /* pages that were missing were read as zeros */
+        status = weights_intact(e->weights, reterr);
     if (status != RAG_OK) {
         encoder_close(e);
         return status;
@@ -372,6 +375,9 @@ void encoder_close(struct encoder *e)
         free((float *)(uintptr_t)e->layers[i].attention_norm.gamma);
         free((float *)(uintptr_t)e->layers[i].output_norm.gamma);
     }
+    for (size_t i = 0; e->checks && i < LAYER_LINEARS * e->config.n_layers; i++)
+        free((char *)(uintptr_t)e->checks[i].name);
+    free(e->checks);
     free(e->layers);
     free((float *)(uintptr_t)e->embedding_norm.gamma);
     free(e->type);
