@@ -145,6 +145,16 @@ static enum rag_status read_option(const struct ragctl_arg *args, size_t n_args,
     return store_value(arg, argv[++*i], reterr);
 }
 
+/* "-x", "--text": a letter behind the dashes. "- item", "-5" and "-----" are words: no option is
+ * like them, and texts often are. */
+static bool is_option(const char *word)
+{
+    size_t dashes = strspn(word, "-");
+    char c = word[dashes];
+
+    return (dashes == 1 || dashes == 2) && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
+}
+
 enum rag_status ragctl_args_parse(const struct ragctl_arg *args, size_t n_args, int argc,
                                   char **argv, char **ret_words, int *ret_n_words,
                                   struct rag_error *reterr)
@@ -153,14 +163,13 @@ enum rag_status ragctl_args_parse(const struct ragctl_arg *args, size_t n_args, 
     int n_words = 0;
 
     for (int i = 1; i < argc; i++) {
-        bool option = argv[i][0] == '-' && argv[i][1] != '\0';
         enum rag_status status;
 
         if (!only_words && strcmp(argv[i], "--") == 0) {
             only_words = true;
             continue;
         }
-        if (only_words || !option) {
+        if (only_words || !is_option(argv[i])) {
             ret_words[n_words++] = argv[i];
             continue;
         }

@@ -38,6 +38,8 @@ static struct row rows[] = {
     {"a repeated option collects", {"--item", "a", "--item=b"}, RAG_OK, NULL, "", "-", 7, false,
      2},
     {"a dash alone is a word", {"-"}, RAG_OK, NULL, "-", "-", 7, false, 0},
+    {"dashes without a letter behind them are words", {"- item", "-5", "-----", "---x"}, RAG_OK, NULL,
+     "- item|-5|-----|---x", "-", 7, false, 0},
     {"after two dashes all is words", {"--", "--flag", "-x"}, RAG_OK, NULL, "--flag|-x", "-", 7,
      false, 0},
     {"only the first two dashes are special", {"--", "--"}, RAG_OK, NULL, "--", "-", 7, false, 0},
