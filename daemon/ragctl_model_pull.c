@@ -81,6 +81,7 @@ static bool is_wanted(const char *name)
                                            "sentence_bert_config.json",
                                            "sentence_roberta_config.json",
                                            "sentence_xlm-roberta_config.json",
+                                           "sentence_camembert_config.json",
                                            "sentence_distilbert_config.json"};
     static const char *const top[] = {"modules.json", "config_sentence_transformers.json",
                                       "README.md",    "LICENSE",

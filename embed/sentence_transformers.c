@@ -368,6 +368,7 @@ static enum rag_status read_lengths(struct sentence_settings *s, struct rag_erro
 {
     static const char *const names[] = {"sentence_bert_config.json", "sentence_roberta_config.json",
                                         "sentence_xlm-roberta_config.json",
+                                        "sentence_camembert_config.json",
                                         "sentence_distilbert_config.json"};
     struct json *config = NULL;
     enum rag_status status = RAG_ENOTFOUND;

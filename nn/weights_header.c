@@ -265,6 +265,7 @@ static enum rag_status read_tensors(const char *path, const struct json *root, c
 enum rag_status weights_read_header(const char *path, const uint8_t *data, size_t n,
                                     struct tensor_list *list, struct rag_error *reterr)
 {
+    static const char lfs[] = "version https://git-lfs"; /* what a clone without LFS leaves */
     struct json *root = NULL;
     struct rag_error why;
     uint64_t n_header = 0;
@@ -275,6 +276,11 @@ enum rag_status weights_read_header(const char *path, const uint8_t *data, size_
         return rag_fail(reterr, RAG_EFORMAT,
                         "weights '%s': %zu bytes, shorter than a safetensors file's first 8", path,
                         n);
+    if (n >= sizeof lfs - 1 && memcmp(data, lfs, sizeof lfs - 1) == 0)
+        return rag_fail(reterr, RAG_EFORMAT,
+                        "weights '%s': only the pointer of a file that Git LFS keeps elsewhere; "
+                        "fetch the file itself ('git lfs pull', or ragctl model pull)",
+                        path);
     for (int i = PREFIX_BYTES - 1; i >= 0; i--)
         n_header = n_header << 8 | data[i];
     if (n_header > n - PREFIX_BYTES)

@@ -362,9 +362,27 @@ static void a_directory_that_is_none_is_said(void **state)
     remove_all();
 }
 
+/* What 'git clone' leaves of a model on a machine without Git LFS. */
+static void a_pointer_of_git_lfs_is_said(void **state)
+{
+    static const char pointer[] =
+        "version https://git-lfs.github.com/spec/v1\n"
+        "oid sha256:53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4"
+        "fab128d9db\nsize 90868376\n";
+    struct weights *w = NULL;
+    struct rag_error error = {0};
+
+    (void)state;
+    remove_all();
+    write_file("model.safetensors", pointer, sizeof pointer - 1);
+    assert_int_equal(weights_open(dir, &w, &error), RAG_EFORMAT);
+    assert_non_null(strstr(error.text, "git lfs pull"));
+    remove_all();
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + COUNT(directories) + 3];
+    struct CMUnitTest tests[COUNT(rows) + COUNT(directories) + 4];
     size_t n = 0;
     int failed;
 
@@ -378,6 +396,7 @@ int main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(every_half_is_read_exactly);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(floats_and_bfloats_are_read_from_any_place);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_directory_that_is_none_is_said);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_pointer_of_git_lfs_is_said);
     failed = cmocka_run_group_tests_name("weights", tests, NULL, NULL);
     rmdir(dir);
     return failed;
