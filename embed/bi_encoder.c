@@ -121,7 +121,7 @@ static enum rag_status decide_max_tokens(struct bi_encoder *b, size_t wanted,
 
 static enum rag_status decide_fingerprint(struct bi_encoder *b, struct rag_error *reterr)
 {
-    struct sha256_part parts[8 + 3 * MODEL_DENSE_MAX];
+    struct sha256_part parts[6 + 4 * MODEL_DENSE_MAX]; /* up to 4 of a dense layer */
     uint8_t files[SHA256_BYTES];
     uint8_t digest[SHA256_BYTES];
     char numbers[256];
@@ -151,6 +151,7 @@ static enum rag_status decide_fingerprint(struct bi_encoder *b, struct rag_error
         if (layer->bias)
             parts[n++] = (struct sha256_part){layer->bias, sizeof(float) * layer->n_out};
     }
+    assert(n <= sizeof parts / sizeof parts[0]);
     if (sha256_lengths(parts, n, digest) != RAG_OK)
         return rag_fail(reterr, RAG_ENOMEM, "model '%s': out of memory while hashing", b->dir);
     sha256_hex(digest, b->fingerprint);

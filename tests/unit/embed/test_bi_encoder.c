@@ -277,6 +277,45 @@ static void a_fingerprint_changes_with_whatever_changes_a_vector(void **state)
     }
 }
 
+/* With biases each: all that a fingerprint can have to take in. */
+static void as_many_dense_layers_as_there_may_be_are_open(void **state)
+{
+    static const float values[4 * DIM] = {1, 2, 3};
+    struct bi_encoder_info info;
+    struct bi_encoder *b;
+    struct temp_model m;
+    char modules[1024] = "[{\"type\":\"a.Transformer\",\"path\":\"\"},"
+                         "{\"type\":\"a.Pooling\",\"path\":\"1_Pooling\"}";
+
+    (void)state;
+    temp_model_make(&m);
+    temp_model_copy(&m, TINY);
+    for (int i = 0; i < MODEL_DENSE_MAX; i++) {
+        size_t n_in = i == 0 ? DIM : 4;
+        const struct temp_tensor tensors[] = {
+            {.name = "linear.weight", .rows = 4, .columns = n_in, .values = values},
+            {.name = "linear.bias",   .rows = 0, .columns = 4,    .values = values},
+        };
+        char name[64];
+        char text[128];
+
+        sprintf(modules + strlen(modules), ",{\"type\":\"a.Dense\",\"path\":\"%d_Dense\"}", i + 2);
+        sprintf(text, "{\"in_features\":%zu,\"out_features\":4,\"bias\":true}", n_in);
+        sprintf(name, "%d_Dense/config.json", i + 2);
+        temp_model_text(&m, name, text);
+        sprintf(name, "%d_Dense/model.safetensors", i + 2);
+        temp_model_tensors(&m, name, tensors, 2);
+    }
+    strcat(modules, "]");
+    temp_model_text(&m, "modules.json", modules);
+    temp_model_text(&m, "1_Pooling/config.json", "{\"pooling_mode\":\"mean\"}");
+    b = open_model(m.dir, (struct bi_encoder_options){0});
+    bi_encoder_info(b, &info);
+    assert_int_equal(info.dim, 4);
+    bi_encoder_close(b);
+    temp_model_remove(&m);
+}
+
 static void one_changed_bit_of_the_weights_changes_the_fingerprint(void **state)
 {
     char before[EMBEDDER_FINGERPRINT_BYTES];
@@ -353,6 +392,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_embedded_is_said),
         cmocka_unit_test(senseless_options_are_refused),
         cmocka_unit_test(a_fingerprint_changes_with_whatever_changes_a_vector),
+        cmocka_unit_test(as_many_dense_layers_as_there_may_be_are_open),
         cmocka_unit_test(one_changed_bit_of_the_weights_changes_the_fingerprint),
         cmocka_unit_test(a_dense_layer_comes_behind_the_pooling),
     };
