@@ -102,6 +102,8 @@ struct walk {
     uint64_t *seen;  /* a bit per row */
     uint32_t *fresh; /* unseen links of one row */
     size_t n_products;
+    size_t n_met; /* rows that looked good enough, passing or not */
+    size_t n_passed;
 };
 
 static bool see(struct walk *w, uint32_t r)
@@ -164,8 +166,10 @@ static void meet(struct walk *w, uint32_t r, float score)
     if (full && score <= w->best.at[0].score)
         return;
     heap_push(&w->open, -score, r);
+    w->n_met++;
     if (!vector_filter_passes(w->filter, w->rows, r))
         return;
+    w->n_passed++;
     if (full)
         heap_replace(&w->best, score, r);
     else
@@ -191,6 +195,16 @@ static void expand(struct walk *w, uint32_t r)
         meet(w, w->fresh[i], vector_rows_scan(w->rows, w->q, w->fresh[i]));
     }
     w->n_products += n;
+}
+
+/* What the filter keeps lies elsewhere: near the query it is less than half as frequent as in the
+ * whole. Then the nearest kept rows need not be linked to what was walked through. */
+static bool is_elsewhere(const struct walk *w)
+{
+    const struct id_set *keep = w->filter->keep;
+
+    return keep && (double)w->n_passed * (double)w->graph->links.n * 2.0 <
+                       (double)w->n_met * (double)keep->n;
 }
 
 enum rag_status vector_graph_search(const struct vector_graph *graph,
@@ -234,7 +248,7 @@ enum rag_status vector_graph_search(const struct vector_graph *graph,
         expand(&w, next.row);
     }
     *ret_n = w.best.n;
-    *ret_complete = complete;
+    *ret_complete = complete && !is_elsewhere(&w);
     status = RAG_OK;
 
 out:

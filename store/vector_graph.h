@@ -66,7 +66,8 @@ struct vector_near {
 };
 
 /* Up to ef passing rows near the query, in no order. *ret_complete: false when more than
- * max_products inner products were needed; then the result is poor. ret: room for ef.
+ * max_products inner products were needed, or what passes lies elsewhere; then the result is poor.
+ * ret: room for ef.
  * RAG_OK or RAG_ENOMEM. */
 enum rag_status vector_graph_search(const struct vector_graph *graph,
                                     const struct vector_rows *rows, const struct vector_query *q,

@@ -14,11 +14,12 @@
 
 #include "store/vector_view.h"
 
-/* A scan of this many kept rows costs what a walk does (docs/SPEED.md). */
-#define SCAN_ROWS  16384u
-#define AHEAD_ROWS 6u   /* kept rows that are asked of memory before they are needed */
-#define LENGTH_MIN 1e-6 /* of a query; products of longer or shorter ones lose their digits */
-#define LENGTH_MAX 1e6
+/* A scan costs about n_kept, a walk (n / n_kept)^0.75. They were seen to meet at 11,000 kept of
+ * 65,000 rows (docs/SPEED.md), so: scan when n_kept^2 <= SCAN_FACTOR * n. */
+#define SCAN_FACTOR 1700u
+#define AHEAD_ROWS  6u   /* kept rows that are asked of memory before they are needed */
+#define LENGTH_MIN  1e-6 /* of a query; products of longer or shorter ones lose their digits */
+#define LENGTH_MAX  1e6
 
 /* ---- the best so far: a heap whose first entry is the worst ---- */
 
@@ -213,7 +214,7 @@ static enum rag_status search_graph(struct search *s)
 
     if (s->filter.keep && s->filter.keep->n < n_live)
         n_live = (size_t)s->filter.keep->n;
-    if (s->filter.keep && n_live <= SCAN_ROWS) {
+    if (s->filter.keep && (uint64_t)n_live * n_live <= (uint64_t)SCAN_FACTOR * n_graph) {
         scan_kept(s);
         return RAG_OK;
     }
