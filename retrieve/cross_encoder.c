@@ -175,15 +175,31 @@ static void scoring_release(struct scoring *s)
     free(s->logits);
 }
 
+static enum rag_status tokenise(const struct scoring *s, const struct pair_text *passage,
+                                struct token_list *ret, struct rag_error *reterr)
+{
+    const struct tokenize_options options = {.special = true, .max_tokens = s->x->max_tokens};
+    enum rag_status status =
+        tokenizer_encode(s->x->tokenizer, s->query.text, s->query.n_bytes, passage->text,
+                         passage->n_bytes, &options, ret, reterr);
+
+    if (status == RAG_OK && ret->n == 0)
+        status = rag_fail(reterr, RAG_EINVAL, "the pair has no tokens");
+    for (size_t i = 0; status == RAG_OK && i < ret->n; i++) {
+        if (ret->ids[i] >= s->x->shape.vocab_size)
+            status = rag_fail(reterr, RAG_EFORMAT,
+                              "token %u, the model has %zu; its tokenizer belongs to another one",
+                              ret->ids[i], s->x->shape.vocab_size);
+    }
+    return status;
+}
+
 static void tokenise_item(void *context, size_t item, size_t thread)
 {
     struct scoring *s = context;
-    const struct tokenize_options options = {.special = true, .max_tokens = s->x->max_tokens};
 
     (void)thread;
-    s->errors[item].status =
-        tokenizer_encode(s->x->tokenizer, s->query.text, s->query.n_bytes, s->passages[item].text,
-                         s->passages[item].n_bytes, &options, &s->tokens[item], &s->errors[item]);
+    s->errors[item].status = tokenise(s, &s->passages[item], &s->tokens[item], &s->errors[item]);
 }
 
 static enum rag_status scoring_open(struct scoring *s, struct rag_error *reterr)
@@ -202,8 +218,6 @@ static enum rag_status scoring_open(struct scoring *s, struct rag_error *reterr)
         if (s->errors[i].status != RAG_OK)
             return rag_fail(reterr, s->errors[i].status, "passage %zu: %s", i + 1,
                             s->errors[i].text);
-        if (t->n == 0)
-            return rag_fail(reterr, RAG_EINVAL, "passage %zu: the pair has no tokens", i + 1);
         s->inputs[i] =
             (struct encoder_input){t->ids, s->x->shape.n_types > 1 ? t->types : NULL, t->n};
     }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "retrieve/cross_encoder.h"
+#include "tests/lib/temp_model.h"
 
 #define MODELS     RAG_TEST_DATA "/models/"
 #define GOLDEN_MAX 64
@@ -258,6 +259,49 @@ static void what_cannot_be_scored_is_said(void **state)
     assert_null(none);
 }
 
+/* The fault of the model's files, not of who asks. */
+static void a_token_that_the_model_has_not_is_said_with_its_passage(void **state)
+{
+    static const char added[] = "\"added_tokens\": [";
+    static char text[16384];
+    char changed[sizeof text + 64];
+    const struct pair_text query = {"what", 4};
+    const struct pair_text passages[] = {
+        {"fine",     4},
+        {"new word", 8}
+    };
+    struct rag_error error = {0};
+    struct cross_encoder *x;
+    struct temp_model m;
+    char path[TEMP_PATH_BYTES];
+    float scores[2];
+    const char *at;
+    size_t n = 9;
+    FILE *f;
+
+    (void)state;
+    temp_model_make(&m);
+    temp_model_copy(&m, MODELS "tiny-bert-ce");
+    temp_model_path(&m, "tokenizer.json", path);
+    f = fopen(path, "rb");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    at = strstr(text, added);
+    assert_non_null(at);
+    at += strlen(added);
+    snprintf(changed, sizeof changed, "%.*s{\"id\":99999,\"content\":\"new\"},%s", (int)(at - text),
+             text, at);
+    temp_model_text(&m, "tokenizer.json", changed);
+    x = open_model(m.dir, (struct cross_encoder_options){0});
+    assert_int_equal(cross_encoder_score(x, query, passages, 2, false, 0, NULL, scores, &n, &error),
+                     RAG_EFORMAT);
+    assert_non_null(strstr(error.text, "passage 2: token 99999"));
+    assert_int_equal(n, 9);
+    cross_encoder_close(x);
+    temp_model_remove(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +311,7 @@ int main(void)
         cmocka_unit_test(a_deadline_that_has_passed_scores_one_group),
         cmocka_unit_test(two_labels_are_a_softmax),
         cmocka_unit_test(what_cannot_be_scored_is_said),
+        cmocka_unit_test(a_token_that_the_model_has_not_is_said_with_its_passage),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
