@@ -78,6 +78,30 @@ static void append_list(struct buf *out, const struct json *list)
     }
 }
 
+/* "384 vectors by 'e5-small', flat, 1.2 MB, 16 chunks wait"; nothing without an embedder. */
+static void append_vectors(struct buf *out, const struct json *vectors)
+{
+    const char *embedder = json_string(json_member(vectors, "embedder"));
+    const char *serving = json_string(json_member(vectors, "serving_embedder"));
+    const char *kind = json_string(json_member(vectors, "kind"));
+    const char *error = json_string(json_member(vectors, "error"));
+    double n_pending = json_number(json_member(vectors, "pending"));
+
+    if (!embedder)
+        return;
+    buf_printf(out, "%-14s %.0f vectors by '%s', %s, ", "vectors",
+               json_number(json_member(vectors, "n")), serving ? serving : embedder,
+               kind ? kind : "not serving");
+    progress_append_bytes(out, (uint64_t)json_number(json_member(vectors, "bytes")));
+    if (n_pending > 0)
+        buf_printf(out, ", %.0f chunks wait", n_pending);
+    if (n_pending > 0 && serving)
+        buf_printf(out, " for '%s'", embedder);
+    buf_append_char(out, '\n');
+    if (error)
+        buf_printf(out, "%-14s %s\n", "", error);
+}
+
 static void print_show(const struct json *c)
 {
     static const char *const keys[] = {"name",        "documents",     "chunks",  "generation",
@@ -111,6 +135,7 @@ static void print_show(const struct json *c)
         progress_append_bytes(&out, (uint64_t)json_number(json_member(index, "bytes")));
         buf_append_char(&out, '\n');
     }
+    append_vectors(&out, json_member(c, "vectors"));
     fputs(buf_str(&out), stdout);
     buf_release(&value);
     buf_release(&out);
@@ -181,8 +206,10 @@ static void print_check(const struct json *reply)
     if (json_true(json_member(reply, "in_step")))
         printf("is in step with the store\n");
     else
-        printf("differs from the store in %.0f passages; restart ragd to rebuild it\n",
-               json_number(json_member(reply, "differences")));
+        printf("differs from the store in %.0f passages and %.0f vectors; restart ragd to rebuild "
+               "it\n",
+               json_number(json_member(reply, "differences")),
+               json_number(json_member(reply, "vector_differences")));
 }
 
 static void print_reply(const char *verb, const char *name, const struct json *reply)

@@ -167,6 +167,11 @@ class Documents(WithModel):
         done = self.ragd.ragctl("ingest", "-c", "c", "--json", str(folder))
         self.assertEqual(json.loads(done.stdout)["vectors_pending"], 0, done.stderr)
         self.assertEqual(self.vectors()["n"], 30)
+        shown = self.ragd.ragctl("collection", "show", "c").stdout
+        self.assertIn("vectors        30 vectors by 'tiny-xlmr-embed', flat, ", shown)
+        found = self.ragd.ragctl("doctor").stdout
+        self.assertIn("collection 'c': 30 vectors\n", found)
+        self.assertIn("embedder 'tiny-xlmr-embed': fp32 on ", found)
 
     def test_metrics_count(self):
         self.put("a.md", "one\n")
