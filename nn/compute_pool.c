@@ -157,15 +157,20 @@ static void *thread_main(void *argument)
 
 /* ---- how many threads ---- */
 
-/* Whole CPUs that a cgroup's quota allows, rounded up; 0: no limit known.
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+/* Whole CPUs that the quota of one group allows, rounded up; 0: no limit known.
  * (Documentation/admin-guide/cgroup-v2.rst, cpu.max: "$MAX $PERIOD" in microseconds) */
-static size_t cgroup_cpus(void)
+static size_t group_cpus(const char *group)
 {
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+    char path[4096];
     unsigned long long quota = 0;
     unsigned long long period = 0;
-    int n;
+    FILE *file = NULL;
+    int n = snprintf(path, sizeof path, CGROUP_ROOT "%s/cpu.max", group);
 
+    if (n > 0 && (size_t)n < sizeof path)
+        file = fopen(path, "re");
     if (!file)
         return 0;
     n = fscanf(file, "%llu %llu", &quota, &period); /* "max 100000": no limit, n = 0 */
@@ -173,6 +178,34 @@ static size_t cgroup_cpus(void)
     if (n != 2 || quota == 0 || period == 0)
         return 0;
     return (size_t)((quota + period - 1) / period);
+}
+
+/* The smallest quota of this process's group and of those above it; 0: none. Groups of version 2:
+ * the line "0::/path" of /proc/self/cgroup. */
+static size_t cgroup_cpus(void)
+{
+    char group[3072] = "";
+    char line[3072];
+    size_t least = 0;
+    FILE *file = fopen("/proc/self/cgroup", "re");
+
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, "0::/", 4) == 0) {
+            line[strcspn(line, "\n")] = '\0';
+            memcpy(group, line + 3, strlen(line + 3) + 1);
+        }
+    if (file)
+        (void)fclose(file);
+    for (;;) {
+        char *slash = strrchr(group, '/');
+        size_t n = group_cpus(group);
+
+        if (n > 0 && (least == 0 || n < least))
+            least = n;
+        if (!slash)
+            return least;
+        *slash = '\0';
+    }
 }
 
 static size_t usable_cpus(void)
