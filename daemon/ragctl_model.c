@@ -25,6 +25,7 @@ int ragctl_model(const struct ragctl_options *options, int argc, char **argv)
         int (*run)(const struct ragctl_options *options, int argc, char **argv);
     } verbs[] = {
         {"list",     false, ragctl_model_list    },
+        {"check",    true,  ragctl_model_check   },
         {"pull",     false, ragctl_model_pull    },
         {"embed",    true,  ragctl_model_embed   },
         {"tokenize", false, ragctl_model_tokenize},

@@ -199,6 +199,31 @@ class Commands(unittest.TestCase):
         self.assertIn("cannot be loaded", out)
         self.run_model("list", "--models-dir", self.folder / "none", code=1)
 
+    # ---- check ----
+
+    def test_check_of_an_embedder(self):
+        got = self.model("check", MODELS / "tiny-xlmr-embed")
+        self.assertEqual((got["kind"], got["family"]), ("embedder", "xlm-roberta"))
+        self.assertTrue(got["int8_good"])
+        self.assertGreater(got["cosine_min"], 0.99)
+        self.assertLessEqual(got["cosine_mean"], 1.000001)
+        self.assertGreaterEqual(len(got["layers"]), 2 * 4)
+        for layer in got["layers"]:
+            self.assertEqual(set(layer), {"name", "cosine_min", "fp32"})
+        self.assertEqual(sum(layer["fp32"] for layer in got["layers"]), got["fp32_layers"])
+        self.assertEqual(got["fingerprint"],
+                         self.model("embed", MODELS / "tiny-xlmr-embed", "x")["fingerprint"])
+        out = self.run_model("check", MODELS / "tiny-xlmr-embed").stdout
+        self.assertIn("verdict: int8 is good", out)
+        self.assertIn(got["layers"][0]["name"], out)
+
+    def test_check_of_a_reranker(self):
+        for name in ("tiny-bert-ce", "tiny-electra-ce"):
+            got = self.model("check", MODELS / name)
+            self.assertEqual(got["kind"], "reranker")
+            self.assertIn("logit_difference_max", got)
+            self.assertTrue(all(0 <= layer["cosine_min"] <= 1.000001 for layer in got["layers"]))
+
     # ---- what goes wrong ----
 
     def test_mistakes(self):
@@ -213,6 +238,7 @@ class Commands(unittest.TestCase):
         failed = {
             ("embed", "/nonexistent", "x"): "/nonexistent",
             ("embed", MODELS, "x"): "models",
+            ("check", MODELS): "models",
             ("score", MODELS / "tiny-xlmr-embed", "q", "p"): "no classification head",
             ("embed", bert, "x", "--pooling", "sum"): "mean, cls or max",
             ("embed", bert, "x", "--dim", "49"): "48",
