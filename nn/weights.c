@@ -315,6 +315,16 @@ static const char *shape_text(const size_t *shape, size_t n_dims, char *text, si
     return text;
 }
 
+/* The type of a tensor that was left out because of it, or NULL. */
+static const char *unread_type(const struct weights *w, const char *name)
+{
+    for (size_t i = 0; i < w->tensors.n_unread; i++) {
+        if (strcmp(w->tensors.unread[i].name, name) == 0)
+            return w->tensors.unread[i].dtype;
+    }
+    return NULL;
+}
+
 enum rag_status weights_need(const struct weights *w, const char *name, const size_t *shape,
                              size_t n_dims, const struct tensor **ret, struct rag_error *reterr)
 {
@@ -322,6 +332,10 @@ enum rag_status weights_need(const struct weights *w, const char *name, const si
     char found[96];
     char expected[96];
 
+    if (!t && unread_type(w, name))
+        return rag_fail(reterr, RAG_EFORMAT,
+                        "model '%s': tensor '%s': dtype %s, expected F32, F16 or BF16", w->dir,
+                        name, unread_type(w, name));
     if (!t)
         return rag_fail(reterr, RAG_EFORMAT, "model '%s': tensor '%s': missing, expected [%s]",
                         w->dir, name, shape_text(shape, n_dims, expected, sizeof expected));

@@ -43,7 +43,8 @@ const struct tensor *weights_find(const struct weights *w, const char *name);
 size_t weights_count(const struct weights *w);
 const struct tensor *weights_at(const struct weights *w, size_t i); /* by name, ascending */
 
-/* The tensor of exactly this shape. RAG_EFORMAT: "model 'DIR': tensor 'NAME': missing" or
+/* The tensor of exactly this shape. RAG_EFORMAT: "model 'DIR': tensor 'NAME': missing", "dtype I8,
+ * expected F32, F16 or BF16" or
  * "shape [2,3], expected [4,3] (hidden_size 4 of config.json ...)". */
 enum rag_status weights_need(const struct weights *w, const char *name, const size_t *shape,
                              size_t n_dims, const struct tensor **ret, struct rag_error *reterr);

@@ -52,7 +52,10 @@ void tensor_list_release(struct tensor_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
         free((char *)(uintptr_t)list->items[i].name);
+    for (size_t i = 0; i < list->n_unread; i++)
+        free(list->unread[i].name);
     free(list->items);
+    free(list->unread);
     memset(list, 0, sizeof *list);
 }
 
@@ -173,6 +176,31 @@ static enum rag_status append(struct tensor_list *list, const struct tensor *t, 
     return RAG_OK;
 }
 
+/* Remembered by its name, so that whoever needs it learns why it is missing. */
+static enum rag_status append_unread(struct tensor_list *list, const char *name, const char *dtype,
+                                     const char *path, struct rag_error *reterr)
+{
+    char *copy;
+
+    if (list->n_unread >= WEIGHTS_TENSORS_MAX)
+        return rag_fail(reterr, RAG_ELIMIT, "weights '%s': more than %d tensors", path,
+                        WEIGHTS_TENSORS_MAX);
+    if (list->n_unread == list->cap_unread) {
+        size_t cap = list->cap_unread ? 2 * list->cap_unread : 16;
+        struct unread_tensor *grown = reallocarray(list->unread, cap, sizeof *grown);
+
+        if (!grown)
+            return rag_fail(reterr, RAG_ENOMEM, "weights '%s': out of memory", path);
+        list->unread = grown;
+        list->cap_unread = cap;
+    }
+    copy = strdup(name);
+    if (!copy)
+        return rag_fail(reterr, RAG_ENOMEM, "weights '%s': out of memory", path);
+    list->unread[list->n_unread++] = (struct unread_tensor){copy, dtype};
+    return RAG_OK;
+}
+
 static enum rag_status read_tensor(const char *path, const struct json *node, const uint8_t *data,
                                    uint64_t n_data, struct span *ret_span, struct tensor_list *list,
                                    struct rag_error *reterr)
@@ -194,8 +222,10 @@ static enum rag_status read_tensor(const char *path, const struct json *node, co
         status = read_shape(path, node, dtype->type != NOT_FLOAT, &t, reterr);
     if (status == RAG_OK)
         status = read_span(path, node, t.n_elements, dtype->n_bytes, n_data, ret_span, reterr);
-    if (status != RAG_OK || dtype->type == NOT_FLOAT)
+    if (status != RAG_OK)
         return status;
+    if (dtype->type == NOT_FLOAT)
+        return append_unread(list, t.name, dtype->name, path, reterr);
     t.type = (enum tensor_type)dtype->type;
     t.data = data + ret_span->begin;
     return append(list, &t, path, reterr);

@@ -12,6 +12,14 @@ struct tensor_list {
     struct tensor *items; /* owned, and each item's name */
     size_t n;
     size_t cap;
+    struct unread_tensor *unread; /* of types that are not read; owned, and each name */
+    size_t n_unread;
+    size_t cap_unread;
+};
+
+struct unread_tensor {
+    char *name;
+    const char *dtype; /* static */
 };
 
 void tensor_list_release(struct tensor_list *list); /* a zeroed one is a no-op */

@@ -362,6 +362,26 @@ static void a_directory_that_is_none_is_said(void **state)
     remove_all();
 }
 
+static void a_tensor_of_another_type_is_said_when_it_is_needed(void **state)
+{
+    const size_t shape[] = {4};
+    const struct tensor *t = NULL;
+    struct weights *w = NULL;
+    struct rag_error error = {0};
+
+    (void)state;
+    write_tensors("model.safetensors",
+                  "{\"a\":{\"dtype\":\"I8\",\"shape\":[4],\"data_offsets\":[0,4]},"
+                  "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+                  0, "12345678", 8);
+    assert_int_equal(weights_open(dir, &w, NULL), RAG_OK);
+    assert_int_equal(weights_count(w), 1);
+    assert_int_equal(weights_need(w, "a", shape, 1, &t, &error), RAG_EFORMAT);
+    assert_non_null(strstr(error.text, "'a': dtype I8, expected F32, F16 or BF16"));
+    weights_close(w);
+    remove_all();
+}
+
 /* What 'git clone' leaves of a model on a machine without Git LFS. */
 static void a_pointer_of_git_lfs_is_said(void **state)
 {
@@ -382,7 +402,7 @@ static void a_pointer_of_git_lfs_is_said(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + COUNT(directories) + 4];
+    struct CMUnitTest tests[COUNT(rows) + COUNT(directories) + 5];
     size_t n = 0;
     int failed;
 
@@ -396,6 +416,8 @@ int main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(every_half_is_read_exactly);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(floats_and_bfloats_are_read_from_any_place);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_directory_that_is_none_is_said);
+    tests[n++] =
+        (struct CMUnitTest)cmocka_unit_test(a_tensor_of_another_type_is_said_when_it_is_needed);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_pointer_of_git_lfs_is_said);
     failed = cmocka_run_group_tests_name("weights", tests, NULL, NULL);
     rmdir(dir);
