@@ -270,7 +270,7 @@ static void *queue_loop(void *context)
         pthread_mutex_lock(&q->mutex);
         q->stats.n_slices++;
         q->stats.busy_ms += ms;
-        if (ms > 0.01)
+        if (ms > 0)
             q->speed[lane] += SPEED_NEWEST_PART * (s.cost / ms - q->speed[lane]);
         for (size_t i = 0; i < s.n; i++)
             settle(q, &s.parts[i], statuses[i]);
