@@ -7,7 +7,8 @@
  * crash left. Searches in between find such chunks by BM25. When the configured embedder is not
  * the one that a collection is bound to, the old one keeps serving (loaded from its remembered
  * directory; if that is gone, BM25 alone serves) while everything is embedded anew; then the index
- * is swapped and the old embeddings are dropped.
+ * is swapped and the old embeddings are dropped. What comes meanwhile is embedded by the new one
+ * only, and found by BM25 until then.
  *
  * Every function but the first takes NULL for a collection without vectors (no embedder is
  * configured) and then does nothing, or returns RAG_ENOTFOUND where it should find something. */

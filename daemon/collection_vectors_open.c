@@ -204,7 +204,8 @@ static enum rag_status space_open(struct collection_vectors *v, struct embedder 
 }
 
 /* Does another embedder cover more of the collection than the configured one? Then it is *ret.
- * *ret_others: some other one has embeddings here, to be dropped in the end. */
+ * *ret_others: the store knows other ones, whose embeddings here are to be dropped in the end, and
+ * they themselves when nobody has any of theirs. */
 static enum rag_status find_older(struct collection_vectors *v, const struct embedder *current,
                                   struct arena *arena, struct store_embedder **ret,
                                   bool *ret_others, struct rag_error *reterr)
@@ -228,7 +229,7 @@ static enum rag_status find_older(struct collection_vectors *v, const struct emb
             continue;
         status = store_embeddings_count(v->store, v->collection_id, list[i].id, &n_embedded,
                                         &n_chunks, reterr);
-        *ret_others = *ret_others || n_embedded > 0;
+        *ret_others = true;
         if (n_embedded > best) {
             best = n_embedded;
             *ret = &list[i];

@@ -1,8 +1,9 @@
 /* daemon/model_queue.h - who may use the models next.
  *
  * One thread runs slices of requests, through a callback. A slice takes items of the request whose
- * turn it is until they cost what is done in MODELS_SLICE_MS at the speed measured so far, and then
- * of other requests that may share it. A request with more items than that waits for its next turn.
+ * turn it is until they cost what is done in MODELS_SLICE_MS at the speed measured so far (but 256
+ * tokens at least: with a large model that is longer), and then of other requests that may share
+ * it. A request with more items than that waits for its next turn.
  *
  * Levels: 0 questions that had no turn yet, 1 other questions, 2 bulk. The lowest number goes
  * first, but nobody is passed over more than MODELS_PREFERRED_MAX times; within a level the longest
