@@ -37,6 +37,7 @@ OWNED = {
     "xxhash.h": ["text/", "retrieve/", "store/vector_snapshot"],
     "sqlite3.h": ["store/"],
     "gumbo.h": ["embed/extract_html", "embed/html_"],
+    "md4c.h": ["embed/extract_markdown.c"],
     "zstd.h": ["eval/"],
     "microhttpd.h": ["daemon/http_"],
     "ini.h": ["daemon/config"],
