@@ -2,6 +2,8 @@
 #ifndef RAG_NN_VECTOR_MATH_H
 #define RAG_NN_VECTOR_MATH_H
 
+#include "nn/vector_rough.h"
+
 /* exp(x) within 2 ulp for -87 <= x <= 88; beyond, the value at the bound. x = n ln 2 + r, a
  * polynomial of degree 6 in r (minimax in relative error, 1.9e-9), times 2^n. NaN stays NaN. */
 static inline vf vf_exp(vf x)
@@ -50,24 +52,6 @@ static inline vf vf_gelu(vf x)
     r = vf_fma(r, t, vf_set1(-3.13392202e-6f));
     r = vf_mul(r, vf_exp(vf_mul(vf_mul(a, a), vf_set1(-0.5f))));
     return vf_fnma(a, r, vf_max(vf_set1(0.0f), x));
-}
-
-/* The same within 1.2e-4, for values that are rounded to 8 bits next: a Q(a) is one bump, fitted
- * by a polynomial of degree 8 on 0 <= a <= 4 (1.1e-4) and constant beyond. */
-static inline vf vf_gelu_rough(vf x)
-{
-    vf a = vf_min(vf_set1(4.0f), vf_abs(x));
-    vf r = vf_set1(5.72730384e-5f);
-
-    r = vf_fma(r, a, vf_set1(-1.58331884e-3f));
-    r = vf_fma(r, a, vf_set1(1.62297192e-2f));
-    r = vf_fma(r, a, vf_set1(-7.97592329e-2f));
-    r = vf_fma(r, a, vf_set1(0.183649398f));
-    r = vf_fma(r, a, vf_set1(-9.01064648e-2f));
-    r = vf_fma(r, a, vf_set1(-0.36526418f));
-    r = vf_fma(r, a, vf_set1(0.495218439f));
-    r = vf_fma(r, a, vf_set1(1.11304561e-4f));
-    return vf_sub(vf_max(vf_set1(0.0f), x), r);
 }
 
 /* x/2 (1 + tanh(u)) = x / (1 + exp(-2u)), u = sqrt(2/pi) (x + .044715 x^3) */

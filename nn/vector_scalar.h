@@ -162,11 +162,6 @@ static inline vf vf_gelu(vf x)
     return 0.5f * x * erfcf(x * -0.707106781f);
 }
 
-static inline vf vf_gelu_rough(vf x)
-{
-    return vf_gelu(x);
-}
-
 static inline vf vf_gelu_tanh(vf x)
 {
     float u = 0.797884561f * (x + 0.044715f * x * x * x);
@@ -178,5 +173,7 @@ static inline vf vf_relu(vf x)
 {
     return vf_max(0.0f, x);
 }
+
+#include "nn/vector_rough.h"
 
 #endif
