@@ -57,8 +57,8 @@ static enum rag_status count_labels(const struct encoder *e, const struct head_n
         n = e->config.n_labels; /* the shape is compared with it */
     if (n == 0 || n > ENCODER_LABELS_MAX)
         return rag_fail(reterr, RAG_EFORMAT,
-                        "model: tensor '%s.weight': %zu labels, allowed are 1 to %d", names->out, n,
-                        ENCODER_LABELS_MAX);
+                        "model '%s': tensor '%s.weight': %zu labels, allowed are 1 to %d",
+                        weights_dir(e->weights), names->out, n, ENCODER_LABELS_MAX);
     *ret = n;
     return RAG_OK;
 }

@@ -3,6 +3,7 @@
  * after another, and their pages of the file are let go: only the word and position embeddings stay
  * in the mapping, where each token reads its row. */
 #define _GNU_SOURCE
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,18 @@ static enum rag_status out_of_memory(struct rag_error *reterr)
     return rag_fail(reterr, RAG_ENOMEM, "model: out of memory for its weights");
 }
 
+static enum rag_status check_finite(const struct encoder *e, const struct tensor *t,
+                                    const float *values, struct rag_error *reterr)
+{
+    for (size_t i = 0; i < t->n_elements; i++) {
+        if (!isfinite(values[i]))
+            return rag_fail(reterr, RAG_ENUMERIC,
+                            "model '%s': tensor '%s': element %zu is not a finite number",
+                            weights_dir(e->weights), t->name, i);
+    }
+    return RAG_OK;
+}
+
 /* The tensor NAME + suffix of this shape, as float32 into ret. */
 static enum rag_status read_tensor(const struct encoder *e, const char *name, const char *suffix,
                                    const size_t *shape, size_t n_dims, float *ret,
@@ -37,7 +50,7 @@ static enum rag_status read_tensor(const struct encoder *e, const char *name, co
         return status;
     tensor_read_f32(t, 0, t->n_elements, ret);
     weights_forget(e->weights, t);
-    return RAG_OK;
+    return check_finite(e, t, ret, reterr);
 }
 
 enum rag_status encoder_read_named(const struct encoder *e, const char *const *names,
@@ -186,6 +199,9 @@ static enum rag_status open_embeddings(struct encoder *e, struct rag_error *rete
         if (!e->type)
             return out_of_memory(reterr);
         tensor_read_f32(type, 0, type->n_elements, e->type);
+        status = check_finite(e, type, e->type, reterr);
+        if (status != RAG_OK)
+            return status;
         e->bytes += type->n_elements * sizeof(float);
     }
     snprintf(name, sizeof name, "%sembeddings.LayerNorm", e->prefix);

@@ -411,3 +411,8 @@ uint64_t weights_bytes(const struct weights *w)
         n += mapped_file_size(w->files[i]);
     return n;
 }
+
+const char *weights_dir(const struct weights *w)
+{
+    return w->dir;
+}

@@ -60,6 +60,7 @@ void weights_forget(const struct weights *w, const struct tensor *t);
  * whatever was computed from it is void: RAG_EIO naming the file. O(files). */
 enum rag_status weights_intact(const struct weights *w, struct rag_error *reterr);
 
-uint64_t weights_bytes(const struct weights *w); /* of all files */
+uint64_t weights_bytes(const struct weights *w);  /* of all files */
+const char *weights_dir(const struct weights *w); /* as given to weights_open() */
 
 #endif
