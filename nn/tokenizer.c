@@ -128,6 +128,20 @@ static enum rag_status in_file(const char *dir, const char *file, enum rag_statu
     return rag_fail(reterr, status, "tokenizer '%.200s/%s': %s", dir, file, inner->text);
 }
 
+/* Neither file can be found: mostly the folder's name is wrong. */
+static enum rag_status no_tokenizer(const char *dir, struct rag_error *reterr)
+{
+    struct stat st;
+
+    if (stat(dir, &st) != 0)
+        return rag_fail_errno(reterr, RAG_ENOTFOUND, errno, "model '%.300s'", dir);
+    if (!S_ISDIR(st.st_mode))
+        return rag_fail(reterr, RAG_ENOTFOUND,
+                        "model '%.300s': is a file; give the folder that has config.json", dir);
+    return rag_fail(reterr, RAG_ENOTFOUND,
+                    "tokenizer '%.300s': neither tokenizer.json nor vocab.txt", dir);
+}
+
 static enum rag_status open_vocab_txt(const char *dir, struct tokenizer **ret,
                                       struct rag_error *reterr)
 {
@@ -145,8 +159,7 @@ static enum rag_status open_vocab_txt(const char *dir, struct tokenizer **ret,
     if (status == RAG_OK)
         status = read_file(buf_str(&path), TOKENIZER_JSON_BYTES_MAX, &text, &n, reterr);
     if (status == RAG_ENOTFOUND)
-        status = rag_fail(reterr, RAG_ENOTFOUND,
-                          "tokenizer '%.300s': neither tokenizer.json nor vocab.txt", dir);
+        status = no_tokenizer(dir, reterr);
     if (status != RAG_OK)
         goto out;
     buf_reset(&path);

@@ -242,11 +242,16 @@ static void test_directories(void **state)
     uint32_t id = 0;
 
     (void)state;
+    assert_int_equal(tokenizer_open("/tmp/test_tokenizer_misspelt", &t, &error), RAG_ENOTFOUND);
+    assert_non_null(strstr(error.text, "'/tmp/test_tokenizer_misspelt': No such file"));
     assert_non_null(mkdtemp(dir));
     assert_int_equal(tokenizer_open(dir, &t, &error), RAG_ENOTFOUND);
     assert_non_null(strstr(error.text, "neither tokenizer.json nor vocab.txt"));
 
     write_file(dir, "vocab.txt", "[PAD]\n[UNK]\r\n[CLS]\n[SEP]\nA\na\n##b");
+    snprintf(pipe, sizeof pipe, "%s/vocab.txt", dir);
+    assert_int_equal(tokenizer_open(pipe, &t, &error), RAG_ENOTFOUND);
+    assert_non_null(strstr(error.text, "is a file; give the folder"));
     assert_int_equal(tokenizer_open(dir, &t, &error), RAG_OK);
     assert_int_equal(tokenizer_encode(t, "AB [PAD]", 8, NULL, 0,
                                       &(struct tokenize_options){true, 0}, &list, &error),
