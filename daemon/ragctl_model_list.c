@@ -158,6 +158,11 @@ static void describe(const struct listing *l, const char *name, struct described
         ret->type = most_numbers(weights);
     }
     weights_close(weights);
+    if (!ret->broken && !has_file(dir, "tokenizer.json") && !has_file(dir, "vocab.txt")) {
+        ret->broken = true;
+        rag_fail(&ret->problem, RAG_ENOTFOUND,
+                 "tokenizer '%.300s': neither tokenizer.json nor vocab.txt", dir);
+    }
     if (model_digest(dir, l->pool, digest, NULL) == RAG_OK)
         sha256_hex(digest, ret->digest);
     if (model_record_read(ret->dir, &ret->record, NULL) == RAG_OK && ret->record.licence[0])
@@ -246,7 +251,11 @@ static void print_models(const struct ragctl_options *options, const struct list
     } else if (l->n > 0) {
         print_table_append(&table, &out);
     } else {
-        buf_printf(&out, "no models in '%s'; get one: ragctl model pull NAME\n", l->dir);
+        buf_printf(&out,
+                   has_file(l->dir, "config.json")
+                       ? "'%s' is itself a model; --models-dir is the folder around it\n"
+                       : "no models in '%s'; get one: ragctl model pull NAME\n",
+                   l->dir);
     }
     fputs(buf_str(&out), stdout);
     print_table_release(&table);

@@ -197,6 +197,11 @@ class Commands(unittest.TestCase):
         out = self.run_model("list", "--models-dir", models).stdout
         self.assertIn("org/one", out)
         self.assertIn("cannot be loaded", out)
+        (models / "two" / "vocab.txt").unlink()
+        listed = {m["name"]: m for m in self.model("list", "--models-dir", models)["models"]}
+        self.assertIn("neither tokenizer.json nor vocab.txt", listed["two"]["problem"])
+        out = self.run_model("list", "--models-dir", models / "two").stdout
+        self.assertIn("is itself a model", out)
         self.run_model("list", "--models-dir", self.folder / "none", code=1)
 
     # ---- check ----
