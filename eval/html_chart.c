@@ -79,7 +79,9 @@ void chart_stages(const struct run *run, struct buf *out)
                 continue;
             snprintf(label, sizeof label, n_stages > 3 ? "%.2f" : "%.3f", figure(&q, i));
             bar(out, x, bottom - height, width - 4, height, s);
-            /* six bars leave room for ".85" */
+            /* six bars leave room for ".85" and "1" */
+            if (n_stages > 5 && label[0] == '1')
+                label[1] = '\0';
             text(out, x + width / 2 - 2, bottom - height - 5, "value mid",
                  n_stages > 5 && label[0] == '0' ? label + 1 : label);
             x += width;
