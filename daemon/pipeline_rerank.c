@@ -69,20 +69,24 @@ static enum rag_status fuse_words(struct retrieval *r, const struct passage *wor
     struct ranked_list lists[N_LISTS];
     struct fusion_options options = r->fusion;
     enum rag_status status;
+    size_t n_words = 0;
     size_t n_near = 0;
     size_t n = 0;
 
     if (!near || !items || !fused || !ordered)
         return rag_fail(reterr, RAG_ENOMEM, "rerank: out of memory");
     for (size_t i = 0; i < head; i++) {
-        items[i] = (struct ranked){words[i].id, words[i].lexical_score};
+        /* rrf pays for a rank whatever the score: what bm25 gave none, having none of the words,
+         * gets none here. convex needs it, as the least of the list. */
+        if (options.method != FUSION_RRF || words[i].bm25_rank != RANK_NONE)
+            items[n_words++] = (struct ranked){words[i].id, words[i].lexical_score};
         if (words[i].dense_rank != RANK_NONE)
             near[n_near++] = &words[i];
     }
     qsort(near, n_near, sizeof *near, by_dense_rank);
     for (size_t i = 0; i < n_near; i++)
         items[head + i] = (struct ranked){near[i]->id, near[i]->dense_score};
-    lists[LIST_BM25] = (struct ranked_list){items, head};
+    lists[LIST_BM25] = (struct ranked_list){items, n_words};
     lists[LIST_DENSE] = (struct ranked_list){items + head, n_near};
     options.depth = 0; /* the head is what it is */
     status = fusion_rank(&options, lists, fused, &n, reterr);

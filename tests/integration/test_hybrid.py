@@ -156,6 +156,15 @@ class Hybrid(WithModels):
                     {"weight_bm25": 0, "weight_dense": 0}):
             self.search("x", code=400, fusion=bad)
 
+    def test_the_rerank_by_words_gives_what_has_none_of_them_no_rank(self):
+        self.put("unique", "사내 수영장은 별관 지하에 있다.")
+        reply = self.search("수영장", top_k=41,
+                            fusion={"method": "rrf", "weight_bm25": 1, "weight_dense": 0.2,
+                                    "rrf_k": 20, "depth": 0})
+        self.assertEqual(reply["reranker"], "lexical")
+        self.assertEqual(reply["results"][0]["document"], "unique")
+        self.assertLess(reply["results"][1]["rerank_score"], 0.2 / 20)
+
     def test_stages_give_each_list_and_both_fusions(self):
         reply = self.search("품질 보증 7번째", top_k=20, stages=True)
         self.assertEqual(set(reply["stages"]), {"bm25", "dense", "rrf", "convex", "rerank"})
