@@ -127,8 +127,8 @@
 #define ENCODER_CACHED_ROWS      64          /* at once through such a layer; docs/SPEED.md */
 #define ENCODER_HEAD_ROWS        256         /* classified at once */
 #define CHECK_COSINE_MIN         0.99        /* of int8 to fp32 rows of a layer that stays int8 */
-#define CHECK_PROBE_INPUTS       8  /* sequences that an int8 model is tried with at open: */
-#define CHECK_PROBE_TOKENS       16 /* of so many random tokens; .1 s for 20M weights */
+#define CHECK_PROBE_INPUTS       4  /* sequences that an int8 model is tried with at open: */
+#define CHECK_PROBE_TOKENS       32 /* of so many random tokens; a second per 100M weights */
 
 /* ---- embedding and reranking ---- */
 #define MODEL_JSON_BYTES_MAX     (16u << 20) /* config.json and its like; some list 100,000 tokens */
