@@ -1,6 +1,7 @@
 /* ---- the file ---- */
 #define _POSIX_C_SOURCE 200809L
 /* tokenizer.json: the file as a whole, the model's vocabulary, the added tokens. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,6 +189,38 @@ static enum rag_status wordpiece_read(const struct json *model, struct tokenizer
     return wordpiece_build(t, prefix, reterr);
 }
 
+/* The score as the reference reads it. Its JSON reader (serde_json) rounds twice: the decimal
+ * digits to a double, then the quotient by a power of ten; a number of 17 digits may come out one
+ * unit in the last place away from the nearest double. Between segmentations of equal sum, such as
+ * those of a repeated letter, that unit decides. */
+static double score_of(double v)
+{
+    char text[40];
+    uint64_t digits = 0;
+    int exponent = 0;
+    bool fraction = false;
+    const char *p;
+    double power = 1;
+    double f;
+
+    snprintf(text, sizeof text, "%.16g", v);
+    if (strtod(text, NULL) < v || strtod(text, NULL) > v)
+        snprintf(text, sizeof text, "%.17g", v);
+    for (p = *text == '-' ? text + 1 : text; (*p >= '0' && *p <= '9') || *p == '.'; p++) {
+        fraction = fraction || *p == '.';
+        if (*p != '.') {
+            digits = digits * 10 + (uint64_t)(*p - '0');
+            exponent -= fraction;
+        }
+    }
+    if (*p != '\0' || exponent < -22)
+        return v; /* written with an exponent: not a logarithm of a probability */
+    for (int i = 0; i < -exponent; i++)
+        power *= 10; /* exact up to 10^22 */
+    f = (double)digits / power;
+    return v < 0 ? -f : f;
+}
+
 static enum rag_status unigram_read(const struct json *model, const struct json *vocab,
                                     struct tokenizer *t, struct rag_error *reterr)
 {
@@ -212,7 +245,7 @@ static enum rag_status unigram_read(const struct json *model, const struct json 
         if (!score || !json_is_number(score) || json_size(v) != 2)
             return rag_fail(reterr, RAG_EFORMAT, "model: token '%.64s': no score",
                             json_string(json_first(v)));
-        m->scores[id] = json_number(score); /* finite: json_parse() saw to it */
+        m->scores[id] = score_of(json_number(score)); /* finite: json_parse() saw to it */
         if (id == 0 || m->scores[id] < lowest)
             lowest = m->scores[id];
     }

@@ -42,141 +42,144 @@ static const struct {
     const char *tokens;
 } rows[] = {
   /* WordPiece */
-    {"the longest piece first, then what continues",                                WORDPIECE,     BERT,                                                             "unaffable",
-     "un|##aff|##able"                                                                                                                                                                                                                                  },
-    {"one part without a token makes the whole word unknown",                       WORDPIECE,     BERT,                                                             "unaffx",                                                       "[UNK]"            },
-    {"a word of more characters than allowed is unknown",                           WORDPIECE,     BERT,                                                             "aaaaaaaaaaaaa",
-     "[UNK]"                                                                                                                                                                                                                                            },
-    {"Hangul is decomposed with the accents",                                       WORDPIECE,     BERT,
-     "\xEA\xB5\xAD\xEC\x96\xB4\xEC\x96\xB4\xEC\x96\xB4\xEC\x96\xB4",                                                                                                                                                                 "[UNK]"            }, /* lower case without accents splits Hangul: tokens of jamo, which are not here */
-    {"characters are counted, not bytes: cased",                                    WORDPIECE,
-     "'normalizer':null,'pre_tokenizer':{'type':'BertPreTokenizer'}",                                                                                                "\xEA\xB5\xAD\xEC\x96\xB4\xEC\x96\xB4\xEC\x96\xB4\xEC\x96\xB4",
-     "\xEA\xB5\xAD|##\xEC\x96\xB4|##\xEC\x96\xB4|##\xEC\x96\xB4|##\xEC\x96\xB4"                                                                                                                                                                         },
-    {"punctuation stands alone",                                                    WORDPIECE,     BERT,                                                             "a!a",                                                          "a|!|a"            },
-    {"lower case and no accents",                                                   WORDPIECE,     BERT,                                                             "CAF\xC3\x89",                                                  "cafe"             },
-    {"accents stay when the file says so",                                          WORDPIECE,
+    {"the longest piece first, then what continues",                                         WORDPIECE,     BERT,                                                             "unaffable",
+     "un|##aff|##able"                                                                                                                                                                                                                                           },
+    {"one part without a token makes the whole word unknown",                                WORDPIECE,     BERT,                                                             "unaffx",                                                       "[UNK]"            },
+    {"a word of more characters than allowed is unknown",                                    WORDPIECE,     BERT,                                                             "aaaaaaaaaaaaa",
+     "[UNK]"                                                                                                                                                                                                                                                     },
+    {"Hangul is decomposed with the accents",                                                WORDPIECE,     BERT,
+     "\xEA\xB5\xAD\xEC\x96\xB4\xEC\x96\xB4\xEC\x96\xB4\xEC\x96\xB4",                                                                                                                                                                          "[UNK]"            }, /* lower case without accents splits Hangul: tokens of jamo, which are not here */
+    {"characters are counted, not bytes: cased",                                             WORDPIECE,
+     "'normalizer':null,'pre_tokenizer':{'type':'BertPreTokenizer'}",                                                                                                         "\xEA\xB5\xAD\xEC\x96\xB4\xEC\x96\xB4\xEC\x96\xB4\xEC\x96\xB4",
+     "\xEA\xB5\xAD|##\xEC\x96\xB4|##\xEC\x96\xB4|##\xEC\x96\xB4|##\xEC\x96\xB4"                                                                                                                                                                                  },
+    {"punctuation stands alone",                                                             WORDPIECE,     BERT,                                                             "a!a",                                                          "a|!|a"            },
+    {"lower case and no accents",                                                            WORDPIECE,     BERT,                                                             "CAF\xC3\x89",                                                  "cafe"             },
+    {"accents stay when the file says so",                                                   WORDPIECE,
      "'normalizer':{'type':'BertNormalizer','strip_accents':false},'pre_tokenizer':"
-     "{'type':'BertPreTokenizer'}",                                                                                                                                  "CAF\xC3\x89",                                                  "[UNK]"            },
-    {"cased keeps both",                                                            WORDPIECE,
+     "{'type':'BertPreTokenizer'}",                                                                                                                                           "CAF\xC3\x89",                                                  "[UNK]"            },
+    {"cased keeps both",                                                                     WORDPIECE,
      "'normalizer':{'type':'BertNormalizer','lowercase':false},'pre_tokenizer':"
-     "{'type':'BertPreTokenizer'}",                                                                                                                                  "C",                                                            "C"                },
-    {"Chinese characters are words",                                                WORDPIECE,     BERT,
+     "{'type':'BertPreTokenizer'}",                                                                                                                                           "C",                                                            "C"                },
+    {"Chinese characters are words",                                                         WORDPIECE,     BERT,
      "a\xE4\xB8\xAD"
-     "a",                                                                                                                                                                                                                            "a|\xE4\xB8\xAD|a" },
-    {"controls vanish, other white space separates",                                WORDPIECE,     BERT,
+     "a",                                                                                                                                                                                                                                     "a|\xE4\xB8\xAD|a" },
+    {"controls vanish, other white space separates",                                         WORDPIECE,     BERT,
      "a\x01\x7F\xE2\x80\x8B"
      "a\xC2\xA0"
-     "a",                                                                                                                                                                                                                            "a|##a|a"          },
-    {"an empty text has no tokens",                                                 WORDPIECE,     BERT,                                                             "",                                                             ""                 },
+     "a",                                                                                                                                                                                                                                     "a|##a|a"          },
+    {"an empty text has no tokens",                                                          WORDPIECE,     BERT,                                                             "",                                                             ""                 },
  /* Unigram */
-    {"the best sum of scores wins",                                                 UNIGRAM,       META "'always'}",                                                 "ab",
+    {"the best sum of scores wins",                                                          UNIGRAM,       META "'always'}",                                                 "ab",
      "\xE2\x96\x81"
-     "ab"                                                                                                                                                                                                                                               },
-    {"of equal sums the one found first",                                           UNIGRAM,       "",                                                               "aab",                                                          "a|ab"             },
-    {"neighbouring unknowns are one",                                               UNIGRAM,       META "'always'}",                                                 "xyz a",
+     "ab"                                                                                                                                                                                                                                                        },
+    {"of equal sums the one found first",                                                    UNIGRAM,       "",                                                               "aab",                                                          "a|ab"             },
+    {"scores are rounded as the reference rounds them: 17 digits decide between equal sums",
+     "{'type':'Unigram','unk_id':0,'vocab':[['<unk>',0],['a',-10.602535319031425],['aa',"
+     "-11.03101175146975],['aaa',-12.365527236978945]]}",                                                   "",                                                               "aaaaaaaa",                                                     "aa|aaa|aaa"       },
+    {"neighbouring unknowns are one",                                                        UNIGRAM,       META "'always'}",                                                 "xyz a",
      "\xE2\x96\x81|<unk>|\xE2\x96\x81"
+     "a"                                                                                                                                                                                                                                                         },
+    {"a prefix already there is not doubled",                                                UNIGRAM,       META "'always'}",
+     "\xE2\x96\x81"
+     "a",                                                                                                                                                                                                                                     "\xE2\x96\x81"
      "a"                                                                                                                                                                                                                                                },
-    {"a prefix already there is not doubled",                                       UNIGRAM,       META "'always'}",
-     "\xE2\x96\x81"
-     "a",                                                                                                                                                                                                                            "\xE2\x96\x81"
-     "a"                                                                                                                                                                                                                                       },
-    {"prefix first: not behind an added token",                                     UNIGRAM,
+    {"prefix first: not behind an added token",                                              UNIGRAM,
      META "'first'},"
-          "'added_tokens':[{'id':90,'content':'<x>','normalized':false}]",                                                                                           "a<x>a",
+          "'added_tokens':[{'id':90,'content':'<x>','normalized':false}]",                                                                                                    "a<x>a",
      "\xE2\x96\x81"
-     "a|<x>|a"                                                                                                                                                                                                                                          },
-    {"prefix always: behind an added token too",                                    UNIGRAM,
+     "a|<x>|a"                                                                                                                                                                                                                                                   },
+    {"prefix always: behind an added token too",                                             UNIGRAM,
      META "'always'},"
-          "'added_tokens':[{'id':90,'content':'<x>','normalized':false}]",                                                                                           "a<x>a",
+          "'added_tokens':[{'id':90,'content':'<x>','normalized':false}]",                                                                                                    "a<x>a",
      "\xE2\x96\x81"
      "a|<x>|\xE2\x96\x81"
-     "a"                                                                                                                                                                                                                                                },
-    {"prefix never",                                                                UNIGRAM,       META "'never'}",                                                  "a a",
+     "a"                                                                                                                                                                                                                                                         },
+    {"prefix never",                                                                         UNIGRAM,       META "'never'}",                                                  "a a",
      "a|\xE2\x96\x81"
-     "a"                                                                                                                                                                                                                                                },
-    {"unsplit metaspace is one word",                                               UNIGRAM,       META "'never','split':false}",                                    "a a",
+     "a"                                                                                                                                                                                                                                                         },
+    {"unsplit metaspace is one word",                                                        UNIGRAM,       META "'never','split':false}",                                    "a a",
      "a|\xE2\x96\x81"
-     "a"                                                                                                                                                                                                                                                },
-    {"unknown characters become bytes",                                             UNIGRAM_BYTES, "",                                                               "a\xC3\xA9",                                                    "a|<0xC3>|<0xA9>"  },
-    {"or one unknown, when a byte has no token",                                    UNIGRAM_BYTES, "",                                                               "a\xC3\xAA",                                                    "a|<unk>"          },
+     "a"                                                                                                                                                                                                                                                         },
+    {"unknown characters become bytes",                                                      UNIGRAM_BYTES, "",                                                               "a\xC3\xA9",                                                    "a|<0xC3>|<0xA9>"  },
+    {"or one unknown, when a byte has no token",                                             UNIGRAM_BYTES, "",                                                               "a\xC3\xAA",                                                    "a|<unk>"          },
  /* BPE */
-    {"the merge of lowest rank first",                                              BPE,           "",                                                               "abc",                                                          "abc"              },
-    {"a rank decides against the left",                                             BPE,           "",                                                               "abcab",                                                        "abc|ab"           },
-    {"without unk_token an unknown character is left out, and its neighbours meet", BPE,           "",                                                               "axb",
-     "ab"                                                                                                                                                                                                                                               },
-    {"bytes of a character as GPT-2 writes them",                                   BPE,
-     "'pre_tokenizer':{'type':'ByteLevel','add_prefix_space':false}",                                                                                                "a \xC3\xA9",
-     "a|\xC4\xA0|\xC3\x83|\xC2\xA9"                                                                                                                                                                                                                     },
-    {"a space in front when the file says so",                                      BPE,
-     "'pre_tokenizer':{'type':'ByteLevel','add_prefix_space':true}",                                                                                                 "abc",                                                          "\xC4\xA0|abc"     },
-    {"GPT-2's pattern keeps 's together",                                           BPE,
-     "'pre_tokenizer':{'type':'ByteLevel','add_prefix_space':false}",                                                                                                "ab's",                                                         "ab|'s"            },
-    {"byte fallback",                                                               BPE_BYTES,     "",
+    {"the merge of lowest rank first",                                                       BPE,           "",                                                               "abc",                                                          "abc"              },
+    {"a rank decides against the left",                                                      BPE,           "",                                                               "abcab",                                                        "abc|ab"           },
+    {"without unk_token an unknown character is left out, and its neighbours meet",          BPE,           "",                                                               "axb",
+     "ab"                                                                                                                                                                                                                                                        },
+    {"bytes of a character as GPT-2 writes them",                                            BPE,
+     "'pre_tokenizer':{'type':'ByteLevel','add_prefix_space':false}",                                                                                                         "a \xC3\xA9",
+     "a|\xC4\xA0|\xC3\x83|\xC2\xA9"                                                                                                                                                                                                                              },
+    {"a space in front when the file says so",                                               BPE,
+     "'pre_tokenizer':{'type':'ByteLevel','add_prefix_space':true}",                                                                                                          "abc",                                                          "\xC4\xA0|abc"     },
+    {"GPT-2's pattern keeps 's together",                                                    BPE,
+     "'pre_tokenizer':{'type':'ByteLevel','add_prefix_space':false}",                                                                                                         "ab's",                                                         "ab|'s"            },
+    {"byte fallback",                                                                        BPE_BYTES,     "",
      "a\xC3\xA9"
-     "a",                                                                                                                                                                                                                            "a|<0xC3>|<0xA9>|a"},
-    {"fused unknowns",                                                              BPE_BYTES,     "",
+     "a",                                                                                                                                                                                                                                     "a|<0xC3>|<0xA9>|a"},
+    {"fused unknowns",                                                                       BPE_BYTES,     "",
      "a\xE4\xB8\xAD\xE4\xB8\xAD"
-     "a",                                                                                                                                                                                                                            "a|<unk>|a"        },
+     "a",                                                                                                                                                                                                                                     "a|<unk>|a"        },
     {"ignore_merges takes whole words",
      "{'type':'BPE','ignore_merges':true,'vocab':{'a':0,'b':1,"
-     "'ab':2},'merges':[]}",                                                                       "",                                                               "ab",                                                           "ab"               },
+     "'ab':2},'merges':[]}",                                                                                "",                                                               "ab",                                                           "ab"               },
     {"continuing prefix and end of word",
      "{'type':'BPE','unk_token':'u','continuing_subword_prefix':"
      "'##','end_of_word_suffix':'</w>','vocab':{'u':0,'a':1,'##b':2,'##b</w>':3,'ab</w>':4},"
-     "'merges':['a ##b</w>']}",                                                                    "",                                                               "ab",                                                           "ab</w>"           },
+     "'merges':['a ##b</w>']}",                                                                             "",                                                               "ab",                                                           "ab</w>"           },
  /* added tokens */
-    {"leftmost, and of those the longest",                                          UNIGRAM,
+    {"leftmost, and of those the longest",                                                   UNIGRAM,
      "'added_tokens':[{'id':90,'content':'aa'},"
-     "{'id':91,'content':'aab'}]",                                                                                                                                   "aaab",                                                         "aa|ab"            },
-    {"a single word is not found inside one",                                       UNIGRAM,
-     "'added_tokens':[{'id':90,'content':'zz','single_word':true}]",                                                                                                 "bzz zz",                                                       "b|<unk>|zz"       },
-    {"lstrip and rstrip take white space along",                                    UNIGRAM,
-     "'added_tokens':[{'id':90,'content':'zz','lstrip':true,'rstrip':true,'normalized':false}]",                                                                     "b  zz \nb",                                                    "b|zz|b"           },
-    {"normalized ones match the normalized text",                                   UNIGRAM,
+     "{'id':91,'content':'aab'}]",                                                                                                                                            "aaab",                                                         "aa|ab"            },
+    {"a single word is not found inside one",                                                UNIGRAM,
+     "'added_tokens':[{'id':90,'content':'zz','single_word':true}]",                                                                                                          "bzz zz",                                                       "b|<unk>|zz"       },
+    {"lstrip and rstrip take white space along",                                             UNIGRAM,
+     "'added_tokens':[{'id':90,'content':'zz','lstrip':true,'rstrip':true,'normalized':false}]",                                                                              "b  zz \nb",                                                    "b|zz|b"           },
+    {"normalized ones match the normalized text",                                            UNIGRAM,
      "'normalizer':{'type':'Lowercase'},"
-     "'added_tokens':[{'id':90,'content':'ZZ','normalized':true}]",                                                                                                  "bZz",                                                          "b|ZZ"             },
-    {"the others match what is written",                                            UNIGRAM,
+     "'added_tokens':[{'id':90,'content':'ZZ','normalized':true}]",                                                                                                           "bZz",                                                          "b|ZZ"             },
+    {"the others match what is written",                                                     UNIGRAM,
      "'normalizer':{'type':'Lowercase'},"
-     "'added_tokens':[{'id':90,'content':'ZZ','normalized':false}]",                                                                                                 "bzzZZ",                                                        "b|<unk>|ZZ"       },
-    {"Llama 2: <s> is searched with its space",                                     BPE_BYTES,
+     "'added_tokens':[{'id':90,'content':'ZZ','normalized':false}]",                                                                                                          "bzzZZ",                                                        "b|<unk>|ZZ"       },
+    {"Llama 2: <s> is searched with its space",                                              BPE_BYTES,
      "'normalizer':{'type':'Sequence',"
      "'normalizers':[{'type':'Prepend','prepend':'\xE2\x96\x81'},{'type':'Replace','pattern':"
      "{'String':' '},'content':'\xE2\x96\x81'}]},'added_tokens':[{'id':6,'content':'<s>',"
-     "'normalized':true,'special':true}]",                                                                                                                           "a <s>a<s>",
+     "'normalized':true,'special':true}]",                                                                                                                                    "a <s>a<s>",
      "\xE2\x96\x81"
-     "a|<s>|a|<unk>"                                                                                                                                                                                                                                    },
+     "a|<s>|a|<unk>"                                                                                                                                                                                                                                             },
  /* normalizers */
-    {"NFC composes",                                                                WORDPIECE,     "'normalizer':{'type':'NFC'}",
-     "\xE1\x84\x80\xE1\x85\xAE\xE1\x86\xA8",                                                                                                                                                                                         "\xEA\xB5\xAD"     },
-    {"NFKC and strip",                                                              UNIGRAM,
+    {"NFC composes",                                                                         WORDPIECE,     "'normalizer':{'type':'NFC'}",
+     "\xE1\x84\x80\xE1\x85\xAE\xE1\x86\xA8",                                                                                                                                                                                                  "\xEA\xB5\xAD"     },
+    {"NFKC and strip",                                                                       UNIGRAM,
      "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFKC'},"
-     "{'type':'Strip','strip_left':true,'strip_right':true}]}",                                                                                                      " \xEF\xBD\x81 ",                                               "a"                },
-    {"NFD, then no accents",                                                        WORDPIECE,
+     "{'type':'Strip','strip_left':true,'strip_right':true}]}",                                                                                                               " \xEF\xBD\x81 ",                                               "a"                },
+    {"NFD, then no accents",                                                                 WORDPIECE,
      "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFD'},"
-     "{'type':'StripAccents'},{'type':'Lowercase'}]}",                                                                                                               "CAF\xC3\x89",                                                  "cafe"             },
-    {"replace by an expression",                                                    UNIGRAM,
+     "{'type':'StripAccents'},{'type':'Lowercase'}]}",                                                                                                                        "CAF\xC3\x89",                                                  "cafe"             },
+    {"replace by an expression",                                                             UNIGRAM,
      "'normalizer':{'type':'Replace','pattern':{'Regex':"
-     "' {2,}'},'content':'b'}",                                                                                                                                      "a   a",                                                        "ab|a"             },
+     "' {2,}'},'content':'b'}",                                                                                                                                               "a   a",                                                        "ab|a"             },
  /* pre-tokenizers */
-    {"words and the rest",                                                          WORDPIECE,     "'pre_tokenizer':{'type':'Whitespace'}",                          "a!!a",                                                         "a|[UNK]|a"        },
-    {"digits one by one",                                                           UNIGRAM,       "'pre_tokenizer':{'type':'Digits','individual_digits':true}",
-     "a12b",                                                                                                                                                                                                                         "a|<unk>|<unk>|b"  },
-    {"digits together",                                                             UNIGRAM,       "'pre_tokenizer':{'type':'Digits','individual_digits':false}",
-     "a12b",                                                                                                                                                                                                                         "a|<unk>|b"        },
-    {"merged with the next",                                                        WORDPIECE,
+    {"words and the rest",                                                                   WORDPIECE,     "'pre_tokenizer':{'type':'Whitespace'}",                          "a!!a",                                                         "a|[UNK]|a"        },
+    {"digits one by one",                                                                    UNIGRAM,       "'pre_tokenizer':{'type':'Digits','individual_digits':true}",
+     "a12b",                                                                                                                                                                                                                                  "a|<unk>|<unk>|b"  },
+    {"digits together",                                                                      UNIGRAM,       "'pre_tokenizer':{'type':'Digits','individual_digits':false}",
+     "a12b",                                                                                                                                                                                                                                  "a|<unk>|b"        },
+    {"merged with the next",                                                                 WORDPIECE,
      "'pre_tokenizer':{'type':'Split','pattern':{'String':'!'},"
-     "'behavior':'MergedWithNext'}",                                                                                                                                 "a!!a",                                                         "a|!|!|##a"        },
-    {"merged with the one before",                                                  WORDPIECE,
+     "'behavior':'MergedWithNext'}",                                                                                                                                          "a!!a",                                                         "a|!|!|##a"        },
+    {"merged with the one before",                                                           WORDPIECE,
      "'pre_tokenizer':{'type':'Split','pattern':{'String':"
-     "'!'},'behavior':'MergedWithPrevious'}",                                                                                                                        "a!!a",                                                         "[UNK]|!|a"        },
-    {"removed",                                                                     WORDPIECE,
+     "'!'},'behavior':'MergedWithPrevious'}",                                                                                                                                 "a!!a",                                                         "[UNK]|!|a"        },
+    {"removed",                                                                              WORDPIECE,
      "'pre_tokenizer':{'type':'Split','pattern':{'Regex':'!+'},'behavior':"
-     "'Removed'}",                                                                                                                                                   "a!!a",                                                         "a|a"              },
-    {"inverted: what does not match is removed",                                    WORDPIECE,
+     "'Removed'}",                                                                                                                                                            "a!!a",                                                         "a|a"              },
+    {"inverted: what does not match is removed",                                             WORDPIECE,
      "'pre_tokenizer':{'type':'Split',"
-     "'pattern':{'Regex':'\\\\p{L}+'},'behavior':'Removed','invert':true}",                                                                                          "a!!a",                                                         "a|a"              },
-    {"contiguous",                                                                  WORDPIECE,     "'pre_tokenizer':{'type':'Punctuation','behavior':'Contiguous'}",
-     "a!a",                                                                                                                                                                                                                          "a|!|a"            },
+     "'pattern':{'Regex':'\\\\p{L}+'},'behavior':'Removed','invert':true}",                                                                                                   "a!!a",                                                         "a|a"              },
+    {"contiguous",                                                                           WORDPIECE,     "'pre_tokenizer':{'type':'Punctuation','behavior':'Contiguous'}",
+     "a!a",                                                                                                                                                                                                                                   "a|!|a"            },
 };
 
 static void test_rows(void **state)
