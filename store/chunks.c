@@ -57,15 +57,37 @@ static enum rag_status find_owner(struct database *db, sqlite3_stmt *statement,
     return status;
 }
 
-enum rag_status store_passages_owned(struct store *s, const uint64_t *ids, size_t n,
-                                     const struct id_set *versions, struct arena *arena,
-                                     struct store_passage **ret, size_t *ret_n,
-                                     struct rag_error *reterr)
+/* Chunk 'id' as its first owner among 'versions' (NULL: any) has it; *ret_found: there is one. */
+static enum rag_status read_owned(struct database *db, uint64_t id, const struct id_set *versions,
+                                  struct arena *arena, struct store_passage *ret, bool *ret_found,
+                                  struct rag_error *reterr)
 {
     static const char sql[] =
         PASSAGE_COLUMNS ", d.name FROM chunks c JOIN version_chunks o ON o.chunk_id=c.id"
                         " JOIN documents d ON d.version_id=o.version_id" VISIBLE " WHERE c.id=?1"
                         " ORDER BY d.id, o.ordinal";
+    sqlite3_stmt *statement;
+    enum rag_status status = database_statement(db, sql, &statement, reterr);
+
+    *ret_found = false;
+    if (status != RAG_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, (int64_t)id);
+    status = find_owner(db, statement, versions, ret_found, reterr);
+    if (status != RAG_OK || !*ret_found)
+        return status;
+    if (copy_passage(statement, arena, ret) != RAG_OK ||
+        arena_column(arena, statement, 8, &ret->document) != RAG_OK)
+        status = rag_fail(reterr, RAG_ENOMEM, "passages: out of memory");
+    sqlite3_reset(statement);
+    return status;
+}
+
+enum rag_status store_passages_owned(struct store *s, const uint64_t *ids, size_t n,
+                                     const struct id_set *versions, struct arena *arena,
+                                     struct store_passage **ret, size_t *ret_n,
+                                     struct rag_error *reterr)
+{
     struct store_passage *list = arena_calloc(arena, n + 1, sizeof *list);
     struct database *db = NULL;
     enum rag_status status;
@@ -78,23 +100,12 @@ enum rag_status store_passages_owned(struct store *s, const uint64_t *ids, size_
         return status;
     for (size_t i = 0; i < n && status == RAG_OK; i++) {
         struct store_passage *p = &list[n_found];
-        sqlite3_stmt *statement;
         bool found = false;
 
-        status = database_statement(db, sql, &statement, reterr);
-        if (status != RAG_OK)
-            break;
-        sqlite3_bind_int64(statement, 1, (int64_t)ids[i]);
-        status = find_owner(db, statement, versions, &found, reterr);
-        if (status != RAG_OK || !found)
-            continue;
-        if (copy_passage(statement, arena, p) != RAG_OK ||
-            arena_column(arena, statement, 8, &p->document) != RAG_OK)
-            status = rag_fail(reterr, RAG_ENOMEM, "passages: out of memory");
-        sqlite3_reset(statement);
-        if (status == RAG_OK)
+        status = read_owned(db, ids[i], versions, arena, p, &found, reterr);
+        if (status == RAG_OK && found)
             status = count_owners(db, p->id, &p->n_owners, reterr);
-        n_found++;
+        n_found += found;
     }
     reader_end(s, db);
     if (status == RAG_OK) {
@@ -114,16 +125,10 @@ enum rag_status store_chunk_page(struct store *s, int64_t collection_id, uint64_
                                  size_t limit, struct arena *arena, struct store_passage **ret,
                                  size_t *ret_n, struct rag_error *reterr)
 {
-    /* A chunk's owners by (document, ordinal); the outer scan walks ids, so a page costs what it
-     * returns and what lies between: chunks of other collections and dead ones. */
-    static const char ids[] =
-        "SELECT c.id FROM chunks c WHERE c.id>?2 AND c.collection_id=?1 AND EXISTS("
-        "SELECT 1 FROM version_chunks o JOIN documents d ON d.version_id=o.version_id" VISIBLE
-        " WHERE o.chunk_id=c.id) ORDER BY c.id LIMIT ?3";
-    static const char row[] =
-        PASSAGE_COLUMNS ", d.name FROM chunks c JOIN version_chunks o ON o.chunk_id=c.id"
-                        " JOIN documents d ON d.version_id=o.version_id" VISIBLE " WHERE c.id=?1"
-                        " ORDER BY d.id, o.ordinal LIMIT 1";
+    /* The scan walks ids, so a page costs what it returns and what lies between: chunks of other
+     * collections and dead ones. */
+    static const char sql[] = "SELECT c.id FROM chunks c WHERE c.id>?2 AND c.collection_id=?1"
+                              " AND" VISIBLE_CHUNK " ORDER BY c.id LIMIT ?3";
     struct store_passage *list = arena_calloc(arena, limit + 1, sizeof *list);
     struct database *db = NULL;
     sqlite3_stmt *statement;
@@ -136,31 +141,21 @@ enum rag_status store_chunk_page(struct store *s, int64_t collection_id, uint64_
     status = reader_begin(s, &db, reterr);
     if (status != RAG_OK)
         return status;
-    status = database_statement(db, ids, &statement, reterr);
+    status = database_statement(db, sql, &statement, reterr);
     if (status == RAG_OK) {
         sqlite3_bind_int64(statement, 1, collection_id);
         sqlite3_bind_int64(statement, 2, (int64_t)after);
         sqlite3_bind_int64(statement, 3, (int64_t)limit);
     }
     while (status == RAG_OK) {
-        sqlite3_stmt *one;
         bool found = false;
 
         status = database_step(db, statement, &more, reterr);
         if (status != RAG_OK || !more)
             break;
-        status = database_statement(db, row, &one, reterr);
-        if (status != RAG_OK)
-            break;
-        sqlite3_bind_int64(one, 1, sqlite3_column_int64(statement, 0));
-        status = database_step(db, one, &found, reterr);
-        if (status != RAG_OK || !found)
-            break;
-        if (copy_passage(one, arena, &list[n]) != RAG_OK ||
-            arena_column(arena, one, 8, &list[n].document) != RAG_OK)
-            status = rag_fail(reterr, RAG_ENOMEM, "chunks: out of memory");
-        sqlite3_reset(one);
-        n++;
+        status = read_owned(db, (uint64_t)sqlite3_column_int64(statement, 0), NULL, arena, &list[n],
+                            &found, reterr);
+        n += found;
     }
     reader_end(s, db);
     if (status == RAG_OK) {

@@ -10,11 +10,6 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "vectors are stored little-endian");
 
-/* Is chunk 'c' of a statement held by a document that can be seen? */
-#define VISIBLE_CHUNK                                                                              \
-    " EXISTS(SELECT 1 FROM version_chunks o JOIN documents d ON d.version_id=o.version_id" VISIBLE \
-    " WHERE o.chunk_id=c.id)"
-
 /* ---- embedders ---- */
 
 struct register_job {

@@ -13,6 +13,11 @@
 /* Of the documents 'd' of a statement only those whose collection is not deleted. */
 #define VISIBLE " JOIN collections k ON k.id=d.collection_id AND k.deleted=0"
 
+/* Is chunk 'c' of a statement held by a document that can be seen? */
+#define VISIBLE_CHUNK                                                                              \
+    " EXISTS(SELECT 1 FROM version_chunks o JOIN documents d ON d.version_id=o.version_id" VISIBLE \
+    " WHERE o.chunk_id=c.id)"
+
 /* versions.state */
 enum version_state { VERSION_STAGED, VERSION_PUBLISHED, VERSION_RETIRED };
 
