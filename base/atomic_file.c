@@ -11,14 +11,6 @@
 
 #define WRITE_BYTES_MAX (1u << 30) /* of one write(2): Linux takes no more than 2 GiB */
 
-/* The file system has no room, or takes no file of this size. */
-static enum rag_status status_of(int errnum)
-{
-    bool full = errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG || errnum == EROFS;
-
-    return full ? RAG_ENOSPC : RAG_EIO;
-}
-
 enum rag_status atomic_file_open(struct atomic_file *f, const char *noun, const char *path,
                                  struct rag_error *reterr)
 {
@@ -31,7 +23,7 @@ enum rag_status atomic_file_open(struct atomic_file *f, const char *noun, const 
     fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         int errnum = errno;
-        enum rag_status status = rag_fail_errno(reterr, status_of(errnum), errnum,
+        enum rag_status status = rag_fail_errno(reterr, rag_status_of_write(errnum), errnum,
                                                 "%s '%s': cannot create", noun, temporary);
 
         free(temporary);
@@ -53,8 +45,8 @@ enum rag_status atomic_file_write(struct atomic_file *f, const void *data, uint6
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
-            return rag_fail_errno(reterr, status_of(errno), errno, "%s '%s': cannot write", f->noun,
-                                  f->temporary);
+            return rag_fail_errno(reterr, rag_status_of_write(errno), errno,
+                                  "%s '%s': cannot write", f->noun, f->temporary);
         at += written;
         n_bytes -= (uint64_t)written;
     }
@@ -83,8 +75,8 @@ static enum rag_status sync_folder(const struct atomic_file *f, struct rag_error
 enum rag_status atomic_file_commit(struct atomic_file *f, struct rag_error *reterr)
 {
     if (fsync(f->fd) != 0)
-        return rag_fail_errno(reterr, status_of(errno), errno, "%s '%s': cannot sync", f->noun,
-                              f->temporary);
+        return rag_fail_errno(reterr, rag_status_of_write(errno), errno, "%s '%s': cannot sync",
+                              f->noun, f->temporary);
     if (rename(f->temporary, f->path) != 0)
         return rag_fail_errno(reterr, RAG_EIO, errno, "%s '%s': cannot rename to it", f->noun,
                               f->path);

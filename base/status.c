@@ -1,7 +1,9 @@
 #define _GNU_SOURCE
 #include "base/status.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,6 +60,13 @@ enum rag_status rag_fail_errno(struct rag_error *err, enum rag_status status, in
         make_one_line(err->text + n, sizeof err->text - n, wanted);
     }
     return status;
+}
+
+enum rag_status rag_status_of_write(int errnum)
+{
+    bool full = errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG || errnum == EROFS;
+
+    return full ? RAG_ENOSPC : RAG_EIO;
 }
 
 const char *rag_status_code(enum rag_status status)

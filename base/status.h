@@ -36,6 +36,10 @@ enum rag_status rag_fail(struct rag_error *err, enum rag_status status, const ch
 enum rag_status rag_fail_errno(struct rag_error *err, enum rag_status status, int errnum,
                                const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/* What a failed open, write or sync means: RAG_ENOSPC where the file system has no room or takes no
+ * file of this size (ENOSPC, EDQUOT, EFBIG, EROFS), else RAG_EIO. */
+enum rag_status rag_status_of_write(int errnum);
+
 /* A short stable word for machines: "invalid", "not_found", "busy" ... */
 const char *rag_status_code(enum rag_status status);
 

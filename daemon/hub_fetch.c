@@ -37,10 +37,7 @@ static bool is_weights(const char *name)
 static enum rag_status disk_failed(int errnum, const char *what, const char *path,
                                    struct rag_error *reterr)
 {
-    enum rag_status status =
-        errnum == ENOSPC || errnum == EDQUOT || errnum == EROFS ? RAG_ENOSPC : RAG_EIO;
-
-    return rag_fail_errno(reterr, status, errnum, "file '%s': %s", path, what);
+    return rag_fail_errno(reterr, rag_status_of_write(errnum), errnum, "file '%s': %s", path, what);
 }
 
 /* ---- the sink ---- */

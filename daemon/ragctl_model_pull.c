@@ -177,8 +177,8 @@ static int small_first(const void *a, const void *b)
 static enum rag_status disk_failed(int errnum, const char *what, const char *path,
                                    struct rag_error *reterr)
 {
-    return rag_fail_errno(reterr, errnum == ENOSPC || errnum == EROFS ? RAG_ENOSPC : RAG_EIO,
-                          errnum, "folder '%s': %s", path, what);
+    return rag_fail_errno(reterr, rag_status_of_write(errnum), errnum, "folder '%s': %s", path,
+                          what);
 }
 
 static enum rag_status make_folder(const char *path, struct rag_error *reterr)

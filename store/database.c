@@ -11,18 +11,13 @@
 /* A row: the metadata, a text piece or a chunk's body, and names (limits in bounds.h). */
 #define LENGTH_MAX (DOCUMENT_BYTES_MAX + (1 << 20))
 
-static bool is_full(int errnum)
-{
-    return errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG || errnum == EROFS;
-}
-
 /* SQLite says "full" for ENOSPC only; a quota or a size limit is an I/O error whose errno the
  * file that failed keeps: the database or its WAL. */
 static enum rag_status status_of_io(sqlite3 *handle)
 {
     static const int pointers[] = {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER};
 
-    if (is_full(sqlite3_system_errno(handle)))
+    if (rag_status_of_write(sqlite3_system_errno(handle)) == RAG_ENOSPC)
         return RAG_ENOSPC;
     for (size_t i = 0; i < sizeof pointers / sizeof pointers[0]; i++) {
         sqlite3_file *file = NULL;
@@ -31,7 +26,7 @@ static enum rag_status status_of_io(sqlite3 *handle)
         if (sqlite3_file_control(handle, "main", pointers[i], &file) == SQLITE_OK && file &&
             file->pMethods &&
             file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &errnum) == SQLITE_OK &&
-            is_full(errnum))
+            rag_status_of_write(errnum) == RAG_ENOSPC)
             return RAG_ENOSPC;
     }
     return RAG_EIO;
