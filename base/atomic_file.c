@@ -12,7 +12,7 @@
 #define WRITE_BYTES_MAX (1u << 30) /* of one write(2): Linux takes no more than 2 GiB */
 
 enum rag_status atomic_file_open(struct atomic_file *f, const char *noun, const char *path,
-                                 struct rag_error *reterr)
+                                 mode_t mode, struct rag_error *reterr)
 {
     char *temporary = NULL;
     int fd;
@@ -20,7 +20,7 @@ enum rag_status atomic_file_open(struct atomic_file *f, const char *noun, const 
     memset(f, 0, sizeof *f);
     if (asprintf(&temporary, "%s.tmp", path) < 0)
         return rag_fail(reterr, RAG_ENOMEM, "%s '%s': out of memory", noun, path);
-    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0) {
         int errnum = errno;
         enum rag_status status = rag_fail_errno(reterr, rag_status_of_write(errnum), errnum,

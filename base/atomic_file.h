@@ -6,6 +6,7 @@
 #define RAG_BASE_ATOMIC_FILE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/status.h"
 
@@ -16,10 +17,10 @@ struct atomic_file {
     int fd;
 };
 
-/* Zero bytes in 'path'.tmp, mode 0600. RAG_OK, RAG_ENOMEM, RAG_ENOSPC (full, read-only), RAG_EIO.
- * Whoever opened it closes it, after a failure of the other functions too. */
+/* Zero bytes in 'path'.tmp with that mode (less the umask). RAG_OK, RAG_ENOMEM, RAG_ENOSPC (full,
+ * read-only), RAG_EIO. Whoever opened it closes it, after a failure of the other functions too. */
 enum rag_status atomic_file_open(struct atomic_file *f, const char *noun, const char *path,
-                                 struct rag_error *reterr);
+                                 mode_t mode, struct rag_error *reterr);
 enum rag_status atomic_file_write(struct atomic_file *f, const void *data, uint64_t n_bytes,
                                   struct rag_error *reterr);
 /* From here on 'path' is the new file, and durable when RAG_OK is returned. */

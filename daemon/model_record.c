@@ -1,14 +1,12 @@
 #define _GNU_SOURCE
 #include "daemon/model_record.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/atomic_file.h"
 #include "base/bounds.h"
 #include "base/json.h"
 #include "base/json_writer.h"
@@ -107,6 +105,19 @@ enum rag_status model_record_read(const char *dir, struct model_record *ret,
     return RAG_OK;
 }
 
+void model_record_put_files(struct json_writer *w, const struct model_record *r)
+{
+    json_begin_array(w, "files");
+    for (size_t i = 0; i < r->n_files; i++) {
+        json_begin_object(w, NULL);
+        json_put_string(w, "name", r->files[i].name);
+        json_put_int(w, "bytes", (int64_t)r->files[i].n_bytes);
+        json_put_string(w, "sha256", r->files[i].sha256);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
 static void put_record(struct buf *out, const struct model_record *r)
 {
     struct json_writer w;
@@ -119,62 +130,36 @@ static void put_record(struct buf *out, const struct model_record *r)
     json_put_string(&w, "commit", r->commit);
     json_put_string(&w, "licence", r->licence);
     json_put_string(&w, "pulled", r->pulled);
-    json_begin_array(&w, "files");
-    for (size_t i = 0; i < r->n_files; i++) {
-        json_begin_object(&w, NULL);
-        json_put_string(&w, "name", r->files[i].name);
-        json_put_int(&w, "bytes", (int64_t)r->files[i].n_bytes);
-        json_put_string(&w, "sha256", r->files[i].sha256);
-        json_end_object(&w);
-    }
-    json_end_array(&w);
+    model_record_put_files(&w, r);
     json_end_object(&w);
     buf_append_char(out, '\n');
-}
-
-static bool write_all(int fd, const char *data, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, data, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return false;
-        data += done;
-        n -= (size_t)done;
-    }
-    return true;
 }
 
 enum rag_status model_record_write(const char *dir, const struct model_record *r,
                                    struct rag_error *reterr)
 {
-    enum rag_status status = RAG_OK;
+    struct atomic_file f = {0};
     char path[PATH_BYTES_MAX];
-    char part[PATH_BYTES_MAX];
+    enum rag_status status;
     struct buf text;
-    bool ok;
-    int fd;
 
-    if (snprintf(path, sizeof path, "%s/" MODEL_RECORD_NAME, dir) >= (int)sizeof path ||
-        snprintf(part, sizeof part, "%s/" MODEL_RECORD_NAME ".part", dir) >= (int)sizeof part)
+    if (snprintf(path, sizeof path, "%s/" MODEL_RECORD_NAME, dir) >= (int)sizeof path)
         return rag_fail(reterr, RAG_ELIMIT, "folder '%.200s': path over %d bytes", dir,
                         PATH_BYTES_MAX);
     buf_init(&text, HUB_LIST_BYTES_MAX);
     put_record(&text, r);
-    if (buf_status(&text) != RAG_OK) {
-        buf_release(&text);
-        return rag_fail(reterr, RAG_ENOMEM, "model '%s': out of memory", dir);
-    }
-    fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    ok = fd >= 0 && write_all(fd, buf_str(&text), text.len) && fsync(fd) == 0 &&
-         rename(part, path) == 0;
-    if (!ok)
-        status = rag_fail_errno(reterr, errno == ENOSPC ? RAG_ENOSPC : RAG_EIO, errno,
-                                "file '%s': cannot write", path);
-    if (fd >= 0)
-        close(fd);
+    status = buf_status(&text);
+    if (status != RAG_OK)
+        rag_fail(reterr, status, "model '%s': its record is over %zu bytes or out of memory", dir,
+                 text.max);
+    /* readable by others, as the model is: who pulled it may not be who serves it */
+    if (status == RAG_OK)
+        status = atomic_file_open(&f, "model record", path, 0666, reterr);
+    if (status == RAG_OK)
+        status = atomic_file_write(&f, buf_str(&text), text.len, reterr);
+    if (status == RAG_OK)
+        status = atomic_file_commit(&f, reterr);
+    atomic_file_close(&f);
     buf_release(&text);
     return status;
 }

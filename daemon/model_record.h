@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/json_writer.h"
 #include "base/sha256.h"
 #include "base/status.h"
 
@@ -40,9 +41,11 @@ void model_record_release(struct model_record *r); /* a zeroed one is a no-op */
  * RAG_ENOMEM. */
 enum rag_status model_record_read(const char *dir, struct model_record *ret,
                                   struct rag_error *reterr);
-/* Written aside, synced and renamed. RAG_ENOSPC, RAG_EIO, RAG_ENOMEM. */
+/* By base/atomic_file.h. RAG_ENOSPC, RAG_EIO, RAG_ENOMEM, RAG_ELIMIT (HUB_LIST_BYTES_MAX). */
 enum rag_status model_record_write(const char *dir, const struct model_record *r,
                                    struct rag_error *reterr);
+/* The member "files" of an open object. */
+void model_record_put_files(struct json_writer *w, const struct model_record *r);
 /* Are all files of the record there with their SHA-256? Reads everything. */
 bool model_record_holds(const char *dir, const struct model_record *r);
 

@@ -582,15 +582,7 @@ static void print_result(const struct pull *p)
         json_put_int(&w, "bytes", (int64_t)n_bytes);
         json_put_int(&w, "fetched_bytes", (int64_t)p->fetched);
         json_put_bool(&w, "up_to_date", p->up_to_date);
-        json_begin_array(&w, "files");
-        for (size_t i = 0; i < r->n_files; i++) {
-            json_begin_object(&w, NULL);
-            json_put_string(&w, "name", r->files[i].name);
-            json_put_int(&w, "bytes", (int64_t)r->files[i].n_bytes);
-            json_put_string(&w, "sha256", r->files[i].sha256);
-            json_end_object(&w);
-        }
-        json_end_array(&w);
+        model_record_put_files(&w, r);
         json_end_object(&w);
     } else {
         buf_printf(&out, "%s at %.12s: %s '%s' (%zu files, ", r->source, r->commit,

@@ -214,7 +214,7 @@ enum rag_status bm25_save(struct bm25 *index, const char *path, const char *bind
     if (status != RAG_OK)
         (void)rag_fail(reterr, status, "bm25 snapshot '%s': out of memory", path);
     if (status == RAG_OK)
-        status = atomic_file_open(&f, "bm25 snapshot", path, reterr);
+        status = atomic_file_open(&f, "bm25 snapshot", path, 0600, reterr);
     if (status == RAG_OK)
         status = write_snapshot(&f, &x, binding, reterr);
     if (status == RAG_OK)

@@ -269,7 +269,7 @@ enum rag_status vector_index_save(struct vector_index *ix, const char *path, con
     if (status != RAG_OK)
         (void)rag_fail(reterr, status, NOUN " '%s': out of memory", path);
     if (status == RAG_OK)
-        status = atomic_file_open(&f, NOUN, path, reterr);
+        status = atomic_file_open(&f, NOUN, path, 0600, reterr);
     if (status == RAG_OK) {
         struct head head = head_of(ix, x.view, n, change);
 

@@ -51,14 +51,14 @@ static void a_commit_replaces_and_a_close_does_not(void **state)
     struct atomic_file f = {0};
 
     (void)state;
-    assert_int_equal(atomic_file_open(&f, "thing", path, NULL), RAG_OK);
+    assert_int_equal(atomic_file_open(&f, "thing", path, 0600, NULL), RAG_OK);
     assert_int_equal(atomic_file_write(&f, "one ", 4, NULL), RAG_OK);
     assert_int_equal(access(path, F_OK), -1);
     assert_int_equal(atomic_file_write(&f, "two", 3, NULL), RAG_OK);
     assert_int_equal(atomic_file_commit(&f, NULL), RAG_OK);
     atomic_file_close(&f);
     assert_content("one two");
-    assert_int_equal(atomic_file_open(&f, "thing", path, NULL), RAG_OK);
+    assert_int_equal(atomic_file_open(&f, "thing", path, 0600, NULL), RAG_OK);
     assert_int_equal(atomic_file_write(&f, "three", 5, NULL), RAG_OK);
     assert_int_equal(access(temporary, F_OK), 0);
     atomic_file_close(&f);
@@ -73,10 +73,10 @@ static void failures_name_thing_and_file(void **state)
     struct rag_error error;
 
     (void)state;
-    assert_int_equal(atomic_file_open(&f, "thing", "/nowhere/file", &error), RAG_EIO);
+    assert_int_equal(atomic_file_open(&f, "thing", "/nowhere/file", 0600, &error), RAG_EIO);
     assert_non_null(strstr(error.text, "thing '/nowhere/file.tmp': cannot create"));
     atomic_file_close(&f);
-    assert_int_equal(atomic_file_open(&f, "thing", folder, &error), RAG_OK);
+    assert_int_equal(atomic_file_open(&f, "thing", folder, 0600, &error), RAG_OK);
     assert_int_equal(atomic_file_commit(&f, &error), RAG_EIO); /* a folder is in the way */
     assert_non_null(strstr(error.text, "cannot rename"));
     atomic_file_close(&f);
