@@ -217,7 +217,9 @@ static enum rag_status evaluate(struct evaluation *e, const struct ragctl_option
     e->run->seconds = clock_elapsed_ms(since_ns) / 1000.0;
     run_finish(e->run);
     if (options->socket_given || options->url)
-        eval_corpus_drop(e);
+        shadow_close(&e->corpus);
+    else
+        shadow_forget(&e->corpus);
     ragctl_client_close(&client);
     return status;
 }

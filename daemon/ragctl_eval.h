@@ -22,6 +22,7 @@
 #include "daemon/ragctl.h"
 #include "daemon/ragctl_client.h"
 #include "daemon/ragctl_files.h"
+#include "daemon/ragctl_shadow.h"
 #include "eval/dataset.h"
 #include "eval/evidence.h"
 #include "eval/question_set.h"
@@ -88,9 +89,8 @@ struct evaluation {
     const struct ragctl_options *options;
     const struct eval_options *eval;
     struct ragctl_client *client;
-    char collection[COLLECTION_NAME_BYTES_MAX + 1];
-    bool collection_made;
-    size_t top_k; /* results that are asked for */
+    struct shadow corpus; /* the collection that is asked */
+    size_t top_k;         /* results that are asked for */
 
     struct dataset *dataset; /* one of the two */
     struct question_set *set;
@@ -121,13 +121,8 @@ enum rag_status eval_trec_read(const struct eval_trec *t, struct dataset *d,
 
 /* Make the collection and ingest the dataset's passages, or the documents beside the set. */
 enum rag_status eval_corpus_make(struct evaluation *e, struct rag_error *reterr);
-/* Delete the collection, if it was made. */
-void eval_corpus_drop(struct evaluation *e);
 /* Index of a document of the set by name, or e->n_documents. */
 size_t eval_corpus_find(const struct evaluation *e, const char *name);
-/* Name of passage i of the dataset as a document; and back: UINT32_MAX for other names. */
-void eval_passage_name(size_t i, char ret[24]);
-uint32_t eval_passage_index(const struct evaluation *e, const char *name);
 
 /* ---- ragctl_eval_ask.c ---- */
 

@@ -35,7 +35,7 @@ static uint32_t document_number(const struct evaluation *e, const struct json *e
     if (!name)
         return UINT32_MAX;
     if (e->dataset)
-        return eval_passage_index(e, name);
+        return shadow_passage_index(name, e->dataset->n_passages);
     i = eval_corpus_find(e, name);
     return i < e->n_documents ? (uint32_t)i : UINT32_MAX;
 }
@@ -237,7 +237,7 @@ static enum rag_status search_one(struct evaluation *e, size_t i, struct json **
     buf_init(&body, REQUEST_BYTES_MAX);
     json_writer_init(&w, &body);
     json_begin_object(&w, NULL);
-    json_put_string(&w, "collection", e->collection);
+    json_put_string(&w, "collection", e->corpus.name);
     json_put_string(&w, "query", o->question);
     json_put_int(&w, "top_k", (int64_t)e->top_k);
     json_put_bool(&w, "stages", true);
@@ -392,7 +392,7 @@ static enum rag_status ask_one(struct evaluation *e, size_t i, const struct json
     buf_init(&body, REQUEST_BYTES_MAX);
     json_writer_init(&w, &body);
     json_begin_object(&w, NULL);
-    json_put_string(&w, "collection", e->collection);
+    json_put_string(&w, "collection", e->corpus.name);
     json_put_string(&w, "question", e->run->outcomes[i].question);
     json_end_object(&w);
     status = post(e, "/v1/ask", &body, "ask_round_trip", &reply, reterr);

@@ -16,29 +16,10 @@
 #include "daemon/ragctl_eval.h"
 #include "eval/input.h"
 
-#define SLICE_BYTES       (4u << 20) /* of passages in one request: some 5,000 */
-#define SLICE_LINES_MAX   5000
 #define INGEST_TIMEOUT_MS 600000
 #define CHUNK_CHARS_WHOLE CHUNK_CHARS_MAX /* a context is one passage, as in published figures */
 #define DEPTH_WHOLE       20              /* results that are looked at: hit@20 */
 #define DEPTH_PIECES      100             /* where a document may have several chunks */
-#define VECTORS_POLL_NS   50000000
-
-void eval_passage_name(size_t i, char ret[24])
-{
-    snprintf(ret, 24, "p%zu", i);
-}
-
-uint32_t eval_passage_index(const struct evaluation *e, const char *name)
-{
-    char *end = NULL;
-    unsigned long long v;
-
-    if (!name || name[0] != 'p' || name[1] < '0' || name[1] > '9')
-        return UINT32_MAX;
-    v = strtoull(name + 1, &end, 10);
-    return *end == '\0' && v < e->dataset->n_passages ? (uint32_t)v : UINT32_MAX;
-}
 
 size_t eval_corpus_find(const struct evaluation *e, const char *name)
 {
@@ -63,138 +44,39 @@ static enum rag_status make_collection(struct evaluation *e, struct rag_error *r
 {
     int64_t chunk_chars = e->eval->chunk_chars;
     enum rag_status status;
-    struct json_writer w;
-    uint8_t tail[8];
-    struct buf path;
-    struct buf body;
+    int64_t overlap;
 
-    status = random_bytes(tail, sizeof tail);
-    if (status != RAG_OK)
-        return rag_fail(reterr, status, "evaluation: no random bytes for a collection's name");
-    snprintf(e->collection, sizeof e->collection, "eval-%02x%02x%02x%02x%02x%02x%02x%02x", tail[0],
-             tail[1], tail[2], tail[3], tail[4], tail[5], tail[6], tail[7]);
     if (chunk_chars == 0 && e->dataset)
         chunk_chars = CHUNK_CHARS_WHOLE;
-    buf_init(&path, HTTP_TARGET_BYTES_MAX);
-    buf_init(&body, 4096);
-    json_writer_init(&w, &body);
-    json_begin_object(&w, NULL);
-    if (chunk_chars > 0) {
-        json_put_int(&w, "chunk_chars", chunk_chars);
-        /* a whole context has no neighbour to overlap with; pieces do, as usual */
-        json_put_int(&w, "chunk_overlap",
-                     e->eval->chunk_chars == 0                 ? 0
-                     : chunk_chars > CHUNK_OVERLAP_DEFAULT * 3 ? CHUNK_OVERLAP_DEFAULT
-                                                               : chunk_chars / 4);
-    }
-    json_end_object(&w);
-    ragctl_client_collection_path(&path, e->collection, "", NULL);
-    status = ragctl_client_send(e->client, "PUT", buf_str(&path), &body, NULL, reterr);
-    e->collection_made = status == RAG_OK;
+    /* a whole context has no neighbour to overlap with; pieces do, as usual */
+    overlap = e->eval->chunk_chars == 0                 ? 0
+              : chunk_chars > CHUNK_OVERLAP_DEFAULT * 3 ? CHUNK_OVERLAP_DEFAULT
+                                                        : chunk_chars / 4;
+    status = shadow_open(&e->corpus, e->client, "eval", chunk_chars, overlap, reterr);
+    e->corpus.check = eval_signals_check;
     e->run->chunk_chars = (size_t)chunk_chars;
-    buf_release(&path);
-    buf_release(&body);
     return status;
 }
 
-void eval_corpus_drop(struct evaluation *e)
-{
-    struct rag_error error = {RAG_OK, ""};
-    struct buf path;
-
-    if (!e->collection_made)
-        return;
-    buf_init(&path, HTTP_TARGET_BYTES_MAX);
-    ragctl_client_collection_path(&path, e->collection, "", NULL);
-    if (ragctl_client_call(e->client, "DELETE", buf_str(&path), NULL, &error) != RAG_OK)
-        fprintf(stderr, "ragctl: collection '%s' is left behind: %s\n", e->collection, error.text);
-    e->collection_made = false;
-    buf_release(&path);
-}
-
 /* ---- the passages of a dataset ---- */
-
-static enum rag_status check_bulk(const struct json *reply, struct rag_error *reterr)
-{
-    const struct json *first = json_first(json_member(reply, "errors"));
-    const char *message = json_string(json_member(first, "message"));
-
-    if (!first)
-        return RAG_OK;
-    return rag_fail(reterr, RAG_EINVAL, "ragd refused a passage: %s",
-                    message ? message : "(no message)");
-}
-
-static enum rag_status post_slice(struct evaluation *e, const char *path, struct buf *slice,
-                                  struct rag_error *reterr)
-{
-    struct http_call request = {
-        .method = "POST",
-        .path = path,
-        .content_type = "application/x-ndjson",
-        .body = buf_str(slice),
-        .body_bytes = slice->len,
-        .timeout_ms = INGEST_TIMEOUT_MS,
-    };
-    struct json *reply = NULL;
-    enum rag_status status;
-
-    if (buf_status(slice) != RAG_OK)
-        return rag_fail(reterr, buf_status(slice), "passage: longer than the limit of %zu bytes",
-                        slice->max);
-    status = ragctl_client_do(e->client, &request, reterr);
-    if (status == RAG_OK)
-        status = json_parse(buf_str(&e->client->body), e->client->body.len, "response of ragd",
-                            &reply, reterr);
-    if (status == RAG_OK)
-        status = check_bulk(reply, reterr);
-    json_free(reply);
-    buf_reset(slice);
-    return status == RAG_OK ? eval_signals_check(reterr) : status;
-}
-
-static void put_passage(const struct evaluation *e, size_t i, struct buf *slice)
-{
-    const struct dataset_passage *p = &e->dataset->passages[i];
-    struct json_writer w;
-    char name[24];
-
-    eval_passage_name(i, name);
-    json_writer_init(&w, slice);
-    json_begin_object(&w, NULL);
-    json_put_string(&w, "id", name);
-    if (e->eval->titles && p->title[0] != '\0')
-        json_put_string(&w, "title", p->title);
-    json_put_string_n(&w, "text", p->text, p->n_bytes);
-    json_end_object(&w);
-    buf_append_char(slice, '\n');
-}
 
 static enum rag_status ingest_passages(struct evaluation *e, struct rag_error *reterr)
 {
     const struct dataset *d = e->dataset;
     enum rag_status status = RAG_OK;
     struct progress progress;
-    size_t n_lines = 0;
-    struct buf slice;
-    struct buf path;
 
-    buf_init(&path, HTTP_TARGET_BYTES_MAX);
-    buf_init(&slice, BODY_BYTES_MAX_DEFAULT);
-    ragctl_client_collection_path(&path, e->collection, "/documents", NULL);
     progress_init(&progress, stderr, e->options->quiet, "passages", d->n_passages, 0);
     for (size_t i = 0; i < d->n_passages && status == RAG_OK; i++) {
-        put_passage(e, i, &slice);
-        n_lines++;
-        if (slice.len >= SLICE_BYTES || n_lines == SLICE_LINES_MAX || i + 1 == d->n_passages) {
-            status = post_slice(e, buf_str(&path), &slice, reterr);
-            n_lines = 0;
-            progress_update(&progress, i + 1, 0);
-        }
+        const struct dataset_passage *p = &d->passages[i];
+
+        status =
+            shadow_add(&e->corpus, i, e->eval->titles ? p->title : "", p->text, p->n_bytes, reterr);
+        progress_update(&progress, i + 1, 0);
     }
+    if (status == RAG_OK)
+        status = shadow_flush(&e->corpus, reterr);
     progress_finish(&progress);
-    buf_release(&path);
-    buf_release(&slice);
     return status;
 }
 
@@ -250,7 +132,7 @@ static enum rag_status put_document(struct evaluation *e, const struct ragctl_fi
     if (status == RAG_OK && charset_to_utf8(&body, &from, &inner) != RAG_OK)
         status = rag_fail(reterr, inner.status, "file '%s': %s", file->path, inner.text);
     if (status == RAG_OK) {
-        ragctl_client_collection_path(&path, e->collection, "/documents/", file->name);
+        ragctl_client_collection_path(&path, e->corpus.name, "/documents/", file->name);
         request.path = buf_str(&path);
         request.body = buf_str(&body);
         request.body_bytes = body.len;
@@ -276,7 +158,7 @@ static enum rag_status index_document(struct evaluation *e, size_t i, struct rag
     if (d->indexed)
         return RAG_OK;
     buf_init(&path, HTTP_TARGET_BYTES_MAX);
-    ragctl_client_collection_path(&path, e->collection, "/documents/", d->name);
+    ragctl_client_collection_path(&path, e->corpus.name, "/documents/", d->name);
     request.path = buf_str(&path);
     status = ragctl_client_do(e->client, &request, reterr);
     buf_release(&path);
@@ -390,68 +272,15 @@ static void count_corpus(struct evaluation *e)
     }
 }
 
-/* ---- vectors ---- */
-
-/* Chunks are embedded in the background; the dense stage is measured on all of them. */
-static enum rag_status wait_vectors(struct evaluation *e, struct rag_error *reterr)
-{
-    enum rag_status status = RAG_OK;
-    struct progress progress;
-    double pending = 1;
-    struct buf path;
-    bool begun = false;
-
-    buf_init(&path, HTTP_TARGET_BYTES_MAX);
-    ragctl_client_collection_path(&path, e->collection, "", NULL);
-    while (status == RAG_OK) {
-        struct timespec pause = {.tv_nsec = VECTORS_POLL_NS};
-        const struct json *vectors;
-        struct json *reply = NULL;
-        const char *state;
-        const char *why;
-        bool busy;
-        double n;
-
-        status = ragctl_client_call(e->client, "GET", buf_str(&path), &reply, reterr);
-        if (status != RAG_OK)
-            break;
-        vectors = json_member(reply, "vectors");
-        state = json_string(json_member(vectors, "state"));
-        pending = json_number(json_member(vectors, "pending"));
-        n = json_number(json_member(vectors, "n"));
-        busy = state && strcmp(state, "off") != 0 && pending > 0;
-        why = json_string(json_member(vectors, "error"));
-        if (busy && why)
-            status = rag_fail(reterr, RAG_EIO, "the daemon cannot embed: %s", why);
-        json_free(reply);
-        if (status != RAG_OK)
-            break;
-        if (busy && !begun) {
-            progress_init(&progress, stderr, e->options->quiet, "embeddings", (size_t)(n + pending),
-                          0);
-            begun = true;
-        }
-        if (begun)
-            progress_update(&progress, (size_t)n, 0);
-        if (!busy)
-            break;
-        nanosleep(&pause, NULL);
-        status = eval_signals_check(reterr);
-    }
-    if (begun)
-        progress_finish(&progress);
-    buf_release(&path);
-    return status;
-}
-
 enum rag_status eval_corpus_make(struct evaluation *e, struct rag_error *reterr)
 {
     enum rag_status status = make_collection(e, reterr);
+    bool off;
 
     if (status == RAG_OK)
         status = e->dataset ? ingest_passages(e, reterr) : ingest_documents(e, reterr);
     if (status == RAG_OK)
-        status = wait_vectors(e, reterr);
+        status = shadow_wait(&e->corpus, &off, reterr); /* the dense stage needs all of them */
     count_corpus(e);
     e->top_k = search_depth(e);
     return status;

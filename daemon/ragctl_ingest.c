@@ -371,10 +371,17 @@ static void print_summary(const struct ingest_run *in, bool created, double elap
 static enum rag_status wait_for_vectors(struct ingest_run *in, struct rag_error *reterr)
 {
     struct ragctl_client client = {0};
+    struct vectors_state left = {0};
     enum rag_status status = ragctl_client_open(in->options, &client, reterr);
 
     if (status == RAG_OK)
-        status = ragctl_vectors_wait(&client, &in->n_pending, reterr);
+        status = ragctl_vectors_wait(&client, in->options->collection, NULL, &left, reterr);
+    if (status == RAG_OK && left.n_pending > 0)
+        ragctl_note(in->options,
+                    "%" PRIu64 " chunks are found by their words only; the daemon tries again: %s",
+                    left.n_pending, left.why);
+    if (status == RAG_OK)
+        in->n_pending = left.n_pending;
     ragctl_client_close(&client);
     return status;
 }

@@ -80,8 +80,10 @@ static enum rag_status add_passage(struct tuning_run *t, struct shadow *shadow,
                                    struct rag_error *reterr)
 {
     const struct chunk_sample *c = &t->chunks[i];
+    const char *heading = of[i] ? of[i]->heading : c->heading;
     char *body = strdup(of[i] ? of[i]->body : c->text);
     enum rag_status status;
+    struct buf text;
 
     if (!body)
         return rag_fail(reterr, RAG_ENOMEM, "tuning: out of memory");
@@ -89,9 +91,17 @@ static enum rag_status add_passage(struct tuning_run *t, struct shadow *shadow,
         if (of[k] && of[k]->kind == PSEUDO_SENTENCE)
             cut_out(body, of[k]->text);
     }
+    buf_init(&text, DOCUMENT_BYTES_MAX);
+    if (heading[0] != '\0')
+        buf_printf(&text, "%s\n\n", heading);
     /* a chunk that was nothing else stays as a passage that nothing finds */
-    status = shadow_add(shadow, i, c->title, of[i] ? of[i]->heading : c->heading,
-                        body[strspn(body, " \n\t")] ? body : "-", reterr);
+    buf_append_str(&text, body[strspn(body, " \n\t")] ? body : "-");
+    status = buf_status(&text);
+    if (status == RAG_OK)
+        status = shadow_add(shadow, i, c->title, buf_str(&text), text.len, reterr);
+    else
+        rag_fail(reterr, status, "tuning: out of memory");
+    buf_release(&text);
     free(body);
     return status;
 }
@@ -100,6 +110,7 @@ static enum rag_status fill(struct tuning_run *t, struct shadow *shadow, struct 
 {
     const struct pseudo_question **of = arena_calloc(&t->arena, t->n_chunks + 1, sizeof *of);
     enum rag_status status = RAG_OK;
+    bool off = false;
 
     if (!of)
         return rag_fail(reterr, RAG_ENOMEM, "tuning: out of memory");
@@ -107,7 +118,15 @@ static enum rag_status fill(struct tuning_run *t, struct shadow *shadow, struct 
         of[t->made[i].chunk] = &t->made[i];
     for (size_t i = 0; i < t->n_chunks && status == RAG_OK; i++)
         status = add_passage(t, shadow, of, i, reterr);
-    return status == RAG_OK ? shadow_flush(shadow, reterr) : status;
+    if (status == RAG_OK)
+        status = shadow_flush(shadow, reterr);
+    if (status == RAG_OK)
+        status = shadow_wait(shadow, &off, reterr);
+    if (status == RAG_OK && off)
+        status = rag_fail(reterr, RAG_EINVAL,
+                          "the daemon has no embedder, so there is one ranking only; name one as "
+                          "[models] embedder in ragd.conf");
+    return status;
 }
 
 static enum rag_status ask(struct tuning_run *t, struct shadow *shadow, struct rag_error *reterr)
@@ -146,7 +165,7 @@ static enum rag_status measure(struct tuning_run *t, struct fusion_choice *ret,
     t->questions = arena_calloc(&t->arena, t->n_questions + 1, sizeof *t->questions);
     if (!t->questions)
         return rag_fail(reterr, RAG_ENOMEM, "tuning: out of memory");
-    status = shadow_open(&shadow, &t->client, t->options, "tune", reterr);
+    status = shadow_open(&shadow, &t->client, "tune", CHUNK_CHARS_MAX, 0, reterr);
     if (status == RAG_OK)
         status = fill(t, &shadow, reterr);
     if (status == RAG_OK)
