@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "nn/gguf.h"
 
 struct tokenizer; /* opaque; immutable after open, so thread-safe */
 
@@ -39,6 +40,8 @@ struct token_list {
 void token_list_release(struct token_list *list); /* a zeroed one is a no-op */
 
 struct tokenize_options {
+    bool plain;        /* special tokens written in the text are text: a user cannot write a control
+                        * token. Added tokens that are not special are recognised still */
     bool special;      /* add [CLS], [SEP], <s> ... as the post-processor says */
     size_t max_tokens; /* truncate to this, special tokens kept, longest first for pairs
                         * (the end is cut); 0: no limit */
@@ -57,6 +60,36 @@ enum rag_status tokenizer_decode(const struct tokenizer *t, const uint32_t *ids,
                                  bool skip_special, struct buf *ret, struct rag_error *reterr);
 
 size_t tokenizer_vocab_size(const struct tokenizer *t); /* largest id + 1, added tokens included */
+/* ---- decoders ---- */
+
+/* The tokenizer of a GGUF file: tokenizer.ggml.model "gpt2" (byte-level BPE with the regular
+ * expression that tokenizer.ggml.pre names), "llama" (SentencePiece BPE with byte fallback).
+ * Statuses as tokenizer_open(), which reads SentencePiece's own tokenizer.model (BPE, Unigram)
+ * too when a directory has no tokenizer.json. */
+enum rag_status tokenizer_open_gguf(const struct gguf *g, struct tokenizer **ret,
+                                    struct rag_error *reterr);
+
+/* Text of ids as they come, in pieces that may be shown: never half a character, and never half of
+ * what a later token completes (bytes of a syllable, the space that SentencePiece puts before a
+ * word). The pieces together are tokenizer_decode() of all ids. */
+struct token_stream {
+    const struct tokenizer *tokenizer; /* borrowed */
+    bool skip_special;
+    uint32_t *ids; /* owned; what is not shown yet, and what is needed to decode it */
+    size_t n;
+    size_t cap;
+    size_t n_shown; /* bytes of the text of ids that were given out */
+};
+void token_stream_init(struct token_stream *s, const struct tokenizer *t, bool skip_special);
+void token_stream_release(struct token_stream *s); /* a zeroed one is a no-op */
+/* Appends to 'ret' what id lets be shown, maybe nothing. Bytes that are no UTF-8 become U+FFFD once
+ * it is certain. RAG_EINVAL (id too large), RAG_ENOMEM. */
+enum rag_status token_stream_put(struct token_stream *s, uint32_t id, struct buf *ret,
+                                 struct rag_error *reterr);
+/* The rest. */
+enum rag_status token_stream_finish(struct token_stream *s, struct buf *ret,
+                                    struct rag_error *reterr);
+
 /* The id of a token as written in the vocabulary. RAG_ENOTFOUND. */
 enum rag_status tokenizer_id(const struct tokenizer *t, const char *token, uint32_t *ret);
 /* The number of tokens that the post-processor adds to one text / to a pair. */

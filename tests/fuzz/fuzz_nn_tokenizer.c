@@ -43,7 +43,7 @@ static void encode(const struct tokenizer *t, const char *text, size_t n)
     struct token_list list = {0};
 
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        struct tokenize_options options = {i != 1, limits[i]};
+        struct tokenize_options options = {.special = i != 1, .max_tokens = limits[i]};
         struct rag_error error = {RAG_OK, ""};
         enum rag_status status = tokenizer_encode(t, text, n, NULL, 0, &options, &list, &error);
 

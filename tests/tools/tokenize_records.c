@@ -62,7 +62,7 @@ int main(int argc, char **argv)
         return 1;
     }
     while (scanf("%zu %zu %zu %ld", &special, &max, &n, &n_pair) == 4 && getchar() == '\n') {
-        struct tokenize_options options = {special != 0, max};
+        struct tokenize_options options = {.special = special != 0, .max_tokens = max};
         char *text = read_bytes(n);
         char *pair = n_pair < 0 ? NULL : read_bytes((size_t)n_pair);
 

@@ -190,7 +190,7 @@ static void test_rows(void **state)
     (void)state;
     buf_init(&tokens, 1u << 16);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct tokenize_options options = {false, 0};
+        struct tokenize_options options = {.special = false};
         struct rag_error error = {RAG_OK, ""};
         struct tokenizer *t = NULL;
 
@@ -253,7 +253,7 @@ static void test_pairs(void **state)
     if (fixture_open(WORDPIECE, BERT "," PAIR_TEMPLATE, &t, &error) != RAG_OK)
         fail_msg("%s", error.text);
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-        struct tokenize_options options = {true, pairs[i].max};
+        struct tokenize_options options = {.special = true, .max_tokens = pairs[i].max};
         const char *pair = pairs[i].pair;
 
         if (tokenizer_encode(t, pairs[i].text, strlen(pairs[i].text), pair, pair ? strlen(pair) : 0,
@@ -295,7 +295,7 @@ static void test_refusals_of_encode(void **state)
     assert_non_null(text);
     assert_int_equal(fixture_open(WORDPIECE, BERT "," PAIR_TEMPLATE, &t, &error), RAG_OK);
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        struct tokenize_options options = {true, refused[i].max};
+        struct tokenize_options options = {.special = true, .max_tokens = refused[i].max};
         enum rag_status status = tokenizer_encode(t, refused[i].text, strlen(refused[i].text), NULL,
                                                   0, &options, &list, &error);
 
@@ -304,7 +304,7 @@ static void test_refusals_of_encode(void **state)
     }
     memset(text, 'a', TOKENIZER_TEXT_BYTES_MAX + 1u);
     assert_int_equal(tokenizer_encode(t, text, TOKENIZER_TEXT_BYTES_MAX + 1u, NULL, 0,
-                                      &(struct tokenize_options){true, 0}, &list, &error),
+                                      &(struct tokenize_options){.special = true}, &list, &error),
                      RAG_ELIMIT);
     free(text);
     token_list_release(&list);
@@ -397,8 +397,9 @@ static void test_a_megabyte_without_spaces(void **state)
         struct tokenizer *t = NULL;
 
         assert_int_equal(fixture_open(models[i], "", &t, &error), RAG_OK);
-        assert_int_equal(tokenizer_encode(t, text, n, NULL, 0, &(struct tokenize_options){false, 0},
-                                          &list, &error),
+        assert_int_equal(tokenizer_encode(t, text, n, NULL, 0,
+                                          &(struct tokenize_options){.special = false}, &list,
+                                          &error),
                          RAG_OK);
         assert_true(list.n >= 1);
         tokenizer_close(t);
@@ -414,8 +415,9 @@ static void test_a_megabyte_without_spaces(void **state)
             fixture_open(UNIGRAM, i ? "'normalizer':{'type':'NFD'}" : "'normalizer':{'type':'NFC'}",
                          &t, &error),
             RAG_OK);
-        assert_int_equal(tokenizer_encode(t, text, n, NULL, 0, &(struct tokenize_options){false, 0},
-                                          &list, &error),
+        assert_int_equal(tokenizer_encode(t, text, n, NULL, 0,
+                                          &(struct tokenize_options){.special = false}, &list,
+                                          &error),
                          RAG_OK);
         tokenizer_close(t);
     }

@@ -177,7 +177,7 @@ static void test_slow_pattern(void **state)
                                   &t, &error),
                      RAG_OK);
     assert_int_equal(tokenizer_encode(t, text, sizeof text, NULL, 0,
-                                      &(struct tokenize_options){false, 0}, &list, &error),
+                                      &(struct tokenize_options){.special = false}, &list, &error),
                      RAG_ELIMIT);
     token_list_release(&list);
     tokenizer_close(t);
@@ -202,9 +202,9 @@ static void test_growing_text(void **state)
     memset(parts + head, 'b', 4000);
     strcpy(parts + head + 4000, "'}");
     assert_int_equal(fixture_open(MODEL, parts, &t, &error), RAG_OK);
-    assert_int_equal(
-        tokenizer_encode(t, text, n, NULL, 0, &(struct tokenize_options){false, 0}, &list, &error),
-        RAG_ELIMIT);
+    assert_int_equal(tokenizer_encode(t, text, n, NULL, 0,
+                                      &(struct tokenize_options){.special = false}, &list, &error),
+                     RAG_ELIMIT);
     token_list_release(&list);
     tokenizer_close(t);
     free(text);
@@ -254,7 +254,7 @@ static void test_directories(void **state)
     assert_non_null(strstr(error.text, "is a file; give the folder"));
     assert_int_equal(tokenizer_open(dir, &t, &error), RAG_OK);
     assert_int_equal(tokenizer_encode(t, "AB [PAD]", 8, NULL, 0,
-                                      &(struct tokenize_options){true, 0}, &list, &error),
+                                      &(struct tokenize_options){.special = true}, &list, &error),
                      RAG_OK);
     assert_int_equal(list.n, 5); /* [CLS] a ##b [PAD] [SEP] */
     assert_int_equal(list.ids[1], 5);
@@ -268,9 +268,9 @@ static void test_directories(void **state)
     write_file(dir, "tokenizer_config.json",
                "{\"do_lower_case\":false,\"cls_token\":{\"content\":\"[CLS]\"},\"x\":1}");
     assert_int_equal(tokenizer_open(dir, &t, &error), RAG_OK);
-    assert_int_equal(
-        tokenizer_encode(t, "A", 1, NULL, 0, &(struct tokenize_options){false, 0}, &list, &error),
-        RAG_OK);
+    assert_int_equal(tokenizer_encode(t, "A", 1, NULL, 0,
+                                      &(struct tokenize_options){.special = false}, &list, &error),
+                     RAG_OK);
     assert_int_equal(list.ids[0], 4);
     tokenizer_close(t);
     t = NULL;

@@ -51,7 +51,7 @@ static void check_record(const struct tokenizer *t, const struct json *r, struct
     const struct json *types = json_member(r, "type_ids");
     const char *text = json_string(json_member(r, "text"));
     const char *pair = json_string(json_member(r, "pair"));
-    struct tokenize_options options = {true, 0};
+    struct tokenize_options options = {.special = true};
     struct rag_error error = {RAG_OK, ""};
     int64_t max = 0;
 

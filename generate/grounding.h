@@ -1,0 +1,90 @@
+/* generate/grounding.h - prompts that ask for cited answers, and answers held to their citations.
+ *
+ * The instruction (Korean or English, after the question's language) numbers the passages [1]..[k],
+ * asks for [n] after each claim and for one refusal sentence when they do not answer. An answer is
+ * cut into sentences; each has to be supported by the passages that it cites: its content terms
+ * (idf-weighted overlap), every number, and names are found there, and the cross-encoder agrees
+ * when there is one. A sentence that cites nothing is tried with every passage and, when one
+ * supports it, gets that citation. What no passage supports is removed or marked. */
+#ifndef RAG_GENERATE_GROUNDING_H
+#define RAG_GENERATE_GROUNDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "generate/generator.h"
+
+enum unsupported_policy {
+    UNSUPPORTED_REMOVE, /* leave the sentence out; nothing left: refuse */
+    UNSUPPORTED_MARK,   /* keep it, with "(근거 없음)" / "(unsupported)" behind it */
+};
+
+/* Score of a statement against a passage, 0..1 (a calibrated cross-encoder). */
+typedef enum rag_status pair_score_fn(void *context, const char *statement, size_t n_statement,
+                                      const char *passage, size_t n_passage, float *ret,
+                                      struct rag_error *reterr);
+
+/* ---- the prompt ---- */
+
+struct grounded_prompt {
+    struct arena arena;
+    struct message *messages;
+    size_t n_messages;
+    size_t n_passages; /* that fit: a prefix of those given */
+    size_t n_dropped;  /* from the tail */
+    bool korean;
+    const char *refusal; /* the sentence that the model is asked for */
+};
+
+/* Tokens of a list of messages in the model's template. */
+typedef enum rag_status count_tokens_fn(void *context, const struct message *messages, size_t n,
+                                        size_t *ret, struct rag_error *reterr);
+
+/* System instruction, passages, earlier turns (the oldest are dropped first), question; whole
+ * passages are dropped from the tail until count() <= n_tokens_max. Leading parts are the same
+ * bytes for the same passages, so that their KV can be used again. RAG_ELIMIT: the question alone
+ * is too long. A passage's text is data: what looks like an instruction in it stays inside its
+ * marks. */
+enum rag_status grounded_prompt_make(const struct generator_request *request, size_t n_tokens_max,
+                                     count_tokens_fn *count, void *count_context,
+                                     struct grounded_prompt *ret, struct rag_error *reterr);
+void grounded_prompt_release(struct grounded_prompt *p); /* a zeroed one is a no-op */
+
+/* The messages that ask for a standalone question from earlier turns and a follow-up; the model's
+ * answer is taken by condensed_question(), which falls back to the follow-up itself when the answer
+ * is empty, too long or no question of these turns (no shared content term). */
+enum rag_status condense_prompt_make(const struct message *messages, size_t n,
+                                     struct grounded_prompt *ret, struct rag_error *reterr);
+enum rag_status condensed_question(const struct message *messages, size_t n, const char *answer,
+                                   size_t n_answer, struct buf *ret, struct rag_error *reterr);
+
+/* ---- the answer ---- */
+
+struct grounding; /* opaque: one answer as it comes */
+
+struct grounding_options {
+    const struct generator_request *request;
+    size_t n_passages; /* of the prompt */
+    bool korean;
+    const char *refusal;
+    enum unsupported_policy unsupported;
+    pair_score_fn *pair_score; /* or NULL */
+    void *pair_score_context;
+};
+enum rag_status grounding_open(const struct grounding_options *options, struct grounding **ret,
+                               struct rag_error *reterr);
+void grounding_close(struct grounding *g); /* NULL is a no-op */
+/* Model text as it comes. Sentences that are complete and passed are appended to 'ret', with marks
+ * [n] as checked; citations collect in the grounding. */
+enum rag_status grounding_put(struct grounding *g, const char *text, size_t n, struct buf *ret,
+                              struct rag_error *reterr);
+/* The rest; then the result's answer, citations (spans of the cited sentence in the document, bytes
+ * of the answer), refusal and its reason are filled in. */
+enum rag_status grounding_finish(struct grounding *g, struct buf *ret,
+                                 struct generator_result *result, struct rag_error *reterr);
+
+#endif
