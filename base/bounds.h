@@ -66,6 +66,15 @@
 #define FUSION_WEIGHT_MAX   1000   /* of one list, relative to the other */
 #define FUSION_RRF_K_MAX    100000 /* beyond it ranks no longer count */
 
+/* ---- sampling ---- */
+#define SAMPLING_TEMPERATURE_MAX 2.0f  /* as OpenAI has it; beyond it text is noise */
+#define SAMPLING_PENALTY_MIN     0.01f /* of repetition; models use 1 to 1.3 */
+#define SAMPLING_PENALTY_MAX     10.0f
+#define SAMPLING_STOPS_MAX       16
+#define SAMPLING_STOP_BYTES_MAX  256
+#define PROMPT_LOOKUP_MAX        5 /* tokens that have to occur again; docs/SPEED.md */
+#define PROMPT_LOOKUP_MIN        2 /* one alone is too often another place */
+
 /* ---- JSON ---- */
 #define JSON_DEPTH_MAX 64 /* recursion of the parser */
 
