@@ -5,61 +5,16 @@ for llama.cpp side by side with ragd.
     encoder_gguf.py MODEL_DIR OUT.gguf
 
 Only what a forward pass and the loader need: token strings are those of a WordPiece vocabulary, or
-invented ones (engines are given ids). Format: ggml, docs/gguf.md."""
+invented ones (engines are given ids)."""
 import json
 import pathlib
-import struct
 import sys
 
 import numpy
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from encoder_model import EncoderModel  # noqa: E402
-
-ALIGNMENT = 32
-KIND_U32, KIND_I32, KIND_F32, KIND_BOOL, KIND_STRING, KIND_ARRAY = 4, 5, 6, 7, 8, 9
-TENSOR_F32, TENSOR_F16 = 0, 1
-
-
-def string(text):
-    data = text.encode()
-    return struct.pack("<Q", len(data)) + data
-
-
-def value(x):
-    """The kind of a metadata value and its bytes."""
-    if isinstance(x, bool):
-        return KIND_BOOL, struct.pack("<?", x)
-    if isinstance(x, int):
-        return KIND_U32, struct.pack("<I", x)
-    if isinstance(x, float):
-        return KIND_F32, struct.pack("<f", x)
-    if isinstance(x, str):
-        return KIND_STRING, string(x)
-    if isinstance(x[0], str):
-        kind, items = KIND_STRING, b"".join(map(string, x))
-    else:
-        kind, items = KIND_I32, struct.pack(f"<{len(x)}i", *x)
-    return KIND_ARRAY, struct.pack("<IQ", kind, len(x)) + items
-
-
-def write_gguf(path, metadata, tensors):
-    head = [struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(metadata))]
-    for key, x in metadata.items():
-        kind, data = value(x)
-        head.append(string(key) + struct.pack("<I", kind) + data)
-    at = 0
-    for name, array in tensors.items():
-        kind = TENSOR_F16 if array.dtype == numpy.float16 else TENSOR_F32
-        shape = array.shape[::-1]  # innermost first
-        head.append(string(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *shape) +
-                    struct.pack("<IQ", kind, at))
-        at += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
-    start = b"".join(head)
-    with open(path, "wb") as file:
-        file.write(start + bytes(-len(start) % ALIGNMENT))
-        for array in tensors.values():
-            file.write(array.tobytes() + bytes(-array.nbytes % ALIGNMENT))
+from gguf_file import write_gguf  # noqa: E402
 
 
 def vocabulary(directory, size):
@@ -133,7 +88,10 @@ def tensors(model):
 
 def main():
     model = EncoderModel(sys.argv[1])
-    write_gguf(sys.argv[2], metadata(model, sys.argv[1]), tensors(model))
+    kinds = {numpy.dtype("<f2"): "F16", numpy.dtype("<f4"): "F32"}
+    write_gguf(sys.argv[2], metadata(model, sys.argv[1]),
+               {name: (array.shape, kinds[array.dtype], [array.tobytes()])
+                for name, array in tensors(model).items()})
 
 
 if __name__ == "__main__":
