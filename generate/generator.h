@@ -112,7 +112,11 @@ struct generator_result {
     uint64_t prompt_tokens; /* 0 for backends without tokens */
     uint64_t cached_tokens;
     uint64_t output_tokens;
-    const char *backend;           /* static name */
+    double prefill_ms; /* until the first token, waiting for a slot included; 0 without tokens */
+    double decode_ms;  /* from there to the last token */
+    size_t passages_dropped;  /* of the request's, from the tail: they did not fit the prompt */
+    size_t sentences_removed; /* of the model's: no passage supports them */
+    const char *backend;      /* static name */
     const char *model_fingerprint; /* static for the generator's life */
     double cost;                   /* in the endpoint's currency; 0 locally */
 };

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "generate/generator.h"
+#include "text/analyzer.h"
 
 enum unsupported_policy {
     UNSUPPORTED_REMOVE, /* leave the sentence out; nothing left: refuse */
@@ -46,21 +47,39 @@ typedef enum rag_status count_tokens_fn(void *context, const struct message *mes
 
 /* System instruction, passages, earlier turns (the oldest are dropped first), question; whole
  * passages are dropped from the tail until count() <= n_tokens_max. Leading parts are the same
- * bytes for the same passages, so that their KV can be used again. RAG_ELIMIT: the question alone
- * is too long. A passage's text is data: what looks like an instruction in it stays inside its
- * marks. */
+ * bytes for the same passages, so that their KV can be used again. RAG_ELIMIT: the question with
+ * the first passage is too long (numbers named). A passage's text is data: what looks like an
+ * instruction in it stays inside its marks. */
 enum rag_status grounded_prompt_make(const struct generator_request *request, size_t n_tokens_max,
                                      count_tokens_fn *count, void *count_context,
                                      struct grounded_prompt *ret, struct rag_error *reterr);
 void grounded_prompt_release(struct grounded_prompt *p); /* a zeroed one is a no-op */
 
-/* The messages that ask for a standalone question from earlier turns and a follow-up; the model's
- * answer is taken by condensed_question(), which falls back to the follow-up itself when the answer
- * is empty, too long or no question of these turns (no shared content term). */
+/* ---- follow-up questions ---- */
+
+/* Turns: earlier messages and, last, the follow-up. Does the follow-up need them to be understood:
+ * does it point back (그건, 거기, it, that), go on (그럼, what about), or bring hardly a content
+ * word of its own? Without an earlier question never. RAG_OK or RAG_ENOMEM. */
+enum rag_status condense_wanted(const struct message *messages, size_t n,
+                                const struct analyzer *analyzer, bool *ret);
+
+/* The messages that ask for a standalone question from earlier turns and a follow-up. RAG_EINVAL:
+ * no follow-up of earlier turns; RAG_ENOMEM, RAG_ELIMIT. */
 enum rag_status condense_prompt_make(const struct message *messages, size_t n,
                                      struct grounded_prompt *ret, struct rag_error *reterr);
-enum rag_status condensed_question(const struct message *messages, size_t n, const char *answer,
+/* The question that a model wrote: one line, without quotation marks or a label in front. *ret is
+ * replaced. RAG_EFORMAT when it is no question of these turns: empty, too long, without a content
+ * word of theirs, with a number or name that none of them has, or without one that the follow-up
+ * has. RAG_ENOMEM. */
+enum rag_status condensed_question(const struct message *messages, size_t n,
+                                   const struct analyzer *analyzer, const char *answer,
                                    size_t n_answer, struct buf *ret, struct rag_error *reterr);
+/* The same without a model: what the follow-up leaves out is taken from the question before it
+ * (itself made standalone): what it was about in place of 그건, its whole text with the new name in
+ * place of the old one for "AP-700은요?". A follow-up that needs nothing is copied. *ret is
+ * replaced. RAG_OK, RAG_ENOMEM, RAG_ELIMIT. */
+enum rag_status condense_by_words(const struct message *messages, size_t n,
+                                  const struct analyzer *analyzer, struct buf *ret);
 
 /* ---- the answer ---- */
 
@@ -82,8 +101,13 @@ void grounding_close(struct grounding *g); /* NULL is a no-op */
  * [n] as checked; citations collect in the grounding. */
 enum rag_status grounding_put(struct grounding *g, const char *text, size_t n, struct buf *ret,
                               struct rag_error *reterr);
-/* The rest; then the result's answer, citations (spans of the cited sentence in the document, bytes
- * of the answer), refusal and its reason are filled in. */
+/* Nothing that the model may still write can change the answer: it refused, repeats itself, or a
+ * limit is reached. Who feeds may stop the model. */
+bool grounding_done(const struct grounding *g);
+/* The rest; result->finish_reason says how the model ended (a sentence that was cut off is left
+ * out). Then the result's answer, citations (spans of the supporting sentence in the document,
+ * bytes of the sentence in the answer), confidence, sentences_removed, and a refusal with its
+ * reason are filled in. */
 enum rag_status grounding_finish(struct grounding *g, struct buf *ret,
                                  struct generator_result *result, struct rag_error *reterr);
 
