@@ -69,8 +69,9 @@ struct block_linear_input {
 size_t block_linear_scratch_bytes(const struct block_linear *l, size_t n, size_t n_outs);
 
 /* Outputs first_out .. first_out + n_outs - 1 (first_out a multiple of BLOCK_LINEAR_STRIP; n_outs
- * too, or up to the end) of rows 0..n-1: y[i * y_stride + o] for o in that range (y points at
- * output 0). Threads share a linear by ranges of outputs; give each at least 64 where n is large.
+ * too, or up to the end) of rows 0..n-1: output first_out + j of row i to y[i * y_stride + j] (so y
+ * may be a thread's own buffer, as wide as the range). Threads share a linear by ranges of outputs;
+ * give each at least 64 where n is large. A result does not depend on the range that it comes with.
  */
 void block_linear_forward(const struct block_linear *l, const struct block_linear_input *x,
                           size_t n, size_t first_out, size_t n_outs, float *y, size_t y_stride,
