@@ -296,7 +296,7 @@ static enum rag_status encode_word(struct encoding *e, const char *s, size_t n)
 {
     switch (e->t->model.kind) {
     case MODEL_WORDPIECE:
-        return wordpiece_encode(e->t, s, n, e->ids);
+        return wordpiece_encode(e->t, e->w, s, n, e->ids);
     case MODEL_UNIGRAM:
         return unigram_encode(e->t, e->w, s, n, e->ids);
     default:
@@ -344,7 +344,7 @@ static enum rag_status raw_part(void *context, size_t begin, size_t end,
     status = normalize(e->t, e->w, e->s + begin, end - begin, &inner.s, &n, &inner.lead);
     if (status != RAG_OK)
         return status;
-    return added_split(e->t, &e->t->added_normalized, inner.s, n, normalized_part, &inner);
+    return added_split(e->t, e->w, &e->t->added_normalized, inner.s, n, normalized_part, &inner);
 }
 
 static enum rag_status encode_sequence(const struct tokenizer *t, struct token_work *w,
@@ -364,7 +364,7 @@ static enum rag_status encode_sequence(const struct tokenizer *t, struct token_w
     if (!utf8_valid(s, n, &bad))
         return rag_fail(reterr, RAG_EINVAL, "%s: not UTF-8 at byte %zu", noun, bad);
     w->steps = TOKENIZER_PATTERN_STEPS + n * TOKENIZER_PATTERN_STEPS_PER_BYTE;
-    status = added_split(t, &t->added_raw, s, n, raw_part, &e);
+    status = added_split(t, w, &t->added_raw, s, n, raw_part, &e);
     if (status == RAG_ELIMIT)
         return rag_fail(reterr, status,
                         "%s: %zu bytes grow past %u when normalized, or a pattern "
@@ -398,6 +398,9 @@ enum rag_status tokenizer_encode(const struct tokenizer *t, const char *text, si
     ret->work = w;
     if (!w)
         return rag_fail(reterr, RAG_ENOMEM, "text: out of memory");
+    w->plain = options->plain;
+    w->refused = options->refused;
+    w->n_refused = options->n_refused;
     if (max > 0 && max < n_special)
         return rag_fail(reterr, RAG_ELIMIT, "max_tokens: %zu, the special tokens alone are %zu",
                         max, n_special);

@@ -40,11 +40,16 @@ struct token_list {
 void token_list_release(struct token_list *list); /* a zeroed one is a no-op */
 
 struct tokenize_options {
-    bool plain;        /* special tokens written in the text are text: a user cannot write a control
-                        * token. Added tokens that are not special are recognised still */
+    bool plain;        /* special tokens written in the text are text, and no other way (a merge, a
+                        * word of the vocabulary) leads to their ids: a user cannot write a control
+                        * token. Added tokens that are not special are recognised still. The
+                        * unknown token stands for unknown characters as ever */
     bool special;      /* add [CLS], [SEP], <s> ... as the post-processor says */
     size_t max_tokens; /* truncate to this, special tokens kept, longest first for pairs
                         * (the end is cut); 0: no limit */
+    const uint32_t *refused; /* [n_refused]; when plain: ids that count as special too, a chat
+                              * template's for one; few */
+    size_t n_refused;
 };
 
 /* text (and pair, or NULL) are UTF-8, n bytes. Special tokens written in the text are recognised
@@ -71,22 +76,22 @@ enum rag_status tokenizer_open_gguf(const struct gguf *g, struct tokenizer **ret
 
 /* Text of ids as they come, in pieces that may be shown: never half a character, and never half of
  * what a later token completes (bytes of a syllable, the space that SentencePiece puts before a
- * word). The pieces together are tokenizer_decode() of all ids. */
+ * word). The pieces together are tokenizer_decode() of all ids. Constant time for each token.
+ * A run of SentencePiece's byte tokens (<0xEA><0xB0><0x80>) appears when it ends: the reference
+ * makes U+FFFD of all of it if one byte is wrong. */
 struct token_stream {
     const struct tokenizer *tokenizer; /* borrowed */
     bool skip_special;
-    uint32_t *ids; /* owned; what is not shown yet, and what is needed to decode it */
-    size_t n;
-    size_t cap;
-    size_t n_shown; /* bytes of the text of ids that were given out */
+    struct token_stream_state *state; /* owned; NULL before the first token */
 };
 void token_stream_init(struct token_stream *s, const struct tokenizer *t, bool skip_special);
 void token_stream_release(struct token_stream *s); /* a zeroed one is a no-op */
 /* Appends to 'ret' what id lets be shown, maybe nothing. Bytes that are no UTF-8 become U+FFFD once
- * it is certain. RAG_EINVAL (id too large), RAG_ENOMEM. */
+ * it is certain. RAG_EINVAL (id too large; the stream goes on without it), RAG_ENOMEM, RAG_ELIMIT
+ * (the stream is of no more use). */
 enum rag_status token_stream_put(struct token_stream *s, uint32_t id, struct buf *ret,
                                  struct rag_error *reterr);
-/* The rest. */
+/* The rest. The stream is as after token_stream_init() then. */
 enum rag_status token_stream_finish(struct token_stream *s, struct buf *ret,
                                     struct rag_error *reterr);
 

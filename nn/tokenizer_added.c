@@ -39,8 +39,8 @@ static bool is_single_word(const struct tokenizer *t, const char *s, size_t n, s
     return end == n || !(unicode_flags(&t->unicode, unicode_at(s + end, &step)) & UNICODE_WORD);
 }
 
-enum rag_status added_split(const struct tokenizer *t, const struct trie *trie, const char *s,
-                            size_t n,
+enum rag_status added_split(const struct tokenizer *t, const struct token_work *w,
+                            const struct trie *trie, const char *s, size_t n,
                             enum rag_status (*part)(void *context, size_t begin, size_t end,
                                                     const struct added_token *token),
                             void *context)
@@ -64,6 +64,8 @@ enum rag_status added_split(const struct tokenizer *t, const struct trie *trie, 
         token = &t->added[which];
         end = at + n_found;
         at = end; /* a match that is refused is passed over all the same */
+        if (id_refused(t, w, token->id))
+            continue;
         if (token->single_word && !is_single_word(t, s, n, begin, end))
             continue;
         while (token->lstrip && begin > 0 && (flags_before(t, s, n, begin) & UNICODE_SPACE))

@@ -179,11 +179,12 @@ static enum rag_status add_symbol(struct token_work *w, size_t *n, uint32_t id, 
 }
 
 /* The model's own token; added ones are not for it. */
-static uint32_t find_token(const struct tokenizer *t, const char *s, size_t n)
+static uint32_t find_token(const struct tokenizer *t, const struct token_work *w, const char *s,
+                           size_t n)
 {
     uint32_t id = vocab_find(&t->vocab, s, n);
 
-    return id == ID_NONE || t->vocab.tokens[id].added ? ID_NONE : id;
+    return id == ID_NONE || t->vocab.tokens[id].added || id_refused(t, w, id) ? ID_NONE : id;
 }
 
 /* The token of the character at s[at], with the marks that its place in the word asks for. */
@@ -194,15 +195,20 @@ static uint32_t char_id(const struct tokenizer *t, struct token_work *w, const c
     uint32_t c = unicode_at(s + at, ret_step);
     bool marked = (m->prefix && at > 0) || (m->suffix && at + *ret_step == n);
 
+    if (!marked && c < 0x400) {
+        uint32_t id = m->small_ids[c];
+
+        return id == ID_NONE || id_refused(t, w, id) ? ID_NONE : id;
+    }
     if (!marked)
-        return c < 0x400 ? m->small_ids[c] : find_token(t, s + at, *ret_step);
+        return find_token(t, w, s + at, *ret_step);
     buf_reset(&w->extra);
     if (m->prefix && at > 0)
         buf_append_str(&w->extra, m->prefix);
     buf_append(&w->extra, s + at, *ret_step);
     if (m->suffix && at + *ret_step == n)
         buf_append_str(&w->extra, m->suffix);
-    return find_token(t, buf_str(&w->extra), w->extra.len);
+    return find_token(t, w, buf_str(&w->extra), w->extra.len);
 }
 
 /* Bytes of a character (as it is looked up, marks included) that has no token of its own. */
@@ -297,22 +303,26 @@ static struct bpe_candidate heap_pop(struct token_work *w)
     return top;
 }
 
-static enum rag_status offer(const struct model *m, struct token_work *w, int32_t at)
+static enum rag_status offer(const struct tokenizer *t, struct token_work *w, int32_t at)
 {
+    const struct model *m = &t->model;
     const struct bpe_symbol *symbol = at < 0 ? NULL : &w->symbols[at];
     const struct bpe_merge *merge =
         symbol && symbol->next >= 0 ? find_merge(m, symbol->id, w->symbols[symbol->next].id) : NULL;
 
-    return merge ? heap_push(w, merge, (size_t)at) : RAG_OK;
+    if (!merge || id_refused(t, w, merge->id))
+        return RAG_OK;
+    return heap_push(w, merge, (size_t)at);
 }
 
-static enum rag_status merge_symbols(const struct model *m, struct token_work *w, size_t n)
+static enum rag_status merge_symbols(const struct tokenizer *t, struct token_work *w, size_t n)
 {
+    const struct model *m = &t->model;
     enum rag_status status = RAG_OK;
 
     w->n_heap = 0;
     for (size_t i = 0; i + 1 < n && status == RAG_OK; i++)
-        status = offer(m, w, (int32_t)i);
+        status = offer(t, w, (int32_t)i);
     while (w->n_heap > 0 && status == RAG_OK) {
         struct bpe_candidate top = heap_pop(w);
         int32_t at = (int32_t)(uint32_t)top.order;
@@ -332,9 +342,9 @@ static enum rag_status merge_symbols(const struct model *m, struct token_work *w
         right->n_bytes = 0;
         if (right->next >= 0)
             w->symbols[right->next].previous = at;
-        status = offer(m, w, left->previous);
+        status = offer(t, w, left->previous);
         if (status == RAG_OK)
-            status = offer(m, w, at);
+            status = offer(t, w, at);
     }
     return status;
 }
@@ -347,14 +357,14 @@ enum rag_status bpe_encode(const struct tokenizer *t, struct token_work *w, cons
     size_t n_symbols = 0;
 
     if (m->ignore_merges) {
-        uint32_t id = find_token(t, s, n);
+        uint32_t id = find_token(t, w, s, n);
 
         if (id != ID_NONE)
             return id_push(ids, id);
     }
     status = first_symbols(t, w, s, n, &n_symbols);
     if (status == RAG_OK && n_symbols > 1)
-        status = merge_symbols(m, w, n_symbols);
+        status = merge_symbols(t, w, n_symbols);
     for (int32_t i = n_symbols > 0 ? 0 : -1; i >= 0 && status == RAG_OK; i = w->symbols[i].next)
         status = id_push(ids, w->symbols[i].id);
     return status;

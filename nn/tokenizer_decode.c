@@ -1,7 +1,18 @@
-/* ---- all of them ---- */
 #define _POSIX_C_SOURCE 200809L
 /* Ids back to text: the tokens' texts go through the decoders one after another (the reference's
- * decode_chain), each of which sees them as a list of strings. */
+ * decode_chain), each of which sees them as a list of strings.
+ *
+ * Here every decoder is a stage that takes strings as they come and hands on what no later string
+ * can change; what it must wait for it holds:
+ *
+ *     byte-level      bytes of a character that is not whole yet
+ *     byte fallback   a run of byte tokens: its validity is decided as a whole
+ *     BPEDecoder      one token: the last one loses its suffix
+ *
+ * Behind a stage that makes one text of all strings (byte-level, Fuse) the parts of that text come
+ * one by one. A stage there waits for the end, but for Fuse and for a Strip of the beginning, so
+ * that the decoders of all known chat models stream. tokenizer_decode() is a stream that gets all
+ * ids at once: both give the same text by construction. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,119 +22,39 @@
 
 #define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
 
-/* Strings, one after another in bytes. */
-struct strings {
-    struct buf bytes;
-    size_t *ends; /* [n] */
-    size_t n;
-    size_t cap;
+struct stage {
+    struct buf held;   /* not handed on yet */
+    struct buf out;    /* being handed on */
+    size_t n_strings;  /* taken */
+    size_t strip_left; /* Strip of one text: how often its beginning is stripped still */
 };
 
-static const char *string_at(const struct strings *l, size_t i, size_t *ret_n)
-{
-    size_t begin = i == 0 ? 0 : l->ends[i - 1];
+struct token_stream_state {
+    size_t n_handed; /* strings that came out of the last stage */
+    size_t steps;    /* that patterns may still take */
+    struct buf scratch;
+    size_t n_stages;
+    struct stage stages[]; /* one for each decoder */
+};
 
-    *ret_n = l->ends[i] - begin;
-    return buf_str(&l->bytes) + begin;
-}
+/* One call's way through the stages. */
+struct flow {
+    const struct tokenizer *t;
+    struct token_stream_state *st;
+    struct buf *ret;
+};
 
-/* What was appended to bytes since the last call is the next string. */
-static void end_string(struct strings *l)
+static enum rag_status hand_on(struct flow *f, size_t k, const char *s, size_t n);
+
+static void drop_front(struct buf *b, size_t n)
 {
-    if (l->bytes.failed != RAG_OK)
+    if (n == 0)
         return;
-    if (grow((void **)&l->ends, &l->cap, l->n + 1, sizeof *l->ends) != RAG_OK) {
-        l->bytes.failed = RAG_ENOMEM;
-        return;
-    }
-    l->ends[l->n++] = l->bytes.len;
+    memmove(b->data, b->data + n, b->len - n + 1); /* with the NUL */
+    b->len -= n;
 }
 
-static void reset(struct strings *l)
-{
-    enum rag_status failed = l->bytes.failed;
-
-    buf_reset(&l->bytes);
-    l->bytes.failed = failed;
-    l->n = 0;
-}
-
-/* ---- decoders ---- */
-
-/* Bytes of the longest prefix of s[0, n) that some character begins with (at least 1), and whether
- * it is a whole character: what Rust's from_utf8_lossy replaces by one U+FFFD. */
-static size_t lossy_step(const unsigned char *s, size_t n, bool *ret_valid)
-{
-    unsigned char low = 0x80;
-    unsigned char high = 0xBF;
-    size_t need = s[0] < 0x80   ? 1
-                  : s[0] < 0xC2 ? 0
-                  : s[0] < 0xE0 ? 2
-                  : s[0] < 0xF0 ? 3
-                  : s[0] < 0xF5 ? 4
-                                : 0;
-
-    *ret_valid = need == 1;
-    if (need < 2)
-        return 1;
-    if (s[0] == 0xE0)
-        low = 0xA0;
-    else if (s[0] == 0xED)
-        high = 0x9F;
-    else if (s[0] == 0xF0)
-        low = 0x90;
-    else if (s[0] == 0xF4)
-        high = 0x8F;
-    for (size_t i = 1; i < need; i++) {
-        if (i == n || s[i] < low || s[i] > high)
-            return i;
-        low = 0x80;
-        high = 0xBF;
-    }
-    *ret_valid = true;
-    return need;
-}
-
-static void append_lossy(struct buf *b, const char *s, size_t n)
-{
-    for (size_t i = 0; i < n;) {
-        bool valid;
-        size_t step = lossy_step((const unsigned char *)s + i, n - i, &valid);
-
-        if (valid)
-            buf_append(b, s + i, step);
-        else
-            buf_append_str(b, REPLACEMENT);
-        i += step;
-    }
-}
-
-/* All tokens become one text. A token with a character outside the alphabet stands for itself. */
-static void byte_level(const struct strings *in, struct strings *out, struct buf *raw)
-{
-    buf_reset(raw);
-    for (size_t i = 0; i < in->n; i++) {
-        size_t n;
-        size_t step;
-        const char *s = string_at(in, i, &n);
-        size_t begin = raw->len;
-
-        for (size_t k = 0; k < n; k += step) {
-            int byte = byte_level_byte(unicode_at(s + k, &step));
-
-            if (byte < 0) {
-                raw->len = begin;
-                buf_append(raw, s, n);
-                break;
-            }
-            buf_append_char(raw, (char)byte);
-        }
-    }
-    append_lossy(&out->bytes, buf_str(raw), raw->len);
-    end_string(out);
-    if (raw->failed != RAG_OK)
-        out->bytes.failed = raw->failed;
-}
+/* ---- decoders of one string ---- */
 
 static void replace_all(struct buf *b, const char *what, const char *by, struct buf *other)
 {
@@ -167,91 +98,199 @@ static void clean_up(struct buf *b, struct buf *other)
         replace_all(b, rules[i][0], rules[i][1], other);
 }
 
-static void wordpiece(const struct decoder *d, const struct strings *in, struct strings *out,
-                      struct buf *token, struct buf *other)
+static void wordpiece(const struct decoder *d, size_t index, const char *s, size_t n,
+                      struct buf *out, struct buf *other)
 {
-    for (size_t i = 0; i < in->n; i++) {
-        size_t n;
-        const char *s = string_at(in, i, &n);
+    if (index > 0 && n >= d->n_text && memcmp(s, d->text, d->n_text) == 0) {
+        s += d->n_text;
+        n -= d->n_text;
+    } else if (index > 0) {
+        buf_append_char(out, ' ');
+    }
+    buf_append(out, s, n);
+    if (d->cleanup)
+        clean_up(out, other);
+}
 
-        buf_reset(token);
-        if (i > 0 && n >= d->n_text && memcmp(s, d->text, d->n_text) == 0) {
-            s += d->n_text;
-            n -= d->n_text;
-        } else if (i > 0) {
-            buf_append_char(token, ' ');
-        }
-        buf_append(token, s, n);
-        if (d->cleanup)
-            clean_up(token, other);
-        buf_append(&out->bytes, buf_str(token), token->len);
-        end_string(out);
+static void metaspace(const struct decoder *d, size_t index, const char *s, size_t n,
+                      struct buf *out)
+{
+    size_t step;
+
+    for (size_t k = 0; k < n; k += step) {
+        unicode_at(s + k, &step);
+        if (step != d->n_text || memcmp(s + k, d->text, step) != 0)
+            buf_append(out, s + k, step);
+        else if (index > 0 || d->prepend == PREPEND_NEVER)
+            buf_append_char(out, ' ');
     }
 }
 
-static void metaspace(const struct decoder *d, const struct strings *in, struct strings *out)
+static void bpe(const struct decoder *d, bool last, const char *s, size_t n, struct buf *out)
 {
-    for (size_t i = 0; i < in->n; i++) {
-        size_t n;
-        size_t step;
-        const char *s = string_at(in, i, &n);
-
-        for (size_t k = 0; k < n; k += step) {
-            unicode_at(s + k, &step);
-            if (step != d->n_text || memcmp(s + k, d->text, step) != 0)
-                buf_append(&out->bytes, s + k, step);
-            else if (i > 0 || d->prepend == PREPEND_NEVER)
-                buf_append_char(&out->bytes, ' ');
+    for (size_t k = 0; k < n;) {
+        if (d->n_text > 0 && n - k >= d->n_text && memcmp(s + k, d->text, d->n_text) == 0) {
+            if (!last)
+                buf_append_char(out, ' ');
+            k += d->n_text;
+        } else {
+            buf_append_char(out, s[k++]);
         }
-        end_string(out);
-    }
-}
-
-static void bpe(const struct decoder *d, const struct strings *in, struct strings *out)
-{
-    for (size_t i = 0; i < in->n; i++) {
-        size_t n;
-        const char *s = string_at(in, i, &n);
-
-        for (size_t k = 0; k < n;) {
-            if (d->n_text > 0 && n - k >= d->n_text && memcmp(s + k, d->text, d->n_text) == 0) {
-                if (i + 1 < in->n)
-                    buf_append_char(&out->bytes, ' ');
-                k += d->n_text;
-            } else {
-                buf_append_char(&out->bytes, s[k++]);
-            }
-        }
-        end_string(out);
     }
 }
 
 static enum rag_status replace(const struct decoder *d, const struct unicode_table *u,
-                               const struct strings *in, struct strings *out, size_t *steps)
+                               const char *s, size_t n, struct buf *out, size_t *steps)
 {
-    for (size_t i = 0; i < in->n; i++) {
-        size_t n;
-        const char *s = string_at(in, i, &n);
-        size_t at = 0;
-        size_t begin;
-        size_t end;
-        enum rag_status status = RAG_OK;
+    size_t at = 0;
+    size_t begin;
+    size_t end;
 
-        while (at < n) {
-            status = pattern_next(d->pattern, u, s, n, at, &begin, &end, steps);
-            if (status != RAG_OK)
-                break;
-            buf_append(&out->bytes, s + at, begin - at);
-            buf_append(&out->bytes, d->text, d->n_text);
-            at = end;
-        }
+    while (at < n) {
+        enum rag_status status = pattern_next(d->pattern, u, s, n, at, &begin, &end, steps);
+
         if (status == RAG_ELIMIT)
             return status;
-        buf_append(&out->bytes, s + at, n - at);
-        end_string(out);
+        if (status != RAG_OK)
+            break;
+        buf_append(out, s + at, begin - at);
+        buf_append(out, d->text, d->n_text);
+        at = end;
     }
+    buf_append(out, s + at, n - at);
     return RAG_OK;
 }
+
+static void strip(const struct decoder *d, const char *s, size_t n, struct buf *out)
+{
+    size_t begin = 0;
+    size_t end = n;
+
+    for (size_t k = 0;
+         k < d->start && n - begin >= d->n_text && memcmp(s + begin, d->text, d->n_text) == 0; k++)
+        begin += d->n_text;
+    for (size_t k = 0; k < d->stop && end - begin >= d->n_text &&
+                       memcmp(s + end - d->n_text, d->text, d->n_text) == 0;
+         k++)
+        end -= d->n_text;
+    buf_append(out, s + begin, end - begin);
+}
+
+/* A whole string through decoder k, which turns one string into one. */
+static enum rag_status whole_string(struct flow *f, size_t k, size_t index, bool last,
+                                    const char *s, size_t n)
+{
+    const struct decoder *d = &f->t->decoders[k];
+    struct buf *out = &f->st->stages[k].out;
+    enum rag_status status = RAG_OK;
+
+    buf_reset(out);
+    if (d->kind == DECODER_WORDPIECE)
+        wordpiece(d, index, s, n, out, &f->st->scratch);
+    else if (d->kind == DECODER_METASPACE)
+        metaspace(d, index, s, n, out);
+    else if (d->kind == DECODER_BPE)
+        bpe(d, last, s, n, out);
+    else if (d->kind == DECODER_REPLACE)
+        status = replace(d, &f->t->unicode, s, n, out, &f->st->steps);
+    else
+        strip(d, s, n, out);
+    if (status == RAG_OK)
+        status = buf_status(out);
+    return status == RAG_OK ? hand_on(f, k + 1, buf_str(out), out->len) : status;
+}
+
+/* ---- byte-level: all tokens become one text ---- */
+
+/* Bytes of the longest prefix of s[0, n) that some character begins with (at least 1), and whether
+ * it is a whole character: what Rust's from_utf8_lossy replaces by one U+FFFD. 0: s ends before
+ * that is known. */
+static size_t lossy_step(const unsigned char *s, size_t n, bool *ret_valid)
+{
+    unsigned char low = 0x80;
+    unsigned char high = 0xBF;
+    size_t need = s[0] < 0x80   ? 1
+                  : s[0] < 0xC2 ? 0
+                  : s[0] < 0xE0 ? 2
+                  : s[0] < 0xF0 ? 3
+                  : s[0] < 0xF5 ? 4
+                                : 0;
+
+    *ret_valid = need == 1;
+    if (need < 2)
+        return 1;
+    if (s[0] == 0xE0)
+        low = 0xA0;
+    else if (s[0] == 0xED)
+        high = 0x9F;
+    else if (s[0] == 0xF0)
+        low = 0x90;
+    else if (s[0] == 0xF4)
+        high = 0x8F;
+    for (size_t i = 1; i < need; i++) {
+        if (i == n)
+            return 0;
+        if (s[i] < low || s[i] > high)
+            return i;
+        low = 0x80;
+        high = 0xBF;
+    }
+    *ret_valid = true;
+    return need;
+}
+
+/* Hands on what of the bytes held is certain. */
+static enum rag_status byte_level_flush(struct flow *f, size_t k, bool end)
+{
+    struct stage *g = &f->st->stages[k];
+    const char *s = buf_str(&g->held);
+    size_t n = g->held.len;
+    size_t at = 0;
+
+    buf_reset(&g->out);
+    while (at < n) {
+        bool valid;
+        size_t step = lossy_step((const unsigned char *)s + at, n - at, &valid);
+
+        if (step == 0 && !end)
+            break;
+        if (step == 0)
+            step = n - at; /* one character that never came */
+        if (valid)
+            buf_append(&g->out, s + at, step);
+        else
+            buf_append_str(&g->out, REPLACEMENT);
+        at += step;
+    }
+    if (buf_status(&g->out) != RAG_OK)
+        return buf_status(&g->out);
+    drop_front(&g->held, at);
+    return g->out.len > 0 ? hand_on(f, k + 1, buf_str(&g->out), g->out.len) : RAG_OK;
+}
+
+/* A token with a character outside the alphabet stands for itself. */
+static enum rag_status byte_level(struct flow *f, size_t k, const char *s, size_t n)
+{
+    struct buf *raw = &f->st->stages[k].held;
+    size_t begin = raw->len;
+    size_t step;
+
+    for (size_t i = 0; i < n; i += step) {
+        int byte = byte_level_byte(unicode_at(s + i, &step));
+
+        if (byte < 0) {
+            raw->len = begin;
+            buf_append(raw, s, n);
+            break;
+        }
+        buf_append_char(raw, (char)byte);
+    }
+    if (buf_status(raw) != RAG_OK)
+        return buf_status(raw);
+    return raw->len > 0 ? byte_level_flush(f, k, false) : RAG_OK;
+}
+
+/* ---- byte fallback ---- */
 
 static int hex_digit(char c)
 {
@@ -275,164 +314,284 @@ static int fallback_byte(const char *s, size_t n)
 }
 
 /* A run of bytes: its text, or U+FFFD for each byte when it is no UTF-8. */
-static void flush_bytes(struct buf *run, struct strings *out)
+static enum rag_status fallback_flush(struct flow *f, size_t k)
 {
+    struct buf *run = &f->st->stages[k].held;
+    enum rag_status status = RAG_OK;
+
     if (run->len == 0)
-        return;
+        return RAG_OK;
     if (utf8_valid(buf_str(run), run->len, NULL)) {
-        buf_append(&out->bytes, buf_str(run), run->len);
-        end_string(out);
+        status = hand_on(f, k + 1, buf_str(run), run->len);
     } else {
-        for (size_t i = 0; i < run->len; i++) {
-            buf_append_str(&out->bytes, REPLACEMENT);
-            end_string(out);
-        }
+        for (size_t i = 0; i < run->len && status == RAG_OK; i++)
+            status = hand_on(f, k + 1, REPLACEMENT, sizeof REPLACEMENT - 1);
     }
     buf_reset(run);
+    return status;
 }
 
-static void byte_fallback(const struct strings *in, struct strings *out, struct buf *run)
+static enum rag_status byte_fallback(struct flow *f, size_t k, const char *s, size_t n)
 {
-    buf_reset(run);
-    for (size_t i = 0; i < in->n; i++) {
-        size_t n;
-        const char *s = string_at(in, i, &n);
-        int byte = fallback_byte(s, n);
+    struct buf *run = &f->st->stages[k].held;
+    int byte = fallback_byte(s, n);
+    enum rag_status status;
 
-        if (byte >= 0) {
-            buf_append_char(run, (char)byte);
-            continue;
+    if (byte >= 0) {
+        buf_append_char(run, (char)byte);
+        return buf_status(run);
+    }
+    status = fallback_flush(f, k);
+    return status == RAG_OK ? hand_on(f, k + 1, s, n) : status;
+}
+
+/* ---- the stages ---- */
+
+/* Is what comes to stage k one text in parts? */
+static bool is_one_text(const struct tokenizer *t, size_t k)
+{
+    while (k-- > 0) {
+        if (t->decoders[k].kind == DECODER_BYTE_LEVEL || t->decoders[k].kind == DECODER_FUSE)
+            return true;
+    }
+    return false;
+}
+
+static bool strips_begin_only(const struct decoder *d)
+{
+    return d->kind == DECODER_STRIP && d->stop == 0;
+}
+
+/* A part of one text whose beginning is stripped. */
+static enum rag_status strip_part(struct flow *f, size_t k, const char *s, size_t n)
+{
+    const struct decoder *d = &f->t->decoders[k];
+    struct stage *g = &f->st->stages[k];
+    size_t at = 0;
+    enum rag_status status;
+
+    if (g->strip_left == 0)
+        return hand_on(f, k + 1, s, n);
+    buf_append(&g->held, s, n);
+    if (buf_status(&g->held) != RAG_OK)
+        return buf_status(&g->held);
+    s = buf_str(&g->held);
+    n = g->held.len;
+    for (; g->strip_left > 0 && n - at >= d->n_text; at += d->n_text) {
+        if (memcmp(s + at, d->text, d->n_text) != 0) {
+            g->strip_left = 0;
+            break;
         }
-        flush_bytes(run, out);
-        buf_append(&out->bytes, s, n);
-        end_string(out);
+        g->strip_left--;
     }
-    flush_bytes(run, out);
-    if (run->failed != RAG_OK)
-        out->bytes.failed = run->failed;
+    if (g->strip_left > 0) {
+        drop_front(&g->held, at);
+        return RAG_OK;
+    }
+    status = n > at ? hand_on(f, k + 1, s + at, n - at) : RAG_OK;
+    buf_reset(&g->held);
+    return status;
 }
 
-static void strip(const struct decoder *d, const struct strings *in, struct strings *out)
+/* BPEDecoder: the token before this one was not the last. */
+static enum rag_status hold_token(struct flow *f, size_t k, const char *s, size_t n)
 {
-    for (size_t i = 0; i < in->n; i++) {
-        size_t n;
-        const char *s = string_at(in, i, &n);
-        size_t begin = 0;
-        size_t end = n;
+    struct stage *g = &f->st->stages[k];
+    enum rag_status status = RAG_OK;
 
-        for (size_t k = 0;
-             k < d->start && n - begin >= d->n_text && memcmp(s + begin, d->text, d->n_text) == 0;
-             k++)
-            begin += d->n_text;
-        for (size_t k = 0; k < d->stop && end - begin >= d->n_text &&
-                           memcmp(s + end - d->n_text, d->text, d->n_text) == 0;
-             k++)
-            end -= d->n_text;
-        buf_append(&out->bytes, s + begin, end - begin);
-        end_string(out);
-    }
+    if (g->n_strings > 1)
+        status = whole_string(f, k, 0, false, buf_str(&g->held), g->held.len);
+    buf_reset(&g->held);
+    buf_append(&g->held, s, n);
+    return status == RAG_OK ? buf_status(&g->held) : status;
 }
 
-static enum rag_status run(const struct tokenizer *t, const struct decoder *d,
-                           const struct strings *in, struct strings *out, struct token_work *w)
+/* A string for stage k; behind the last one it is a piece of the result. */
+static enum rag_status hand_on(struct flow *f, size_t k, const char *s, size_t n)
 {
-    reset(out);
+    const struct decoder *d = &f->t->decoders[k];
+    struct stage *g;
+
+    if (k == f->st->n_stages) {
+        if (f->st->n_handed++ > 0 && !f->t->has_decoder)
+            buf_append_char(f->ret, ' ');
+        buf_append(f->ret, s, n);
+        return buf_status(f->ret);
+    }
+    g = &f->st->stages[k];
+    g->n_strings++;
+    if (d->kind == DECODER_FUSE)
+        return hand_on(f, k + 1, s, n);
+    if (is_one_text(f->t, k)) {
+        if (strips_begin_only(d))
+            return strip_part(f, k, s, n);
+        buf_append(&g->held, s, n);
+        return buf_status(&g->held);
+    }
     switch (d->kind) {
     case DECODER_BYTE_LEVEL:
-        byte_level(in, out, &w->extra);
-        break;
-    case DECODER_WORDPIECE:
-        wordpiece(d, in, out, &w->extra, &w->text[0]);
-        break;
-    case DECODER_METASPACE:
-        metaspace(d, in, out);
-        break;
-    case DECODER_BPE:
-        bpe(d, in, out);
-        break;
-    case DECODER_REPLACE:
-        return replace(d, &t->unicode, in, out, &w->steps);
+        return byte_level(f, k, s, n);
     case DECODER_BYTE_FALLBACK:
-        byte_fallback(in, out, &w->extra);
-        break;
-    case DECODER_FUSE:
-        buf_append(&out->bytes, buf_str(&in->bytes), in->bytes.len);
-        end_string(out);
-        break;
-    case DECODER_STRIP:
-        strip(d, in, out);
-        break;
+        return byte_fallback(f, k, s, n);
+    case DECODER_BPE:
+        return hold_token(f, k, s, n);
+    default:
+        return whole_string(f, k, g->n_strings - 1, false, s, n);
     }
+}
+
+/* One text that stage k waited for is complete; stages behind it get it whole. */
+static enum rag_status take_text(struct flow *f, size_t k)
+{
+    struct stage *g = &f->st->stages[k];
+    struct buf text = g->held; /* the decoders of bytes hold their own */
+    enum rag_status status;
+
+    buf_init(&g->held, TOKENIZER_NORMALIZED_BYTES_MAX);
+    if (f->t->decoders[k].kind == DECODER_BYTE_LEVEL)
+        status = byte_level(f, k, buf_str(&text), text.len);
+    else if (f->t->decoders[k].kind == DECODER_BYTE_FALLBACK)
+        status = byte_fallback(f, k, buf_str(&text), text.len);
+    else
+        status = whole_string(f, k, 0, true, buf_str(&text), text.len);
+    buf_release(&text);
+    return status;
+}
+
+/* No more strings will come to stage k. */
+static enum rag_status finish_stage(struct flow *f, size_t k)
+{
+    const struct decoder *d = &f->t->decoders[k];
+    struct stage *g = &f->st->stages[k];
+    enum rag_status status = RAG_OK;
+
+    if (is_one_text(f->t, k) && d->kind != DECODER_FUSE) {
+        if (!strips_begin_only(d))
+            status = take_text(f, k);
+        else if (g->held.len > 0)
+            status = hand_on(f, k + 1, buf_str(&g->held), g->held.len);
+    } else if (d->kind == DECODER_BPE && g->n_strings > 0) {
+        status = whole_string(f, k, 0, true, buf_str(&g->held), g->held.len);
+    }
+    if (status == RAG_OK && d->kind == DECODER_BYTE_LEVEL && g->held.len > 0)
+        status = byte_level_flush(f, k, true);
+    if (status == RAG_OK && d->kind == DECODER_BYTE_FALLBACK)
+        status = fallback_flush(f, k);
+    return status;
+}
+
+/* ---- streams ---- */
+
+void token_stream_init(struct token_stream *s, const struct tokenizer *t, bool skip_special)
+{
+    *s = (struct token_stream){.tokenizer = t, .skip_special = skip_special};
+}
+
+void token_stream_release(struct token_stream *s)
+{
+    if (!s->state)
+        return;
+    for (size_t i = 0; i < s->state->n_stages; i++) {
+        buf_release(&s->state->stages[i].held);
+        buf_release(&s->state->stages[i].out);
+    }
+    buf_release(&s->state->scratch);
+    free(s->state);
+    s->state = NULL;
+}
+
+static enum rag_status stream_state(struct token_stream *s, struct rag_error *reterr)
+{
+    const struct tokenizer *t = s->tokenizer;
+    struct token_stream_state *st;
+
+    if (s->state)
+        return RAG_OK;
+    st = calloc(1, sizeof *st + t->n_decoders * sizeof st->stages[0]);
+    if (!st)
+        return rag_fail(reterr, RAG_ENOMEM, "tokens: out of memory");
+    st->n_stages = t->n_decoders;
+    st->steps = TOKENIZER_PATTERN_STEPS;
+    buf_init(&st->scratch, TOKENIZER_NORMALIZED_BYTES_MAX);
+    for (size_t i = 0; i < st->n_stages; i++) {
+        buf_init(&st->stages[i].held, TOKENIZER_NORMALIZED_BYTES_MAX);
+        buf_init(&st->stages[i].out, TOKENIZER_NORMALIZED_BYTES_MAX);
+        st->stages[i].strip_left = t->decoders[i].start;
+    }
+    s->state = st;
     return RAG_OK;
 }
 
-static enum rag_status collect(const struct tokenizer *t, const uint32_t *ids, size_t n,
-                               bool skip_special, struct strings *out, struct rag_error *reterr)
+/* On failure ret is what it was. */
+static enum rag_status end_call(struct buf *ret, size_t before, enum rag_status status,
+                                struct rag_error *reterr)
 {
-    for (size_t i = 0; i < n; i++) {
-        const struct added_token *a = added_find(t, ids[i]);
-        size_t n_text;
-        const char *text = vocab_text(&t->vocab, ids[i], &n_text);
+    if (status == RAG_OK)
+        return RAG_OK;
+    ret->len = before;
+    if (ret->data)
+        ret->data[before] = '\0';
+    return rag_fail(reterr, status, "tokens: text too long or out of memory");
+}
 
-        if (ids[i] >= t->vocab.n)
-            return rag_fail(reterr, RAG_EINVAL, "token %zu: id %u, the vocabulary ends at %u", i,
-                            ids[i], t->vocab.n - 1);
-        if (!text || (a && a->special && skip_special))
-            continue;
-        if (a && a->decoded)
-            buf_append_str(&out->bytes, a->decoded);
-        else
-            buf_append(&out->bytes, text, n_text);
-        end_string(out);
+enum rag_status token_stream_put(struct token_stream *s, uint32_t id, struct buf *ret,
+                                 struct rag_error *reterr)
+{
+    const struct tokenizer *t = s->tokenizer;
+    const struct added_token *a = added_find(t, id);
+    size_t before = ret->len;
+    size_t n = 0;
+    const char *text = vocab_text(&t->vocab, id, &n);
+    struct flow f = {t, NULL, ret};
+    enum rag_status status;
+
+    if (id >= t->vocab.n)
+        return rag_fail(reterr, RAG_EINVAL, "token id %u, but the vocabulary ends at %u", id,
+                        t->vocab.n - 1);
+    if (!text || (a && a->special && s->skip_special))
+        return RAG_OK;
+    status = stream_state(s, reterr);
+    if (status != RAG_OK)
+        return status;
+    if (a && a->decoded) {
+        text = a->decoded;
+        n = strlen(text);
     }
-    return RAG_OK;
+    f.st = s->state;
+    f.st->steps += n * TOKENIZER_PATTERN_STEPS_PER_BYTE;
+    return end_call(ret, before, hand_on(&f, 0, text, n), reterr);
+}
+
+enum rag_status token_stream_finish(struct token_stream *s, struct buf *ret,
+                                    struct rag_error *reterr)
+{
+    struct flow f = {s->tokenizer, s->state, ret};
+    size_t before = ret->len;
+    enum rag_status status = RAG_OK;
+
+    for (size_t k = 0; f.st && k < f.st->n_stages && status == RAG_OK; k++)
+        status = finish_stage(&f, k);
+    token_stream_release(s); /* what comes next is another text */
+    return end_call(ret, before, status, reterr);
 }
 
 enum rag_status tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n,
                                  bool skip_special, struct buf *ret, struct rag_error *reterr)
 {
-    struct strings lists[2] = {{.n = 0}, {.n = 0}};
-    struct token_work *w = token_work_new();
-    struct strings *in = &lists[0];
-    enum rag_status status = RAG_ENOMEM;
+    struct token_stream s;
+    size_t before = ret->len;
+    enum rag_status status = RAG_OK;
 
-    buf_init(&lists[0].bytes, TOKENIZER_NORMALIZED_BYTES_MAX);
-    buf_init(&lists[1].bytes, TOKENIZER_NORMALIZED_BYTES_MAX);
-    if (!w) {
-        status = rag_fail(reterr, RAG_ENOMEM, "tokens: out of memory");
-        goto out;
-    }
-    status = collect(t, ids, n, skip_special, in, reterr);
-    if (status != RAG_OK)
-        goto out;
-    w->steps = TOKENIZER_PATTERN_STEPS + in->bytes.len * TOKENIZER_PATTERN_STEPS_PER_BYTE;
-    for (size_t i = 0; i < t->n_decoders && status == RAG_OK; i++) {
-        struct strings *next = in == &lists[0] ? &lists[1] : &lists[0];
-
-        status = run(t, &t->decoders[i], in, next, w);
-        if (in->bytes.failed != RAG_OK)
-            next->bytes.failed = in->bytes.failed;
-        in = next;
-    }
+    token_stream_init(&s, t, skip_special);
+    for (size_t i = 0; i < n && status == RAG_OK; i++)
+        status = token_stream_put(&s, ids[i], ret, reterr);
     if (status == RAG_OK)
-        status = in->bytes.failed;
-    for (size_t i = 0; i < in->n && status == RAG_OK; i++) {
-        size_t n_text;
-        const char *text = string_at(in, i, &n_text);
-
-        if (i > 0 && !t->has_decoder)
-            buf_append_char(ret, ' ');
-        buf_append(ret, text, n_text);
+        status = token_stream_finish(&s, ret, reterr);
+    token_stream_release(&s);
+    if (status != RAG_OK) {
+        ret->len = before;
+        if (ret->data)
+            ret->data[before] = '\0';
     }
-    if (status == RAG_OK)
-        status = buf_status(ret);
-    if (status != RAG_OK)
-        status = rag_fail(reterr, status, "tokens: text too long or out of memory");
-out:
-    for (size_t i = 0; i < 2; i++) {
-        buf_release(&lists[i].bytes);
-        free(lists[i].ends);
-    }
-    token_work_free(w);
     return status;
 }

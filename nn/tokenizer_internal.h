@@ -33,6 +33,7 @@ struct vocab_token {
     uint32_t n;
     bool used;  /* does a token have this id? */
     bool added; /* only an added token: the model does not know it */
+    bool special;
 };
 
 /* Tokens by id and by text. Sized once, for what the file says. */
@@ -293,7 +294,10 @@ struct token_work {
     size_t cap_symbols;
     size_t n_heap;
     size_t cap_heap;
-    size_t steps; /* that patterns may still take */
+    size_t steps;            /* that patterns may still take */
+    bool plain;              /* special ids and these do not come from the text */
+    const uint32_t *refused; /* [n_refused]; borrowed for one call */
+    size_t n_refused;
 };
 
 struct token_work *token_work_new(void);    /* NULL: no memory */
@@ -301,6 +305,18 @@ void token_work_free(struct token_work *w); /* NULL is a no-op */
 
 /* Grow *items so that n fit; *cap counts items. RAG_OK or RAG_ENOMEM. */
 enum rag_status grow(void **items, size_t *cap, size_t n, size_t item_bytes);
+
+/* Must this id not come from the text of this call? */
+static inline bool id_refused(const struct tokenizer *t, const struct token_work *w, uint32_t id)
+{
+    if (!w->plain)
+        return false;
+    for (size_t i = 0; i < w->n_refused; i++) {
+        if (w->refused[i] == id)
+            return true;
+    }
+    return t->vocab.tokens[id].special;
+}
 
 static inline enum rag_status id_push(struct id_list *list, uint32_t id)
 {
@@ -345,17 +361,18 @@ enum rag_status split_words(const struct tokenizer *t, struct token_work *w, con
                             const struct piece_list **ret);
 
 /* Ids of one word, n >= 1 bytes. */
-enum rag_status wordpiece_encode(const struct tokenizer *t, const char *s, size_t n,
-                                 struct id_list *ids);
+enum rag_status wordpiece_encode(const struct tokenizer *t, const struct token_work *w,
+                                 const char *s, size_t n, struct id_list *ids);
 enum rag_status unigram_encode(const struct tokenizer *t, struct token_work *w, const char *s,
                                size_t n, struct id_list *ids);
 enum rag_status bpe_encode(const struct tokenizer *t, struct token_work *w, const char *s, size_t n,
                            struct id_list *ids);
 
 /* Calls back for each part of s[0, n) in order: an added token (token not NULL), or what lies
- * between (token NULL). Stops at the first status that is not RAG_OK. */
-enum rag_status added_split(const struct tokenizer *t, const struct trie *trie, const char *s,
-                            size_t n,
+ * between, tokens that are refused with it (token NULL). Stops at the first status that is not
+ * RAG_OK. */
+enum rag_status added_split(const struct tokenizer *t, const struct token_work *w,
+                            const struct trie *trie, const char *s, size_t n,
                             enum rag_status (*part)(void *context, size_t begin, size_t end,
                                                     const struct added_token *token),
                             void *context);

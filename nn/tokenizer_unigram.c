@@ -25,9 +25,11 @@ static bool better(struct unigram_node *node, double score)
 }
 
 /* Forward: the best way to reach each byte offset. */
-static enum rag_status search(const struct model *m, const char *s, size_t n,
-                              struct unigram_node *nodes)
+static enum rag_status search(const struct tokenizer *t, const struct token_work *w, const char *s,
+                              size_t n, struct unigram_node *nodes)
 {
+    const struct model *m = &t->model;
+
     for (size_t i = 0; i <= n; i++)
         nodes[i] = (struct unigram_node){0, ID_NONE, 0};
     for (size_t at = 0; at < n;) {
@@ -43,7 +45,7 @@ static enum rag_status search(const struct model *m, const char *s, size_t n,
             if (node == TRIE_NONE)
                 break;
             id = m->trie.slots[node].value;
-            if (id == TRIE_NONE)
+            if (id == TRIE_NONE || id_refused(t, w, id))
                 continue;
             if (better(&nodes[i + 1], here + m->scores[id]))
                 nodes[i + 1] = (struct unigram_node){here + m->scores[id], (uint32_t)at, id};
@@ -61,14 +63,17 @@ static enum rag_status search(const struct model *m, const char *s, size_t n,
 
 /* A run of unknown characters: the token of exactly this text, or its bytes, or one unknown.
  * Ids are pushed last first. */
-static enum rag_status push_unknown(const struct tokenizer *t, const char *s, size_t n,
-                                    struct id_list *ids)
+static enum rag_status push_unknown(const struct tokenizer *t, const struct token_work *w,
+                                    const char *s, size_t n, struct id_list *ids)
 {
     const struct model *m = &t->model;
     uint32_t id = trie_find(&m->trie, s, n);
-    bool bytes = m->byte_fallback && id == TRIE_NONE;
+    bool bytes;
     enum rag_status status = RAG_OK;
 
+    if (id != TRIE_NONE && id_refused(t, w, id))
+        id = TRIE_NONE;
+    bytes = m->byte_fallback && id == TRIE_NONE;
     for (size_t i = 0; bytes && i < n; i++)
         bytes = m->byte_ids[(unsigned char)s[i]] != ID_NONE;
     if (!bytes)
@@ -87,11 +92,11 @@ enum rag_status unigram_encode(const struct tokenizer *t, struct token_work *w, 
     enum rag_status status = RAG_OK;
 
     if (!m->trie.slots)
-        return m->unk == ID_NONE ? RAG_EINVAL : push_unknown(t, s, n, ids);
+        return m->unk == ID_NONE ? RAG_EINVAL : push_unknown(t, w, s, n, ids);
     if (n + 1 > w->cap_nodes)
         status = grow((void **)&w->nodes, &w->cap_nodes, n + 1, sizeof *w->nodes);
     if (status == RAG_OK)
-        status = search(m, s, n, w->nodes);
+        status = search(t, w, s, n, w->nodes);
     while (end > 0 && status == RAG_OK) {
         const struct unigram_node *node = &w->nodes[end];
         size_t begin = node->begin;
@@ -99,7 +104,7 @@ enum rag_status unigram_encode(const struct tokenizer *t, struct token_work *w, 
         if (node->id == m->unk) {
             while (begin > 0 && w->nodes[begin].id == m->unk)
                 begin = w->nodes[begin].begin;
-            status = push_unknown(t, s + begin, end - begin, ids);
+            status = push_unknown(t, w, s + begin, end - begin, ids);
         } else {
             status = id_push(ids, node->id);
         }

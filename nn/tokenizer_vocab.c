@@ -98,7 +98,8 @@ enum rag_status vocab_put(struct vocab *v, uint32_t id, const char *text, size_t
         slot = (slot + 1) & (v->index_size - 1);
     }
     memcpy(v->bytes + v->n_bytes, text, n);
-    v->tokens[id] = (struct vocab_token){(uint32_t)v->n_bytes, (uint32_t)n, true, false};
+    v->tokens[id] =
+        (struct vocab_token){.offset = (uint32_t)v->n_bytes, .n = (uint32_t)n, .used = true};
     v->n_bytes += n;
     v->n_used++;
     v->index[slot] = id;

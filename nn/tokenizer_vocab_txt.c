@@ -67,6 +67,7 @@ static enum rag_status add_special(struct tokenizer *t, const char *name, uint32
         if (t->added[i].id == id)
             return RAG_OK;
     }
+    t->vocab.tokens[id].special = true;
     t->added[t->n_added++] = (struct added_token){.id = id, .special = true};
     return RAG_OK;
 }

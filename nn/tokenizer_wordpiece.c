@@ -26,8 +26,8 @@ static enum rag_status unknown(const struct tokenizer *t, struct id_list *ids, s
     return id_push(ids, t->model.unk);
 }
 
-enum rag_status wordpiece_encode(const struct tokenizer *t, const char *s, size_t n,
-                                 struct id_list *ids)
+enum rag_status wordpiece_encode(const struct tokenizer *t, const struct token_work *w,
+                                 const char *s, size_t n, struct id_list *ids)
 {
     const struct model *m = &t->model;
     size_t n_before = ids->n;
@@ -44,7 +44,8 @@ enum rag_status wordpiece_encode(const struct tokenizer *t, const char *s, size_
 
         for (size_t i = at; i < n && node != TRIE_NONE; i++) {
             node = trie_next(&m->trie, node, (unsigned char)s[i]);
-            if (node != TRIE_NONE && m->trie.slots[node].value != TRIE_NONE) {
+            if (node != TRIE_NONE && m->trie.slots[node].value != TRIE_NONE &&
+                !id_refused(t, w, m->trie.slots[node].value)) {
                 id = m->trie.slots[node].value;
                 end = i + 1;
             }
