@@ -15,44 +15,63 @@
 #define FAST_ATTENTION(path)                                                                       \
     .attention_fast_scratch = attention_scratch_##path, .attention_fast = attention_##path
 
+#define DECODER_ROWS(path)                                                                         \
+    .rms_norm = row_rms_norm_##path, .rope = row_rope_##path, .gated = row_gated_##path
+
+#define KV_ATTENTION(path)                                                                         \
+    .kv_page_bytes = kv_page_bytes_##path, .kv_store = kv_store_##path,                            \
+    .kv_attention_scratch = kv_attention_scratch_##path, .kv_attention = kv_attention_##path
+
 static const struct kernels tables[KERNEL_PATHS] = {
     [KERNELS_PORTABLE] = {.path = KERNELS_PORTABLE,
                           .name = "portable",
                           .wide_rows = true,
                           .linear_q8 = linear_q8_portable,
                           ROWS(portable),
-                          FAST_ATTENTION(portable)},
+                          FAST_ATTENTION(portable),
+                          KV_ATTENTION(portable),
+                          DECODER_ROWS(portable)},
 #ifdef __x86_64__
     [KERNELS_AVX2] = {.path = KERNELS_AVX2,
                           .name = "avx2",
                           .wide_rows = true,
                           .linear_q8 = linear_q8_avx2,
                           ROWS(avx2),
-                          FAST_ATTENTION(avx2)    },
+                          FAST_ATTENTION(avx2),
+                          KV_ATTENTION(avx2),
+                          DECODER_ROWS(avx2)    },
     [KERNELS_AVX_VNNI] = {.path = KERNELS_AVX_VNNI,
                           .name = "avx-vnni",
                           .wide_rows = false,
                           .linear_q8 = linear_q8_avx_vnni,
                           ROWS(avx2),
-                          FAST_ATTENTION(avx2)    },
+                          FAST_ATTENTION(avx2),
+                          KV_ATTENTION(avx2),
+                          DECODER_ROWS(avx2)    },
     [KERNELS_AVX512] = {.path = KERNELS_AVX512,
                           .name = "avx512",
                           .wide_rows = true,
                           .linear_q8 = linear_q8_avx512,
                           ROWS(avx512),
-                          FAST_ATTENTION(avx512)  },
+                          FAST_ATTENTION(avx512),
+                          KV_ATTENTION(avx512),
+                          DECODER_ROWS(avx512)  },
     [KERNELS_AVX512_VNNI] = {.path = KERNELS_AVX512_VNNI,
                           .name = "avx512-vnni",
                           .wide_rows = false,
                           .linear_q8 = linear_q8_avx512_vnni,
                           ROWS(avx512),
-                          FAST_ATTENTION(avx512)  },
+                          FAST_ATTENTION(avx512),
+                          KV_ATTENTION(avx512),
+                          DECODER_ROWS(avx512)  },
     [KERNELS_AMX] = {.path = KERNELS_AMX,
                           .name = "amx",
                           .wide_rows = false,
                           .linear_q8 = linear_q8_amx,
                           ROWS(avx512),
-                          FAST_ATTENTION(amx)     },
+                          FAST_ATTENTION(amx),
+                          KV_ATTENTION(avx512),
+                          DECODER_ROWS(avx512)  },
 #endif
 };
 

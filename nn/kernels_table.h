@@ -12,6 +12,7 @@
 
 #include "nn/attention.h"
 #include "nn/kernels.h"
+#include "nn/kv_attention.h"
 #include "nn/linear.h"
 #include "nn/q8_rows.h"
 #include "nn/row_kernels.h"
@@ -59,6 +60,20 @@ struct kernels {
     void (*attention_fast)(const struct attention *a, const float *qkv, size_t qkv_stride, size_t n,
                            size_t first_query, size_t n_queries, float *out, size_t out_stride,
                            float *scratch);
+    /* nn/kv_attention.h */
+    size_t (*kv_page_bytes)(const struct kv_shape *s);
+    void (*kv_store)(const struct kv_shape *s, unsigned char *const *pages, size_t first_position,
+                     const float *k_rows, const float *v_rows, size_t stride, size_t n,
+                     size_t first_head, size_t n_heads_here);
+    size_t (*kv_attention_scratch)(const struct kv_shape *s, size_t n);
+    void (*kv_attention)(const struct kv_shape *s, unsigned char *const *pages,
+                         size_t first_position, const float *q, size_t q_stride, size_t n,
+                         size_t kv_head, float *out, size_t out_stride, void *scratch);
+    /* nn/decoder_rows.h */
+    void (*rms_norm)(const float *weight, size_t width, float epsilon, const float *x,
+                     size_t x_stride, size_t n, float *y, size_t y_stride);
+    void (*rope)(const float *cos_sin, size_t head_dim, bool interleaved, size_t n_heads, float *x);
+    void (*gated)(bool gelu, const float *gate, const float *up, size_t n, float *y);
 };
 
 #define KERNELS_DECLARE_ROWS(path)                                                                 \
@@ -77,12 +92,31 @@ struct kernels {
                           size_t n, size_t first_query, size_t n_queries, float *out,              \
                           size_t out_stride, float *scratch);
 
+#define KERNELS_DECLARE_KV_ATTENTION(path)                                                         \
+    size_t kv_page_bytes_##path(const struct kv_shape *s);                                         \
+    void kv_store_##path(const struct kv_shape *s, unsigned char *const *pages,                    \
+                         size_t first_position, const float *k_rows, const float *v_rows,          \
+                         size_t stride, size_t n, size_t first_head, size_t n_heads_here);         \
+    size_t kv_attention_scratch_##path(const struct kv_shape *s, size_t n);                        \
+    void kv_attention_##path(const struct kv_shape *s, unsigned char *const *pages,                \
+                             size_t first_position, const float *q, size_t q_stride, size_t n,     \
+                             size_t kv_head, float *out, size_t out_stride, void *scratch);
+
+#define KERNELS_DECLARE_DECODER_ROWS(path)                                                         \
+    void row_rms_norm_##path(const float *weight, size_t width, float epsilon, const float *x,     \
+                             size_t x_stride, size_t n, float *y, size_t y_stride);                \
+    void row_rope_##path(const float *cos_sin, size_t head_dim, bool interleaved, size_t n_heads,  \
+                         float *x);                                                                \
+    void row_gated_##path(bool gelu, const float *gate, const float *up, size_t n, float *y);
+
 #define KERNELS_DECLARE_LINEAR(path)                                                               \
     void linear_q8_##path(const struct q8_weights *w, const struct q8_rows *x, size_t n,           \
                           const struct linear_output *out);
 
 KERNELS_DECLARE_ROWS(portable)
 KERNELS_DECLARE_ATTENTION(portable)
+KERNELS_DECLARE_KV_ATTENTION(portable)
+KERNELS_DECLARE_DECODER_ROWS(portable)
 KERNELS_DECLARE_LINEAR(portable)
 
 #ifdef __x86_64__
@@ -91,6 +125,10 @@ KERNELS_DECLARE_ROWS(avx512)
 KERNELS_DECLARE_ATTENTION(avx2)
 KERNELS_DECLARE_ATTENTION(avx512)
 KERNELS_DECLARE_ATTENTION(amx)
+KERNELS_DECLARE_KV_ATTENTION(avx2)
+KERNELS_DECLARE_KV_ATTENTION(avx512)
+KERNELS_DECLARE_DECODER_ROWS(avx2)
+KERNELS_DECLARE_DECODER_ROWS(avx512)
 KERNELS_DECLARE_LINEAR(avx2)
 KERNELS_DECLARE_LINEAR(avx_vnni)
 KERNELS_DECLARE_LINEAR(avx512)

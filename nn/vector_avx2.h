@@ -1,5 +1,5 @@
-/* nn/vector_avx2.h - 8 floats at a time. Included by files compiled for AVX2 and FMA; the same
- * names as nn/vector_avx512.h and nn/vector_scalar.h. */
+/* nn/vector_avx2.h - 8 floats at a time. Included by files compiled for AVX2, FMA and F16C; the
+ * same names as nn/vector_avx512.h and nn/vector_scalar.h. */
 #ifndef RAG_NN_VECTOR_AVX2_H
 #define RAG_NN_VECTOR_AVX2_H
 
@@ -44,6 +44,17 @@ static inline vf vf_load_n(const float *p, size_t n)
 static inline void vf_store_n(float *p, size_t n, vf x)
 {
     _mm256_maskstore_ps(p, vf_mask(n), x);
+}
+
+/* 8 numbers of half precision; rounded to nearest, ties to even. */
+static inline vf vf_load_half(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+static inline void vf_store_half(uint16_t *p, vf x)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 }
 
 static inline vf vf_add(vf a, vf b)

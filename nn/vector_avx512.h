@@ -44,6 +44,17 @@ static inline void vf_store_n(float *p, size_t n, vf x)
     _mm512_mask_storeu_ps(p, vf_mask(n), x);
 }
 
+/* 16 numbers of half precision; rounded to nearest, ties to even. */
+static inline vf vf_load_half(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+static inline void vf_store_half(uint16_t *p, vf x)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
+
 static inline vf vf_add(vf a, vf b)
 {
     return _mm512_add_ps(a, b);

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/f16.h"
+
 #define VF_LANES 1
 #define VF_TILE  4
 
@@ -39,6 +41,16 @@ static inline void vf_store_n(float *p, size_t n, vf x)
 {
     if (n)
         *p = x;
+}
+
+static inline vf vf_load_half(const uint16_t *p)
+{
+    return f16_to_f32(*p);
+}
+
+static inline void vf_store_half(uint16_t *p, vf x)
+{
+    *p = f16_from_f32(x);
 }
 
 static inline vf vf_add(vf a, vf b)
