@@ -26,8 +26,7 @@ struct local_options {
     enum unsupported_policy unsupported; /* sentences without support: remove or mark */
     pair_score_fn *pair_score;           /* the cross-encoder; or NULL */
     void *pair_score_context;
-    void (*between_layers)(void *context);
-    void *between_layers_context;
+    struct decode_turns turns; /* with who else computes */
 };
 
 /* The generator's close() frees it all. Statuses of what it opens; the message names the path. */
