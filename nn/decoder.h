@@ -27,7 +27,7 @@
 
 enum decoder_precision { DECODER_BLOCKS, DECODER_FP32 };
 
-struct decoder; /* opaque; immutable after open */
+struct decoder; /* opaque; immutable after open, but for the memory of the call in progress */
 
 struct decoder_options {
     enum decoder_precision precision;
@@ -64,7 +64,9 @@ struct decoder_input {
 };
 
 struct decoder_run_options {
-    const atomic_bool *cancel;             /* looked at between layers; or NULL */
+    /* Both are looked at between layers, on the caller's thread, about every 10 ms (or after each
+     * layer that takes longer). */
+    const atomic_bool *cancel;             /* or NULL */
     void (*between_layers)(void *context); /* others may compute now; or NULL */
     void *context;
 };
