@@ -67,13 +67,21 @@
 #define FUSION_RRF_K_MAX    100000 /* beyond it ranks no longer count */
 
 /* ---- sampling ---- */
-#define SAMPLING_TEMPERATURE_MAX 2.0f  /* as OpenAI has it; beyond it text is noise */
-#define SAMPLING_PENALTY_MIN     0.01f /* of repetition; models use 1 to 1.3 */
-#define SAMPLING_PENALTY_MAX     10.0f
-#define SAMPLING_STOPS_MAX       16
-#define SAMPLING_STOP_BYTES_MAX  256
-#define PROMPT_LOOKUP_MAX        5 /* tokens that have to occur again; docs/SPEED.md */
-#define PROMPT_LOOKUP_MIN        2 /* one alone is too often another place */
+#define SAMPLING_TEMPERATURE_MAX   2.0f  /* as OpenAI has it; beyond it text is noise */
+#define SAMPLING_PENALTY_MIN       0.01f /* of repetition; models use 1 to 1.3 */
+#define SAMPLING_PENALTY_MAX       10.0f
+#define SAMPLING_STOPS_MAX         16
+#define SAMPLING_STOP_BYTES_MAX    256
+#define PROMPT_LOOKUP_MAX          5     /* tokens that have to occur again; docs/SPEED.md */
+#define PROMPT_LOOKUP_MIN          2     /* one alone is too often another place */
+#define JSON_SCHEMA_BYTES_MAX      65536 /* text of a schema */
+#define JSON_SCHEMA_NODES_MAX      4096
+#define JSON_SCHEMA_PROPERTIES_MAX 64   /* of one object: a bit each */
+#define JSON_SCHEMA_LITERALS_MAX   4096 /* of one enum, or integers of a range */
+#define JSON_SCHEMA_DEPTH_MAX      32   /* of the answer's values */
+#define JSON_SCHEMA_THREADS_MAX    16   /* alternatives that begin alike */
+#define JSON_SCHEMA_DIGITS_MAX     16   /* of a number, before and behind the point */
+#define TOKEN_BYTES_MAX            256 /* of one token; longer ones are never allowed by a schema */
 
 /* ---- JSON ---- */
 #define JSON_DEPTH_MAX 64 /* recursion of the parser */

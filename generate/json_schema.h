@@ -1,11 +1,16 @@
 /* generate/json_schema.h - answers that are JSON of a given schema, token by token.
  *
- * A schema (type, properties, required, additionalProperties, items, minItems, maxItems, enum,
- * const, anyOf, string with minLength, maxLength, pattern-free, integer, number with bounds' signs,
- * boolean, null; $ref to #/$defs) is compiled to an automaton over bytes with a stack; keywords
- * that would constrain and are not supported are errors naming them. A token is allowed when all
- * its bytes can follow. White space: none but one space after ',' and ':' is allowed, so that a
- * model cannot spin. Schemas come from clients: depth, size and states are limited (base/bounds.h).
+ * A schema is compiled to an automaton over bytes with a stack; a token is allowed when all its
+ * bytes can follow. Supported: type (one or a list), properties, required, additionalProperties,
+ * items, minItems, maxItems, minLength, maxLength, enum, const, anyOf, $ref into the schema itself,
+ * "minimum": 0, integers from minimum to maximum. Annotations (title, description, format ...) say
+ * nothing about what is valid and are skipped; any other keyword is an error that names it.
+ *
+ * What can be written is a part of what the schema allows: members come in the order of
+ * 'properties', and no others where there are any; no white space but one space behind ',' and ':',
+ * so that a model cannot spin; numbers have at most JSON_SCHEMA_DIGITS_MAX digits, \u escapes no
+ * surrogates. Schemas come from clients: their size and depth are limited (base/bounds.h).
+ * (JSON Schema, draft 2020-12; RFC 8259)
  *
  * A compiled schema is immutable and may be shared; a state belongs to one request. */
 #ifndef RAG_GENERATE_JSON_SCHEMA_H
@@ -37,7 +42,7 @@ enum rag_status json_schema_begin(const struct json_schema *s, struct json_schem
 void json_schema_end(struct json_schema_state *st); /* NULL is a no-op */
 /* Bits of the tokens that may follow, [ceil(n_tokens / 64)]; ends (n_ends ids) are allowed when the
  * value is complete. */
-enum rag_status json_schema_allowed(const struct json_schema_state *st, const struct token_bytes *b,
+enum rag_status json_schema_allowed(struct json_schema_state *st, const struct token_bytes *b,
                                     const uint32_t *ends, size_t n_ends, uint64_t *ret_allowed,
                                     size_t n_tokens, struct rag_error *reterr);
 /* The bytes of a token that was chosen. RAG_EINVAL: they cannot follow. */

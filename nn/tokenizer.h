@@ -74,6 +74,12 @@ size_t tokenizer_vocab_size(const struct tokenizer *t); /* largest id + 1, added
 enum rag_status tokenizer_open_gguf(const struct gguf *g, struct tokenizer **ret,
                                     struct rag_error *reterr);
 
+/* The bytes that a token writes into a text, appended: maybe part of a character; nothing for
+ * special tokens. SentencePiece: the space before the first word is there too. RAG_EINVAL: id too
+ * large; RAG_ENOMEM, RAG_ELIMIT of ret. */
+enum rag_status tokenizer_token_bytes(const struct tokenizer *t, uint32_t id, struct buf *ret,
+                                      struct rag_error *reterr);
+
 /* Text of ids as they come, in pieces that may be shown: never half a character, and never half of
  * what a later token completes (bytes of a syllable, the space that SentencePiece puts before a
  * word). The pieces together are tokenizer_decode() of all ids. Constant time for each token.

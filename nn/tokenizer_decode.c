@@ -300,8 +300,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The byte of "<0x41>", or -1. */
-static int fallback_byte(const char *s, size_t n)
+int token_fallback_byte(const char *s, size_t n)
 {
     int high;
     int low;
@@ -334,7 +333,7 @@ static enum rag_status fallback_flush(struct flow *f, size_t k)
 static enum rag_status byte_fallback(struct flow *f, size_t k, const char *s, size_t n)
 {
     struct buf *run = &f->st->stages[k].held;
-    int byte = fallback_byte(s, n);
+    int byte = token_fallback_byte(s, n);
     enum rag_status status;
 
     if (byte >= 0) {
