@@ -4,23 +4,27 @@
  *
  * Decoding reads every weight once a token: bytes decide, so weights stay as narrow as the file has
  * them. Prefill reads a weight once for hundreds of rows: operations decide, so they are multiplied
- * as integers by VNNI or AMX. Both give the same bits. With q the activations, w the weights of
- * group g (32 inputs) of output o as unsigned integers, the arithmetic of one output of one row is
+ * as integers by VNNI or AMX. Both give the same bits. With q, sum and scale those of the
+ * activations, w the weights of group g of output o as unsigned integers, the arithmetic of one
+ * output is
  *
- *     isum_g = sum_j w_j q_j - zero * sum[g]                             exact, 32 bits
- *     t_b    = for the groups g of block b in order: t = fmaf((float)isum_g, s_g, t), and for
- *              formats with a minimum t = fmaf((float)sum[g], m_g, t)    beginning with t = 0
- *     y      = for the blocks b in order: y = fmaf(t_b, scale[b], y)     beginning with y = b or 0
  *
- * (formats with 16 inputs a scale: two half groups g, each with its own isum and s). s_g and m_g
- * are float32 values that the packed weights define (a product of at most two stored numbers,
- * rounded once). The portable twin does exactly this with fmaf(); every other path must equal it to
- * the last bit, for every n, which tests check. So a row does not depend on its neighbours.
+ * Formats with integer scales (K-quants: s_g and the minimum's m_g are integers, d and dmin f16 of
+ * a block of 256; g runs over the groups of 32 or 16 that have a scale):
  *
- * Packed: strips of 16 outputs, n_out and K padded; a strip holds its groups one after another, in
- * each the quants of 16 outputs such that four consecutive inputs of an output are the four bytes
- * that vpdpbusd multiplies, scales beside them. Which packed formats there are, and which type of
- * the file becomes which, is at block_linear_new(). */
+ *     I_b = sum_g s_g (sum_j w_j q_j - zero * sum[g])      M_b = sum_g m_g sum[g]       exact
+ *     t_b = d (float)I_b, and for formats with a minimum t_b = fmaf(-dmin, (float)M_b, t_b)
+ *     y   = for the blocks b in order: y = fmaf(t_b, scale[b], y)   beginning with y = b or 0
+ *
+ * Formats with float scales (s_g, m_g f16 of a group of 32), and y from t_b as above:
+ *
+ *     t_b = for the groups g of block b in order: t = fmaf((float)(sum_j w_j q_j - zero * sum[g]),
+ *           s_g, t), and for formats with a minimum t = fmaf((float)sum[g], m_g, t); from t = 0
+ *
+ * The portable twin does exactly this with fmaf(); every other path must equal it to the last bit,
+ * for every n, which tests check. So a row does not depend on its neighbours.
+ *
+ * Packed: strips of 16 outputs (nn/block_format.h). */
 #ifndef RAG_NN_BLOCK_LINEAR_H
 #define RAG_NN_BLOCK_LINEAR_H
 
@@ -39,7 +43,8 @@ struct block_linear; /* opaque, immutable, packed for one path */
 
 /* 'rows' [n_out][row_bytes] of 'type', copied into the packed format that holds it without loss of
  * what the file says (or, for types that have no packed format of their own, the next wider one):
- * Q4_0, Q4_1, Q4_K, IQ4 -> 4 bits; Q5_*, Q6_K, Q2_K, Q3_K -> 6 or 8 bits; Q8_0 -> 8 bits.
+ * Q4_0, Q4_1, Q4_K, Q2_K, Q3_K -> 4 bits; Q5_* -> 5; Q6_K -> 6; Q8_0, IQ4_* -> 8 (scales of IQ4_XS
+ * are rounded to f16).
  * BLOCK_F32, F16 and BF16 are quantised to 'dense_type' (BLOCK_Q8_0 or BLOCK_Q4_1) first. bias
  * [n_out] or NULL. RAG_ENOMEM, RAG_ELIMIT, RAG_ENUMERIC (a weight or scale is not finite). */
 enum rag_status block_linear_new(const struct kernels *k, enum block_type type, const uint8_t *rows,

@@ -4,12 +4,12 @@
  * behind the end):
  *
  *     scale[b] = max_j |x_j| / 127 over block b      q_j = round_half_even(x_j * (127 / max))
- *     sum[g]   = sum_j q_j over group g              (int32, |sum| <= 4064)
+ *     sum32[g] = sum_j q_j over group g, sum16 and sum8 over its halves and quarters (16 bits:
+ *                |sum| <= 32 * 127 = 4064)
  *
  * A block whose maximum is below 1e-30 is all zeros with scale 0. One that holds a NaN or an
  * infinity is zeros with scale NaN, so that what is computed from it is NaN and the check of the
- * logits sees it. Every path gives the same q, scale and sum. The bytes lie in plain order, signed;
- * rows of one path may not be read by another (a path may add copies of its own behind them). */
+ * logits sees it. Every path gives the same q, scale and sums, and reads those of every other. */
 #ifndef RAG_NN_BLOCK_ROWS_H
 #define RAG_NN_BLOCK_ROWS_H
 
@@ -25,7 +25,9 @@ struct block_rows {
     int8_t *q;       /* row i at q + i * stride; 64-byte aligned */
     size_t stride;   /* bytes: K rounded up to 64, an odd number of cache lines */
     float *scale;    /* row i at scale + i * n_blocks */
-    int32_t *sum;    /* row i at sum + i * n_groups */
+    int16_t *sum8;   /* row i at sum8 + i * 4 * n_groups */
+    int16_t *sum16;  /* row i at sum16 + i * 2 * n_groups */
+    int16_t *sum32;  /* row i at sum32 + i * n_groups */
     size_t n_blocks; /* ceil(K / 256) */
     size_t n_groups; /* ceil(K / 32), rounded up to even */
     size_t width;    /* K */

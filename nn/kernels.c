@@ -12,6 +12,10 @@
     .activate = row_activate_##path, .softmax = row_softmax_##path, .finish = row_finish_##path,   \
     .attention_scratch = attention_scratch_##path, .attention = attention_##path
 
+#define BLOCKS(path, rows)                                                                         \
+    .block_linear_scratch = block_linear_scratch_##path, .block_linear = block_linear_##path,      \
+    .block_quantize = block_quantize_##rows
+
 #define FAST_ATTENTION(path)                                                                       \
     .attention_fast_scratch = attention_scratch_##path, .attention_fast = attention_##path
 
@@ -27,6 +31,7 @@ static const struct kernels tables[KERNEL_PATHS] = {
                           .name = "portable",
                           .wide_rows = true,
                           .linear_q8 = linear_q8_portable,
+                          BLOCKS(portable, portable),
                           ROWS(portable),
                           FAST_ATTENTION(portable),
                           KV_ATTENTION(portable),
@@ -36,6 +41,7 @@ static const struct kernels tables[KERNEL_PATHS] = {
                           .name = "avx2",
                           .wide_rows = true,
                           .linear_q8 = linear_q8_avx2,
+                          BLOCKS(portable, portable),
                           ROWS(avx2),
                           FAST_ATTENTION(avx2),
                           KV_ATTENTION(avx2),
@@ -44,6 +50,7 @@ static const struct kernels tables[KERNEL_PATHS] = {
                           .name = "avx-vnni",
                           .wide_rows = false,
                           .linear_q8 = linear_q8_avx_vnni,
+                          BLOCKS(portable, portable),
                           ROWS(avx2),
                           FAST_ATTENTION(avx2),
                           KV_ATTENTION(avx2),
@@ -52,6 +59,7 @@ static const struct kernels tables[KERNEL_PATHS] = {
                           .name = "avx512",
                           .wide_rows = true,
                           .linear_q8 = linear_q8_avx512,
+                          BLOCKS(portable, portable),
                           ROWS(avx512),
                           FAST_ATTENTION(avx512),
                           KV_ATTENTION(avx512),
@@ -60,6 +68,7 @@ static const struct kernels tables[KERNEL_PATHS] = {
                           .name = "avx512-vnni",
                           .wide_rows = false,
                           .linear_q8 = linear_q8_avx512_vnni,
+                          BLOCKS(portable, portable),
                           ROWS(avx512),
                           FAST_ATTENTION(avx512),
                           KV_ATTENTION(avx512),
@@ -68,6 +77,7 @@ static const struct kernels tables[KERNEL_PATHS] = {
                           .name = "amx",
                           .wide_rows = false,
                           .linear_q8 = linear_q8_amx,
+                          BLOCKS(portable, portable),
                           ROWS(avx512),
                           FAST_ATTENTION(amx),
                           KV_ATTENTION(avx512),

@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include "nn/attention.h"
+#include "nn/block_format.h"
+#include "nn/block_rows.h"
 #include "nn/kernels.h"
 #include "nn/kv_attention.h"
 #include "nn/linear.h"
@@ -43,6 +45,11 @@ struct kernels {
     void (*linear_q8)(const struct q8_weights *w, const struct q8_rows *x, size_t n,
                       const struct linear_output *out);
     void (*quantize)(const float *x, size_t x_stride, size_t n, const struct q8_rows *ret);
+    /* nn/block_linear.h, nn/block_rows.h */
+    size_t (*block_linear_scratch)(const struct block_weights *w, size_t n, size_t n_outs);
+    void (*block_linear)(const struct block_weights *w, const struct block_rows *x, size_t n,
+                         const struct block_range *out, void *scratch);
+    void (*block_quantize)(const float *x, size_t x_stride, size_t n, const struct block_rows *ret);
     void (*layer_norm)(const struct layer_norm *norm, const float *x, size_t x_stride, size_t n,
                        float *y, size_t y_stride, const struct q8_rows *q8);
     void (*add)(const float *x, size_t n, float *y);
@@ -113,7 +120,18 @@ struct kernels {
     void linear_q8_##path(const struct q8_weights *w, const struct q8_rows *x, size_t n,           \
                           const struct linear_output *out);
 
+#define KERNELS_DECLARE_BLOCKS(path)                                                               \
+    size_t block_linear_scratch_##path(const struct block_weights *w, size_t n, size_t n_outs);    \
+    void block_linear_##path(const struct block_weights *w, const struct block_rows *x, size_t n,  \
+                             const struct block_range *out, void *scratch);
+
+#define KERNELS_DECLARE_BLOCK_ROWS(path)                                                           \
+    void block_quantize_##path(const float *x, size_t x_stride, size_t n,                          \
+                               const struct block_rows *ret);
+
 KERNELS_DECLARE_ROWS(portable)
+KERNELS_DECLARE_BLOCKS(portable)
+KERNELS_DECLARE_BLOCK_ROWS(portable)
 KERNELS_DECLARE_ATTENTION(portable)
 KERNELS_DECLARE_KV_ATTENTION(portable)
 KERNELS_DECLARE_DECODER_ROWS(portable)
