@@ -216,15 +216,20 @@ static bool is_part_of_a_model(const char *name)
 {
     static const char *const exact[] = {"config.json", "tokenizer.json", "tokenizer_config.json",
                                         "vocab.txt", "model.safetensors.index.json"};
-    static const char weights[] = ".safetensors";
+    static const char *const endings[] = {".safetensors", ".gguf"};
     size_t n = strlen(name);
 
     for (size_t i = 0; i < sizeof exact / sizeof exact[0]; i++) {
         if (strcmp(name, exact[i]) == 0)
             return true;
     }
-    return name[0] != '.' && n >= sizeof weights &&
-           strcmp(name + n - (sizeof weights - 1), weights) == 0;
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        size_t n_ending = strlen(endings[i]);
+
+        if (name[0] != '.' && n > n_ending && strcmp(name + n - n_ending, endings[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 static int by_name(const void *a, const void *b)
@@ -292,8 +297,8 @@ static void digest_block(void *context, size_t item, size_t thread)
     free(data);
 }
 
-static enum rag_status digest_file(const char *path, struct compute_pool *pool,
-                                   uint8_t ret_digest[SHA256_BYTES], struct rag_error *reterr)
+enum rag_status model_file_digest(const char *path, struct compute_pool *pool,
+                                  uint8_t ret_digest[SHA256_BYTES], struct rag_error *reterr)
 {
     struct block_job job = {.fd = -1};
     struct sha256_part parts[2];
@@ -347,7 +352,7 @@ enum rag_status model_digest(const char *dir, struct compute_pool *pool,
     for (size_t i = 0; status == RAG_OK && i < files.n; i++) {
         status = path_of(dir, files.names[i], path, reterr);
         if (status == RAG_OK)
-            status = digest_file(path, pool, digests[i], reterr);
+            status = model_file_digest(path, pool, digests[i], reterr);
         parts[2 * i] = (struct sha256_part){files.names[i], strlen(files.names[i])};
         parts[2 * i + 1] = (struct sha256_part){digests[i], SHA256_BYTES};
     }

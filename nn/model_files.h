@@ -27,11 +27,15 @@ char *model_dir_name(const char *dir);
 enum rag_status model_max_length(const char *dir, size_t *ret, struct rag_error *reterr);
 
 /* What the files are: SHA-256 over the names and contents of config.json, the tokenizer's files
- * and every *.safetensors of 'dir' (not of folders below it). Contents enter as SHA-256 of each
- * block of 1 MiB, so that the pool's threads (NULL: the caller's) share the work; nothing is
- * sampled and nothing is believed from a date, so no change of a byte goes unnoticed.
- * RAG_OK, RAG_EIO, RAG_ENOMEM, RAG_ELIMIT (over MODEL_FILES_MAX files). */
+ * and every *.safetensors and *.gguf of 'dir' (not of folders below it). Contents enter as SHA-256
+ * of each block of 1 MiB, so that the pool's threads (NULL: the caller's) share the work; nothing
+ * is sampled and nothing is believed from a date, so no change of a byte goes unnoticed. RAG_OK,
+ * RAG_EIO, RAG_ENOMEM, RAG_ELIMIT (over MODEL_FILES_MAX files). */
 enum rag_status model_digest(const char *dir, struct compute_pool *pool,
                              uint8_t ret_digest[SHA256_BYTES], struct rag_error *reterr);
+/* The same of one file: over its size and the SHA-256 of each block. RAG_ENOTFOUND, RAG_EFORMAT (no
+ * regular file), RAG_EIO, RAG_ENOMEM. */
+enum rag_status model_file_digest(const char *path, struct compute_pool *pool,
+                                  uint8_t ret_digest[SHA256_BYTES], struct rag_error *reterr);
 
 #endif

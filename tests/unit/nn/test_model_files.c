@@ -114,6 +114,26 @@ static void a_folder_is_called_as_people_call_the_model(void **state)
     }
 }
 
+static void a_file_alone_has_a_digest_too(void **state)
+{
+    uint8_t before[SHA256_BYTES];
+    uint8_t after[SHA256_BYTES];
+    char path[TEMP_PATH_BYTES];
+    struct temp_model m;
+
+    (void)state;
+    temp_model_make(&m);
+    temp_model_path(&m, "a.gguf", path);
+    assert_int_equal(model_file_digest(path, NULL, before, NULL), RAG_ENOTFOUND);
+    temp_model_text(&m, "a.gguf", "GGUF");
+    assert_int_equal(model_file_digest(path, NULL, before, NULL), RAG_OK);
+    temp_model_text(&m, "a.gguf", "GGUG");
+    assert_int_equal(model_file_digest(path, NULL, after, NULL), RAG_OK);
+    assert_memory_not_equal(before, after, SHA256_BYTES);
+    assert_int_equal(model_file_digest(m.dir, NULL, after, NULL), RAG_EFORMAT);
+    temp_model_remove(&m);
+}
+
 static void digest(const struct temp_model *m, struct compute_pool *pool, uint8_t ret[SHA256_BYTES])
 {
     assert_int_equal(model_digest(m->dir, pool, ret, NULL), RAG_OK);
@@ -162,6 +182,9 @@ static void a_digest_sees_every_byte_and_every_name(void **state)
     temp_model_text(&m, "vocab.txt", "");
     digest(&m, pool, after);
     assert_memory_not_equal(before, after, SHA256_BYTES);
+    temp_model_text(&m, "a.gguf", "GGUF");
+    digest(&m, pool, before);
+    assert_memory_not_equal(before, after, SHA256_BYTES);
     temp_model_remove(&m);
     assert_int_equal(model_digest(m.dir, pool, after, NULL), RAG_ENOTFOUND);
     compute_pool_close(pool);
@@ -175,6 +198,7 @@ int main(void)
         cmocka_unit_test(a_limit_of_tokens_is_a_sensible_number_or_none),
         cmocka_unit_test(a_folder_is_called_as_people_call_the_model),
         cmocka_unit_test(a_digest_sees_every_byte_and_every_name),
+        cmocka_unit_test(a_file_alone_has_a_digest_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
