@@ -202,6 +202,7 @@
 #define LOCAL_WAITING_MAX        256 /* as JOBS_QUEUED_DEFAULT: each has a worker, so it is fewer */
 #define LOCAL_KV_BYTES_DEFAULT   (1ull << 30) /* 13,000 tokens of a 2.4B model */
 #define LOCAL_CONTEXT_DEFAULT    8192         /* a question with 20 passages has 6,000 tokens */
+#define LOCAL_CONTEXT_MIN        256          /* less holds no passage and no answer */
 #define LOCAL_NEW_TOKENS_DEFAULT 512          /* of an answer: a page */
 
 /* ---- text analysis ---- */
