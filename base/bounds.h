@@ -149,6 +149,19 @@
 #define CHECK_PROBE_INPUTS       4  /* sequences that an int8 model is tried with at open: */
 #define CHECK_PROBE_TOKENS       32 /* of so many random tokens; a second per 100M weights */
 
+/* ---- decoders: GGUF files (nn/gguf.h) and configurations (nn/decoder_config.h) ---- */
+#define GGUF_KEYS_MAX            65536       /* models have 20 to 60 */
+#define GGUF_KEY_BYTES_MAX       1024        /* of a key; usual ones are under 60 */
+#define GGUF_STRING_BYTES_MAX    (16u << 20) /* one text: the longest chat templates have 20 KB */
+#define GGUF_STRINGS_MAX         (1u << 22) /* in arrays; Gemma 3: 262,144 tokens, 514,906 merges */
+#define GGUF_ALIGNMENT_MAX       (1u << 20) /* of tensors: files have 32, some a page */
+#define DECODER_LAYERS_MAX       256        /* Llama 3.1 405B has 126 */
+#define DECODER_HIDDEN_MAX       32768      /* likewise 16,384; rows of scratch grow with it */
+#define DECODER_HEADS_MAX        512        /* likewise 128 */
+#define DECODER_INTERMEDIATE_MAX 131072     /* Llama 3.1 405B: 53,248 */
+#define DECODER_VOCAB_MAX        (1u << 21) /* as TOKENIZER_IDS_MAX; Gemma 3: 262,208 */
+#define DECODER_CONTEXT_MAX      (1u << 24) /* positions; float32 angles are useless beyond */
+
 /* ---- embedding and reranking ---- */
 #define MODEL_JSON_BYTES_MAX     (16u << 20) /* config.json and its like; some list 100,000 tokens */
 #define MODEL_FILES_MAX          512         /* of one directory: the largest have 200 shards */

@@ -2,10 +2,10 @@
  * directory or the keys of a GGUF file, as numbers.
  *
  * model_type / general.architecture: llama, exaone (3.x), qwen2, qwen3, gemma3 (text). Keys that
- * would change the result and that this engine does not have (another rope scaling than llama3 or
- * none, a mixture of experts, biases where none are known, soft-capping, another activation) are
- * errors naming them; keys about training are not read. Hostile: every number has its limit in
- * base/bounds.h (DECODER_*). */
+ * would change the result and that this engine does not have (another rope scaling than llama3,
+ * linear or none, a mixture of experts, biases where none are known, soft-capping, another
+ * activation) are errors naming them; keys about training are not read. Hostile: every number has
+ * its limit in base/bounds.h (DECODER_*). */
 #ifndef RAG_NN_DECODER_CONFIG_H
 #define RAG_NN_DECODER_CONFIG_H
 
@@ -43,7 +43,7 @@ struct decoder_config {
     float attention_scale; /* 1 / sqrt(head_dim), or as query_pre_attn_scalar says */
     bool rope_interleaved; /* pairs (2i, 2i+1): q and k of a GGUF "llama"; else (i, i + d/2) */
     float rope_theta;
-    float *rope_divisors; /* [head_dim / 2], of the frequencies (llama3 scaling); owned; NULL: 1s */
+    float *rope_divisors; /* [head_dim / 2], of the frequencies (llama3, linear); owned; NULL: 1s */
     size_t sliding_window;  /* keys that a local layer sees, its own included; 0: all see all */
     size_t sliding_pattern; /* with a window: layer i is global when (i + 1) % pattern == 0 */
     float rope_theta_local; /* of local layers, without divisors */
@@ -74,8 +74,9 @@ void decoder_config_release(struct decoder_config *c); /* a zeroed one is a no-o
 /* Is 'path' a decoder at all (a .gguf file, or a directory whose config.json names a decoder's
  * architecture, or that holds exactly one .gguf)? No statement about whether it can be loaded. */
 bool decoder_config_is_decoder(const char *path);
-/* The GGUF file that 'path' means: itself, or the only *.gguf of a directory without
- * config.json; malloc'ed. *ret = NULL and RAG_OK: a Hugging Face directory. */
+/* The GGUF file that 'path' means: itself, or the only *.gguf of a directory without *.safetensors;
+ * malloc'ed. *ret = NULL and RAG_OK: a Hugging Face directory. RAG_ENOTFOUND (neither), RAG_EFORMAT
+ * (several *.gguf), RAG_EIO, RAG_ENOMEM. */
 enum rag_status decoder_gguf_path(const char *path, char **ret, struct rag_error *reterr);
 
 #endif
