@@ -182,10 +182,11 @@
 #define MODELS_QUEUE_MAX     512 /* waiting requests: more than workers, each holds its texts */
 #define MODELS_SLICE_MS      40  /* that a question waits for others; long enough to be efficient */
 #define MODELS_SLICE_ITEMS   256 /* texts of a slice, and requests that share one */
-#define MODELS_SLICE_TOKENS  8192   /* of a slice, however fast: bounds its memory */
-#define MODELS_PREFERRED_MAX 16     /* turns that may pass over somebody who waits */
-#define EMBED_BATCH_CHUNKS   256    /* chunks that the background embeds and stores at once */
-#define EMBED_LOG_MIN        200    /* chunks: fewer are embedded without a word in the log */
+#define MODELS_SLICE_TOKENS  8192 /* of a slice, however fast: bounds its memory */
+#define MODELS_PREFERRED_MAX 16   /* turns that may pass over somebody who waits */
+#define DECODER_BULK_MS      160  /* of layers between two slices of documents: a fifth is theirs */
+#define EMBED_BATCH_CHUNKS   256  /* chunks that the background embeds and stores at once */
+#define EMBED_LOG_MIN        200  /* chunks: fewer are embedded without a word in the log */
 #define EMBED_WAIT_MS_MAX    600000 /* that a request may wait for vectors: it holds a worker */
 #define EMBED_RETRY_S        10     /* after a failure of the machine, before the next attempt */
 

@@ -7,6 +7,7 @@
 
 #include "base/bounds.h"
 #include "base/clock.h"
+#include "daemon/compute_turns.h"
 #include "daemon/model_queue.h"
 
 enum { LANE_EMBED, LANE_RERANK };
@@ -18,6 +19,7 @@ struct models {
     size_t reranker_max_tokens;
     enum precision precision;
     struct metrics *metrics; /* borrowed, or NULL */
+    struct compute_turns *turns;
     struct model_queue *queue;
 
     pthread_mutex_t mutex; /* guards what follows */
@@ -169,12 +171,39 @@ static enum rag_status run_rerank(struct models *m, const struct model_part *par
 static enum rag_status run_slice(void *context, const struct model_part *parts, size_t n,
                                  const atomic_bool *cancel, struct rag_error *reterr)
 {
+    const struct model_request *first = parts[0].request;
+    struct models *m = context;
+    enum rag_status status;
+
+    assert(n == 1 || first->lane == LANE_EMBED);
+    compute_turns_begin_slice(m->turns, first->work_class == MODEL_BULK);
+    if (first->lane == LANE_EMBED)
+        status = run_embed(m, parts, n, cancel, reterr);
+    else
+        status = run_rerank(m, &parts[0], cancel, reterr);
+    compute_turns_end_slice(m->turns);
+    return status;
+}
+
+/* ---- the decoder's turns ---- */
+
+static void begin_layer(void *context)
+{
     struct models *m = context;
 
-    if (parts[0].request->lane == LANE_EMBED)
-        return run_embed(m, parts, n, cancel, reterr);
-    assert(n == 1);
-    return run_rerank(m, &parts[0], cancel, reterr);
+    compute_turns_begin_layer(m->turns);
+}
+
+static void end_run(void *context)
+{
+    struct models *m = context;
+
+    compute_turns_end_run(m->turns);
+}
+
+struct decode_turns models_decode_turns(struct models *m)
+{
+    return (struct decode_turns){begin_layer, begin_layer, end_run, m};
 }
 
 /* ---- open and close ---- */
@@ -226,8 +255,11 @@ enum rag_status models_open(const struct models_options *options, struct models 
     pthread_mutex_init(&m->mutex, NULL);
     m->precision = options->precision;
     m->metrics = options->metrics;
-    if (is_given(options->embedder_dir) || is_given(options->reranker_dir)) {
+    if (is_given(options->embedder_dir) || is_given(options->reranker_dir) ||
+        options->for_decoder) {
         status = compute_pool_open(options->n_threads, &m->pool, reterr);
+        if (status == RAG_OK)
+            status = compute_turns_open(DECODER_BULK_MS * 1000000ll, &m->turns, reterr);
         if (status == RAG_OK)
             status = open_models(m, options, reterr);
         if (status == RAG_OK)
@@ -248,6 +280,7 @@ void models_close(struct models *m)
     model_queue_close(m->queue);
     bi_encoder_close(m->embedder);
     cross_encoder_close(m->reranker);
+    compute_turns_close(m->turns);
     compute_pool_close(m->pool);
     pthread_mutex_destroy(&m->mutex);
     free(m);
@@ -275,6 +308,21 @@ enum precision models_precision(const struct models *m)
 
 /* ---- requests ---- */
 
+/* Wait for the queue; a decoder knows that a question does. */
+static enum rag_status run_request(struct models *m, struct model_request *request,
+                                   size_t *ret_n_done, struct rag_error *reterr)
+{
+    bool question = request->work_class == MODEL_INTERACTIVE;
+    enum rag_status status;
+
+    if (question)
+        compute_turns_enter(m->turns);
+    status = model_queue_run(m->queue, request, ret_n_done, reterr);
+    if (question)
+        compute_turns_leave(m->turns);
+    return status;
+}
+
 enum rag_status models_embed(struct models *m, const struct bi_encoder *b, enum models_class c,
                              const struct embed_text *texts, size_t n, enum embed_role role,
                              int64_t deadline_ns, const atomic_bool *cancel, float *ret_vectors,
@@ -301,7 +349,7 @@ enum rag_status models_embed(struct models *m, const struct bi_encoder *b, enum 
     bi_encoder_info(b, &info);
     items.dim = info.dim;
     items.max_tokens = info.max_tokens;
-    return model_queue_run(m->queue, &request, &n_done, reterr);
+    return run_request(m, &request, &n_done, reterr);
 }
 
 enum rag_status models_rerank(struct models *m, struct pair_text query,

@@ -7,6 +7,8 @@
  * slice; a long request gives way after each of its slices. Questions go before documents, but
  * after MODELS_PREFERRED_MAX slices of questions documents have one. So a question waits for one
  * slice of others, whatever else goes on.
+ * A decoder, when there is one, computes on the same pool and gives way between its layers
+ * (daemon/compute_turns.h).
  * Thread-safe. Used by the pipeline, the background embedder and /v1/embeddings, /v1/rerank. */
 #ifndef RAG_DAEMON_MODELS_H
 #define RAG_DAEMON_MODELS_H
@@ -19,6 +21,7 @@
 #include "base/status.h"
 #include "daemon/metrics.h"
 #include "embed/bi_encoder.h"
+#include "generate/decode_scheduler.h"
 #include "retrieve/cross_encoder.h"
 
 struct models; /* opaque */
@@ -33,6 +36,7 @@ struct models_options {
     const char *query_prompt;   /* NULL: the model's */
     const char *passage_prompt;
     size_t reranker_max_tokens;
+    bool for_decoder;        /* a pool is needed though neither of them may be there */
     struct metrics *metrics; /* borrowed; NULL: not counted */
 };
 
@@ -46,6 +50,8 @@ const struct bi_encoder *models_embedder(const struct models *m);
 const struct cross_encoder *models_reranker(const struct models *m);
 struct compute_pool *models_pool(const struct models *m);
 enum precision models_precision(const struct models *m);
+/* How a decoder on this pool takes turns with them. */
+struct decode_turns models_decode_turns(struct models *m);
 
 enum models_class { MODELS_INTERACTIVE, MODELS_BULK };
 
