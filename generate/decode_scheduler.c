@@ -10,6 +10,9 @@
 #include "base/sha256.h"
 #include "generate/decode_job.h"
 
+_Static_assert(DECODE_RUNNING_MAX + DECODE_DRAFT_MAX + DECODE_CHUNK_MAX <= DECODER_RUN_TOKENS_MAX,
+               "a turn is one run");
+
 struct decode_scheduler {
     struct decode_scheduler_options options;
     struct decoder_info decoder;
@@ -98,6 +101,7 @@ static void finish(struct decode_scheduler *s, struct decode_job *job, enum rag_
     o->decode_ns = job->first_ns ? now - job->first_ns : 0;
     pthread_mutex_lock(&s->mutex);
     s->stats.n_running--;
+    kv_cache_stats(s->kv, &s->stats.kv);
     if (status == RAG_OK)
         status = pass_text(job);
     hand_back(s, job, status);

@@ -231,11 +231,11 @@ static enum rag_status run_slice(struct decoder_slice *s, const struct decoder_r
         size_t end = s->scratch->layer_ends[next - 1];
         int64_t each;
 
+        if (options && options->between_layers && layer > 0)
+            options->between_layers(options->context);
         if (options && options->cancel && atomic_load(options->cancel))
             return rag_fail(reterr, RAG_ECANCELLED, "model: cancelled before layer %zu of %zu",
                             layer + 1, n_layers);
-        if (options && options->between_layers && layer > 0)
-            options->between_layers(options->context);
         each = clock_monotonic_ns();
         run_steps(s, first, end);
         each = (clock_monotonic_ns() - each) / (int64_t)(next - layer) + 1;
