@@ -83,6 +83,21 @@
 #define JSON_SCHEMA_DIGITS_MAX     16   /* of a number, before and behind the point */
 #define TOKEN_BYTES_MAX            256 /* of one token; longer ones are never allowed by a schema */
 
+/* ---- grounded answers of a decoder ---- */
+#define GROUNDING_PROMPT_BYTES_MAX   (8u << 20) /* PASSAGES_MAX chunks of CHUNK_CHARS_MAX, thrice */
+#define GROUNDING_HISTORY_TURNS_MAX  8     /* questions with their answers; older ones say nothing */
+#define GROUNDING_HISTORY_BYTES_MAX  24576 /* of them together: passages are worth more */
+#define GROUNDING_SENTENCE_BYTES_MAX 4096  /* a model that ends no sentence is cut after a page */
+#define GROUNDING_UNITS_MAX          3     /* sentences of the passages that one sentence rests on */
+#define GROUNDING_REPEATS_MAX        3     /* of sentences said before: the model runs in a circle */
+#define GROUNDING_PAIR_MIN                                                                         \
+    0.02f /* a cross-encoder's score below it says "unrelated"; above it the words decide, because \
+             such scores are not calibrated */
+#define CONDENSE_NEW_TOKENS     96    /* of a standalone question; usual ones have 30 */
+#define CONDENSE_MS_MAX         8000  /* of a model for it, and at most a quarter of the deadline */
+#define CONDENSE_TURNS_MAX      3     /* earlier questions that it sees */
+#define CONDENSE_ANSWER_CHARS   300   /* of an earlier answer: what a pronoun may point at */
+
 /* ---- JSON ---- */
 #define JSON_DEPTH_MAX 64 /* recursion of the parser */
 

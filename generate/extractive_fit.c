@@ -8,7 +8,8 @@
 #include "text/entity.h"
 #include "text/question_focus.h"
 
-#define PHONE_FIT 0.9f
+#define PHONE_FIT   0.9f
+#define PERSON_SURE 0.85f /* person_like() of a surname, three syllables and a title */
 #define NEAR_BYTES                                                                                 \
     40.0f /* about four words: how far a candidate may stand from what it is about                 \
            */
@@ -202,6 +203,21 @@ static float person_like(const char *text, uint32_t end, const struct word_span 
     if (is_word_any(text, after, end, titles) || is_word_any(text, w->stem, w->end, titles))
         value += 0.4f;
     return value > 1 ? 1 : value;
+}
+
+bool fit_person_next(const char *text, uint32_t end, uint32_t *at, uint32_t *ret_start,
+                     uint32_t *ret_end)
+{
+    struct word_span w;
+
+    while (next_word(text, end, at, &w)) {
+        if (person_like(text, end, &w) < PERSON_SURE)
+            continue;
+        *ret_start = w.start;
+        *ret_end = w.stem;
+        return true;
+    }
+    return false;
 }
 
 static float place_like(const char *text, uint32_t end, const struct word_span *w)
