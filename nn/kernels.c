@@ -80,7 +80,7 @@ static const struct kernels tables[KERNEL_PATHS] = {
                           BLOCKS(portable, portable),
                           ROWS(avx512),
                           FAST_ATTENTION(amx),
-                          KV_ATTENTION(avx512),
+                          KV_ATTENTION(amx),
                           DECODER_ROWS(avx512)  },
 #endif
 };
