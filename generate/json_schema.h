@@ -8,9 +8,9 @@
  *
  * What can be written is a part of what the schema allows: members come in the order of
  * 'properties', and no others where there are any; no white space but one space behind ',' and ':',
- * so that a model cannot spin; numbers have at most JSON_SCHEMA_DIGITS_MAX digits, \u escapes no
- * surrogates. Schemas come from clients: their size and depth are limited (base/bounds.h).
- * (JSON Schema, draft 2020-12; RFC 8259)
+ * so that a model cannot spin; numbers have at most JSON_SCHEMA_DIGITS_MAX digits, \u escapes are
+ * no surrogates and no NUL. Schemas come from clients: their size and depth are limited
+ * (base/bounds.h). (JSON Schema, draft 2020-12; RFC 8259)
  *
  * A compiled schema is immutable and may be shared; a state belongs to one request. */
 #ifndef RAG_GENERATE_JSON_SCHEMA_H

@@ -87,6 +87,10 @@ static bool begin_utf8(struct frame *f, unsigned char c)
     return c >= 0xC2 && c <= 0xF4;
 }
 
+/* What the hex digits of an escape were so far, in 'low'. */
+#define HEX_D     1 /* d */
+#define HEX_ZEROS 2 /* 0 alone */
+
 static void string_limits(const struct schema_node *node, uint64_t *least, uint64_t *most)
 {
     bool bounded = node->kind == SCHEMA_STRING; /* keys of a map and strings of ANY are free */
@@ -105,20 +109,20 @@ static bool step_string(const struct schema_node *node, struct frame *f, unsigne
     string_limits(node, &least, &most);
     switch (f->state) {
     case IN_ESCAPE:
-        f->rest = 4;
+        f->rest = c == 'u' ? 4 : 0;
         f->state = c == 'u' ? IN_HEX : IN_STRING;
         return c != '\0' && strchr("\"\\/bfnrtu", c) != NULL;
     case IN_HEX: {
         bool hex = is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        bool surrogate = f->low == 1 && c != '0' && (c > '7' || c < '0');
+        bool surrogate = f->low == HEX_D && (c < '0' || c > '7'); /* \ud8.. to \udf.. */
+        bool zero = c == '0' && (f->rest == 4 || f->low == HEX_ZEROS);
 
-        f->low = f->rest == 4 && (c == 'd' || c == 'D'); /* \ud8.. to \udf..: no characters */
-        f->rest--;
-        if (f->rest == 0) {
+        f->low = zero ? HEX_ZEROS : f->rest == 4 && (c == 'd' || c == 'D') ? HEX_D : 0;
+        if (--f->rest == 0) {
             f->low = 0;
             f->state = IN_STRING;
         }
-        return hex && !surrogate;
+        return hex && !surrogate && !(zero && f->rest == 0); /* readers end texts at a NUL */
     }
     case IN_UTF8:
         if (c < f->low || c > f->high)
