@@ -20,10 +20,13 @@ enum key_type {
     KEY_OCTAL,
     KEY_DOUBLE,
     KEY_LIST,
-    KEY_LEVEL, /* from here on one word of some: words_of() */
+    KEY_BACKENDS, /* NULL when empty; names */
+    KEY_LEVEL,    /* from here on one word of some: words_of() */
     KEY_PRECISION,
     KEY_STORAGE,
     KEY_FUSION,
+    KEY_WEIGHTS,
+    KEY_UNSUPPORTED,
 };
 
 struct row {
@@ -88,7 +91,8 @@ static const struct row rows[] = {
     {{"workers", "ingest_queue_max", "16", "Waiting documents (each holds its body); then 503."},
      KEY_INT, AT(ingest_queue_max), 1, 10000},
 
-    {{"ask", "deadline_ms", "60000", "A question is given up after this many milliseconds."},
+    {{"ask", "deadline_ms", "300000",
+      "A question is given up after this many milliseconds; a model writes some tokens a second."},
      KEY_INT, AT(ask_deadline_ms), 1, 3600000},
     {{"ask", "top_k", "5", "Passages that the answer is made from."},
      KEY_INT, AT(retrieve_top_k), 1, PASSAGES_MAX},
@@ -194,6 +198,53 @@ static const struct row rows[] = {
     {{"models", "hnsw_ef_search", "96",
       "Candidates of a search in the graph: more are more exact and slower."},
      KEY_INT, AT(hnsw_ef_search), 8, 4096},
+
+    {{"generate", "model", "",
+      "The decoder that writes answers: a GGUF file, or a Hugging Face folder (config.json, *.safetensors, "
+      "tokenizer.json), as a path, or as a name below models_dir; empty: answers are sentences of the passages."},
+     KEY_PATH, AT(generate_model), 0, 0},
+    {{"generate", "backends", "",
+      "Who answers questions, tried in this order until one has begun: local (the model), extractive (sentences of "
+      "the passages). Empty: local where a model is given, then extractive."},
+     KEY_BACKENDS, AT(generate_backends), 0, 0},
+    {{"generate", "chat_template", "",
+      "How the model wants a conversation written: exaone, chatml, llama3, gemma, llama2 or zephyr; empty: what the "
+      "model says."},
+     KEY_PATH, AT(generate_template), 0, 0},
+    {{"generate", "precision", "int8",
+      "What weights become that are floats in their file: int8, int4 (half the memory, less exact) or fp32 (slow, for "
+      "comparisons). Weights that are quantised in their file stay as they are."},
+     KEY_WEIGHTS, AT(generate_precision), 0, 0},
+    {{"generate", "kv_budget_mb", "1024",
+      "MiB for the keys and values of all conversations, those kept for the next question included; never more. What "
+      "one token takes is in the log at start."},
+     KEY_INT, AT(kv_budget_mb), 1, 1048576},
+    {{"generate", "context_tokens", "0",
+      "Tokens of prompt and answer together; 0: what the model was made for, at most 8192 and what kv_budget_mb holds."},
+     KEY_INT, AT(context_tokens), 0, 1048576},
+    {{"generate", "max_running", "4",
+      "Answers that are written at the same time; others wait. Each one more reads the same weights."},
+     KEY_INT, AT(generate_running_max), 1, DECODE_RUNNING_MAX},
+    {{"generate", "draft_tokens", "8",
+      "Tokens guessed from the prompt and verified at once: faster where answers copy passages, the same text; 0: off."},
+     KEY_INT, AT(draft_tokens), 0, DECODE_DRAFT_MAX},
+    {{"generate", "unsupported", "remove",
+      "What happens to a sentence that no passage supports: remove it, or mark it."},
+     KEY_UNSUPPORTED, AT(unsupported), 0, 0},
+    {{"generate", "max_new_tokens", "512", "Tokens of an answer, unless the request says."},
+     KEY_INT, AT(new_tokens_max), 1, DECODER_CONTEXT_MAX},
+    {{"generate", "temperature", "0",
+      "0: the likeliest token each time, so that an answer can be repeated; higher: more variety. This and the next "
+      "four hold unless the request says."},
+     KEY_DOUBLE, AT(temperature), 0, (double)SAMPLING_TEMPERATURE_MAX},
+    {{"generate", "top_k", "0", "Draw from the likeliest tokens only, so many; 0: all."},
+     KEY_INT, AT(sampling_top_k), 0, 1000000},
+    {{"generate", "top_p", "1", "Draw from the likeliest tokens that together have this probability."},
+     KEY_DOUBLE, AT(top_p), 0.000001, 1},
+    {{"generate", "min_p", "0", "Leave out tokens below this part of the likeliest one's probability."},
+     KEY_DOUBLE, AT(min_p), 0, 1},
+    {{"generate", "repetition_penalty", "1", "Above 1: what was said already becomes less likely, quoted names too."},
+     KEY_DOUBLE, AT(repetition_penalty), (double)SAMPLING_PENALTY_MIN, (double)SAMPLING_PENALTY_MAX},
 };
 /* clang-format on */
 #define N_ROWS (sizeof rows / sizeof rows[0])
@@ -265,21 +316,21 @@ static enum rag_status set_number(struct config *config, const struct row *row, 
 /* The words of a type, in the order of its enum, and what they are called. */
 static const char *const *words_of(enum key_type type, const char **ret_allowed)
 {
-    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
-    static const char *const precisions[] = {"fp32", "int8", NULL};
-    static const char *const storages[] = {"f32", "f16", "int8", NULL};
-    static const char *const fusions[] = {"rrf", "convex", NULL};
+    static const struct {
+        const char *words[5];
+        const char *allowed;
+    } kinds[] = {
+        [KEY_LEVEL - KEY_LEVEL] = {{"debug", "info", "warn", "error"},
+                                   "debug, info, warn or error"                            },
+        [KEY_PRECISION - KEY_LEVEL] = {{"fp32", "int8"},                   "int8 or fp32"      },
+        [KEY_STORAGE - KEY_LEVEL] = {{"f32", "f16", "int8"},             "f32, f16 or int8"  },
+        [KEY_FUSION - KEY_LEVEL] = {{"rrf", "convex"},                  "rrf or convex"     },
+        [KEY_WEIGHTS - KEY_LEVEL] = {{"int8", "int4", "fp32"},           "int8, int4 or fp32"},
+        [KEY_UNSUPPORTED - KEY_LEVEL] = {{"remove", "mark"},                 "remove or mark"    },
+    };
 
-    if (type == KEY_LEVEL) {
-        *ret_allowed = "debug, info, warn or error";
-        return levels;
-    }
-    if (type == KEY_FUSION) {
-        *ret_allowed = "rrf or convex";
-        return fusions;
-    }
-    *ret_allowed = type == KEY_PRECISION ? "int8 or fp32" : "f32, f16 or int8";
-    return type == KEY_PRECISION ? precisions : storages;
+    *ret_allowed = kinds[type - KEY_LEVEL].allowed;
+    return kinds[type - KEY_LEVEL].words;
 }
 
 static enum rag_status set_word(struct config *config, const struct row *row, const char *value,
@@ -295,6 +346,54 @@ static enum rag_status set_word(struct config *config, const struct row *row, co
         }
     }
     return bad_value(row, value, allowed, reterr);
+}
+
+static const char *const backend_names[] = {"local", "extractive"};
+
+/* Names separated by blanks or commas, none twice. */
+static bool read_backends(const char *text, enum config_backend *ret, size_t *ret_n)
+{
+    bool seen[CONFIG_BACKENDS_MAX] = {false};
+    size_t n = 0;
+
+    for (text += strspn(text, " ,\t"); *text != '\0'; text += strspn(text, " ,\t")) {
+        size_t length = strcspn(text, " ,\t");
+        size_t i = 0;
+
+        while (i < CONFIG_BACKENDS_MAX &&
+               (strlen(backend_names[i]) != length || strncmp(backend_names[i], text, length) != 0))
+            i++;
+        if (i == CONFIG_BACKENDS_MAX || seen[i])
+            return false;
+        seen[i] = true;
+        ret[n++] = (enum config_backend)i;
+        text += length;
+    }
+    *ret_n = n;
+    return n > 0;
+}
+
+size_t config_backends(const struct config *c, enum config_backend ret[CONFIG_BACKENDS_MAX])
+{
+    size_t n = 0;
+
+    if (c->generate_backends && read_backends(c->generate_backends, ret, &n))
+        return n;
+    if (c->generate_model)
+        ret[n++] = BACKEND_LOCAL;
+    ret[n++] = BACKEND_EXTRACTIVE;
+    return n;
+}
+
+static enum rag_status check_backends(const struct row *row, const char *value,
+                                      struct rag_error *reterr)
+{
+    enum config_backend backends[CONFIG_BACKENDS_MAX];
+    size_t n;
+
+    if (!read_backends(value, backends, &n))
+        return bad_value(row, value, "a list of local, extractive", reterr);
+    return RAG_OK;
 }
 
 static enum rag_status set_prompt(char **at, const char *value)
@@ -376,17 +475,25 @@ static enum rag_status set_row(struct config *config, const struct row *row, con
     case KEY_PRECISION:
     case KEY_STORAGE:
     case KEY_FUSION:
+    case KEY_WEIGHTS:
+    case KEY_UNSUPPORTED:
         return set_word(config, row, value, reterr);
     case KEY_LIST:
         return set_list(config, row, value, reterr);
     case KEY_PATH:
     case KEY_PROMPT:
+    case KEY_BACKENDS:
         if (value[0] == '\0') {
             free(*text);
             *text = NULL;
             return RAG_OK;
         }
-        status = row->type == KEY_PATH ? set_text(text, value) : set_prompt(text, value);
+        if (row->type == KEY_BACKENDS) {
+            status = check_backends(row, value, reterr);
+            if (status != RAG_OK)
+                return status;
+        }
+        status = row->type == KEY_PROMPT ? set_prompt(text, value) : set_text(text, value);
         break;
     case KEY_TEXT:
     default:
@@ -610,7 +717,8 @@ void config_free(struct config *config)
     if (!config)
         return;
     for (size_t i = 0; i < N_ROWS; i++)
-        if (rows[i].type == KEY_TEXT || rows[i].type == KEY_PATH || rows[i].type == KEY_PROMPT)
+        if (rows[i].type == KEY_TEXT || rows[i].type == KEY_PATH || rows[i].type == KEY_PROMPT ||
+            rows[i].type == KEY_BACKENDS)
             free(*(char **)member(config, &rows[i]));
     free_admins(config);
     free(config);
@@ -639,6 +747,8 @@ enum rag_status config_check(const struct config *c, struct rag_error *reterr)
         return rag_fail(reterr, RAG_EINVAL,
                         "[index] chunk_overlap: %lld is not below half of chunk_chars (%lld)",
                         (long long)c->chunk_overlap, (long long)c->chunk_chars);
+    if (c->generate_backends && strstr(c->generate_backends, "local") && !c->generate_model)
+        return rag_fail(reterr, RAG_EINVAL, "[generate] backends: local needs model");
     if (c->bodies_bytes_max < c->body_bytes_max)
         return rag_fail(reterr, RAG_EINVAL,
                         "[http] bodies_bytes_max: %lld is below body_bytes_max (%lld)",

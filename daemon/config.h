@@ -81,7 +81,29 @@ struct config {
     int64_t hnsw_m;
     int64_t hnsw_ef_construction;
     int64_t hnsw_ef_search;
+
+    char *generate_backends;    /* names in their order; NULL: as config_backends() says */
+    char *generate_model;       /* as models_embedder, or a .gguf file; NULL: none */
+    char *generate_template;    /* NULL: the model's own */
+    int64_t generate_precision; /* enum generate_precision */
+    int64_t kv_budget_mb;
+    int64_t context_tokens; /* 0: the model's, with limits */
+    int64_t generate_running_max;
+    int64_t draft_tokens;
+    int64_t unsupported; /* enum unsupported_policy */
+    int64_t new_tokens_max;
+    double temperature;
+    int64_t sampling_top_k;
+    double top_p;
+    double min_p;
+    double repetition_penalty;
 };
+
+/* Of a decoder's weights that are floats in their file. */
+enum generate_precision { GENERATE_INT8, GENERATE_INT4, GENERATE_FP32 };
+
+#define CONFIG_BACKENDS_MAX 2
+enum config_backend { BACKEND_LOCAL, BACKEND_EXTRACTIVE };
 
 enum rag_status config_new(struct config **ret, struct rag_error *reterr); /* all defaults */
 void config_free(struct config *config);
@@ -101,6 +123,10 @@ enum rag_status config_check(const struct config *config, struct rag_error *rete
  * below models/ of the state directory when that is empty. malloc'ed; "" when name is NULL. */
 enum rag_status config_model_dir(const struct config *config, const char *name, char **ret,
                                  struct rag_error *reterr);
+
+/* Backends in the order in which they are tried: as configured, else the model where one is given,
+ * then the extractive one. Returns their number, >= 1. */
+size_t config_backends(const struct config *config, enum config_backend ret[CONFIG_BACKENDS_MAX]);
 
 /* The table, for the documentation and its test. */
 struct config_key {

@@ -27,7 +27,7 @@ const struct http_route app_routes[] = {
     {"DELETE", "/v1/collections/{c}/documents/{id}", handle_document_delete,   JOB_BULK,        "ingest",
      SMALL                                                                                                         },
     {"POST",   "/v1/search",                         handle_search,            JOB_INTERACTIVE, "search",     SMALL},
-    {"POST",   "/v1/ask",                            handle_ask,               JOB_INTERACTIVE, "ask",        SMALL},
+    {"POST",   "/v1/ask",                            handle_ask,               JOB_ANSWER,      "ask",        SMALL},
     {"GET",    "/v1/models",                         handle_models,            JOB_INTERACTIVE, "models",     SMALL},
     {"POST",   "/v1/embeddings",                     handle_embeddings,        JOB_BULK,        "embeddings", 0    },
     {"POST",   "/v1/rerank",                         handle_rerank,            JOB_BULK,        "rerank",     0    },

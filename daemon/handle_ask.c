@@ -153,8 +153,9 @@ static void count_stages(struct app *app, const char *request_id, const struct r
             metrics_stage(app->metrics, (unsigned)s, r->stages_ms[s]);
     for (size_t i = 0; i < r->n_degraded; i++) {
         metrics_add(app->metrics,
-                    r->degraded[i].stage == STAGE_DENSE ? METRIC_DEGRADED_DENSE
-                                                        : METRIC_DEGRADED_RERANK,
+                    r->degraded[i].stage == STAGE_DENSE    ? METRIC_DEGRADED_DENSE
+                    : r->degraded[i].stage == STAGE_RERANK ? METRIC_DEGRADED_RERANK
+                                                           : METRIC_DEGRADED_GENERATE,
                     1);
         log_event(LOG_WARN, request_id, "degraded", "stage=%s reason=\"%s\"",
                   stage_name(r->degraded[i].stage), r->degraded[i].why.text);

@@ -448,6 +448,7 @@ static void on_tick(void *context)
     workers_stats(s->workers, &stats);
     metrics_set(s->metrics, METRIC_WORKERS_BUSY, (double)stats.n_busy);
     metrics_set(s->metrics, METRIC_JOBS_QUEUED, (double)stats.n_queued[JOB_INTERACTIVE]);
+    metrics_set(s->metrics, METRIC_ANSWERS_QUEUED, (double)stats.n_queued[JOB_ANSWER]);
     metrics_set(s->metrics, METRIC_BULK_QUEUED, (double)stats.n_queued[JOB_BULK]);
 }
 

@@ -16,8 +16,9 @@ enum metric {
     METRIC_ASKS_REFUSED,
     METRIC_ASKS_CANCELLED,
     METRIC_ASKS_FAILED,
-    METRIC_DEGRADED_DENSE,  /* searches and asks without their vectors */
-    METRIC_DEGRADED_RERANK, /* and without the cross-encoder, though there is one */
+    METRIC_DEGRADED_DENSE,    /* searches and asks without their vectors */
+    METRIC_DEGRADED_RERANK,   /* and without the cross-encoder, though there is one */
+    METRIC_DEGRADED_GENERATE, /* asks that another backend answered than the first one */
     METRIC_DOCUMENTS_PUT,
     METRIC_DOCUMENTS_UNCHANGED,
     METRIC_DOCUMENTS_FAILED,
@@ -31,7 +32,12 @@ enum metric {
     METRIC_HTTP_TURNED_AWAY, /* answered 503 at accept */
     METRIC_MODEL_TEXTS,      /* embedded */
     METRIC_MODEL_TOKENS,
-    METRIC_MODEL_PAIRS, /* reranked */
+    METRIC_MODEL_PAIRS,   /* reranked */
+    METRIC_PROMPT_TOKENS, /* of prompts that the decoder read; those it knew already included */
+    METRIC_CACHED_TOKENS, /* those it knew already */
+    METRIC_OUTPUT_TOKENS,
+    METRIC_DRAFTED_TOKENS,
+    METRIC_ACCEPTED_TOKENS,
     /* gauges */
     METRIC_COLLECTIONS,
     METRIC_DOCUMENTS,
@@ -46,8 +52,14 @@ enum metric {
     METRIC_HTTP_BODY_BYTES, /* of bodies being received */
     METRIC_WORKERS_BUSY,
     METRIC_JOBS_QUEUED,
+    METRIC_ANSWERS_QUEUED,
     METRIC_BULK_QUEUED,
     METRIC_MODELS_WAITING,
+    METRIC_DECODER_RUNNING,
+    METRIC_DECODER_WAITING,
+    METRIC_KV_BUDGET_BYTES,
+    METRIC_KV_HELD_BYTES,
+    METRIC_KV_USED_BYTES,
     METRIC_VECTORS,
     METRIC_VECTORS_PENDING,
     METRIC_VECTORS_FAILED,
@@ -65,7 +77,9 @@ struct metrics; /* opaque */
 enum rag_status metrics_new(struct metrics **ret, struct rag_error *reterr);
 void metrics_free(struct metrics *m);
 
-void metrics_add(struct metrics *m, enum metric metric, uint64_t n);    /* counters */
+void metrics_add(struct metrics *m, enum metric metric, uint64_t n); /* counters */
+/* A counter that somebody else counts, as it stands now. */
+void metrics_set_total(struct metrics *m, enum metric metric, uint64_t n);
 void metrics_set(struct metrics *m, enum metric metric, double value);  /* gauges */
 void metrics_change(struct metrics *m, enum metric metric, int64_t by); /* integer gauges */
 /* stage: an index below METRIC_SERIES_MAX; its name was given by metrics_name_stage(). */

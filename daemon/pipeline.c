@@ -53,7 +53,7 @@ static enum rag_status generate(const struct pipeline *p, const struct pipeline_
         .passages = given,
         .n_passages = a->n_given,
         .grounding = GROUNDING_STRICT,
-        .sampling = {.top_p = 1.0f, .repetition_penalty = 1.0f},
+        .sampling = request->sampling ? *request->sampling : p->sampling,
         .deadline_ns = request->deadline_ns,
         .cancel = request->cancel,
         .request_id = request->request_id,
@@ -62,6 +62,7 @@ static enum rag_status generate(const struct pipeline *p, const struct pipeline_
         .idf_context = request->collection->index,
         .analyzer = p->analyzer,
     };
+    size_t n = request->generator ? 1 : p->n_generators;
     enum rag_status status = RAG_EINVAL;
 
     if (!messages || !given)
@@ -76,12 +77,18 @@ static enum rag_status generate(const struct pipeline *p, const struct pipeline_
                                               s->context,    s->text,     s->text_bytes,
                                               s->byte_start, s->byte_end, s->lexical_score};
     }
-    for (size_t i = 0; i < p->n_generators; i++) {
+    for (size_t i = 0; i < n; i++) {
+        struct generator *with = request->generator ? request->generator : p->generators[i];
+        struct rag_error error = {RAG_OK, ""};
+
         generator_result_release(&a->result);
         generator_result_init(&a->result);
-        status = p->generators[i]->generate(p->generators[i], &g, &out, &a->result, reterr);
-        if (status == RAG_OK || relay.released)
+        status = with->generate(with, &g, &out, &a->result, &error);
+        if (status == RAG_OK)
             break;
+        if (relay.released || i + 1 == n)
+            return rag_fail(reterr, status, "%s", error.text);
+        r->degraded[r->n_degraded++] = (struct degraded){STAGE_GENERATE, error};
     }
     return status;
 }

@@ -15,7 +15,8 @@
  *
  * A model stage that fails (busy, too slow, weights gone) is left out and said in 'degraded': the
  * search goes on with what it has, down to BM25 alone, unless dense results were all that was asked
- * for. Thread-safe: a pipeline is immutable after start. */
+ * for. So is a backend that fails before its first piece, when there is another one. Thread-safe: a
+ * pipeline is immutable after start. */
 #ifndef RAG_DAEMON_PIPELINE_H
 #define RAG_DAEMON_PIPELINE_H
 
@@ -62,6 +63,8 @@ struct pipeline {
     const struct analyzer *analyzer;
     struct generator *generators[GENERATORS_MAX]; /* tried in this order */
     size_t n_generators;
+    struct generator *local;      /* a decoder, in that list or not; NULL: none */
+    struct sampling sampling;     /* of requests that have none of their own */
     struct models *models;        /* NULL: no cross-encoder; vectors have their own */
     struct side_work *side;       /* NULL: one after the other */
     size_t n_candidates;          /* of bm25 */
@@ -95,9 +98,11 @@ struct pipeline_request {
     enum search_mode mode;
     const struct fusion_options *fusion; /* NULL: the collection's */
     bool no_rerank;
-    bool rankings;           /* keep each stage's own list, both fusions included */
-    const char *filter_text; /* the filter as JSON, for the audit record; or NULL */
-    int64_t deadline_ns;     /* clock_monotonic_ns(); 0: none */
+    bool rankings;                   /* keep each stage's own list, both fusions included */
+    struct generator *generator;     /* this one and no other; NULL: the configured ones */
+    const struct sampling *sampling; /* NULL: the pipeline's */
+    const char *filter_text;         /* the filter as JSON, for the audit record; or NULL */
+    int64_t deadline_ns;             /* clock_monotonic_ns(); 0: none */
     const atomic_bool *cancel;
     const char *principal;
     const char *request_id;
@@ -113,10 +118,10 @@ struct ranking {
 
 /* A stage that was left out. */
 struct degraded {
-    enum stage stage; /* STAGE_DENSE or STAGE_RERANK */
+    enum stage stage; /* STAGE_DENSE, STAGE_RERANK; STAGE_GENERATE: the next backend answered */
     struct rag_error why;
 };
-#define DEGRADED_MAX 2
+#define DEGRADED_MAX (2 + GENERATORS_MAX)
 
 /* What a search found. Everything lives in its arenas. */
 struct retrieval {

@@ -10,6 +10,7 @@
 struct job {
     void (*run)(void *context);
     void *context;
+    uint64_t ticket; /* who came first */
     struct job *next;
 };
 
@@ -23,13 +24,15 @@ struct queue {
 struct workers {
     pthread_t *threads; /* owned, [n_threads] */
     size_t n_threads;
-    size_t bulk_max; /* bulk jobs that may run at once */
+    size_t bulk_max;    /* bulk jobs that may run at once */
+    size_t answers_max; /* answers, likewise */
 
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t wake;   /* a job came or may now run, or stopping */
     struct queue queues[N_JOB_CLASSES];
     size_t n_busy;
-    size_t n_bulk_running;
+    size_t n_running[N_JOB_CLASSES];
+    uint64_t last_ticket;
     size_t n_preferred; /* interactive jobs taken while a bulk job could have run */
     uint64_t n_done;
     uint64_t n_refused;
@@ -47,26 +50,41 @@ static struct job *take(struct queue *q)
     return job;
 }
 
-/* The next job that may run now, or NULL. The mutex is held. */
-static struct job *next_job(struct workers *w, bool *ret_bulk)
+/* The class of the question or answer that came first and may run, or N_JOB_CLASSES. */
+static enum job_class next_question(const struct workers *w)
 {
-    bool bulk = w->queues[JOB_BULK].head && w->n_bulk_running < w->bulk_max;
+    const struct job *question = w->queues[JOB_INTERACTIVE].head;
+    const struct job *answer = w->queues[JOB_ANSWER].head;
 
-    if (w->queues[JOB_INTERACTIVE].head && !(bulk && w->n_preferred >= PREFERRED_MAX)) {
-        *ret_bulk = false;
+    if (w->n_running[JOB_ANSWER] >= w->answers_max)
+        answer = NULL;
+    if (answer && (!question || answer->ticket < question->ticket))
+        return JOB_ANSWER;
+    return question ? JOB_INTERACTIVE : N_JOB_CLASSES;
+}
+
+/* The next job that may run now, or NULL. The mutex is held. */
+static struct job *next_job(struct workers *w, enum job_class *ret_class)
+{
+    bool bulk = w->queues[JOB_BULK].head && w->n_running[JOB_BULK] < w->bulk_max;
+    enum job_class question = next_question(w);
+
+    if (question != N_JOB_CLASSES && !(bulk && w->n_preferred >= PREFERRED_MAX)) {
+        *ret_class = question;
         w->n_preferred += bulk;
-        return take(&w->queues[JOB_INTERACTIVE]);
+        return take(&w->queues[question]);
     }
     if (!bulk)
         return NULL;
-    *ret_bulk = true;
+    *ret_class = JOB_BULK;
     w->n_preferred = 0;
     return take(&w->queues[JOB_BULK]);
 }
 
 static bool all_empty(const struct workers *w)
 {
-    return !w->queues[JOB_INTERACTIVE].head && !w->queues[JOB_BULK].head;
+    return !w->queues[JOB_INTERACTIVE].head && !w->queues[JOB_ANSWER].head &&
+           !w->queues[JOB_BULK].head;
 }
 
 static void *work(void *context)
@@ -75,8 +93,8 @@ static void *work(void *context)
 
     pthread_mutex_lock(&w->mutex);
     for (;;) {
-        bool bulk = false;
-        struct job *job = next_job(w, &bulk);
+        enum job_class job_class = N_JOB_CLASSES;
+        struct job *job = next_job(w, &job_class);
 
         if (!job) {
             if (w->stopping && all_empty(w))
@@ -85,17 +103,16 @@ static void *work(void *context)
             continue;
         }
         w->n_busy++;
-        w->n_bulk_running += bulk;
+        w->n_running[job_class]++;
         pthread_mutex_unlock(&w->mutex);
         job->run(job->context);
         free(job);
         pthread_mutex_lock(&w->mutex);
         w->n_busy--;
         w->n_done++;
-        if (bulk) {
-            w->n_bulk_running--;
-            pthread_cond_signal(&w->wake); /* a bulk job that had to wait may run now */
-        }
+        w->n_running[job_class]--;
+        if (job_class != JOB_INTERACTIVE)
+            pthread_cond_signal(&w->wake); /* one of its class that had to wait may run now */
     }
     pthread_mutex_unlock(&w->mutex);
     return NULL;
@@ -127,14 +144,17 @@ enum rag_status workers_start(const struct workers_options *options, struct work
 {
     struct workers *w = calloc(1, sizeof *w);
 
-    assert(options->n_threads >= 2);
+    assert(options->n_threads >= 2 + options->n_answers);
     if (!w)
         return rag_fail(reterr, RAG_ENOMEM, "workers: out of memory");
     pthread_mutex_init(&w->mutex, NULL);
     pthread_cond_init(&w->wake, NULL);
-    w->bulk_max = options->n_threads / 2;
+    w->bulk_max = (options->n_threads - options->n_answers) / 2;
+    w->answers_max = options->n_answers;
     w->queues[JOB_INTERACTIVE] =
         (struct queue){NULL, &w->queues[JOB_INTERACTIVE].head, 0, options->queue_max};
+    w->queues[JOB_ANSWER] =
+        (struct queue){NULL, &w->queues[JOB_ANSWER].head, 0, options->queue_max};
     w->queues[JOB_BULK] =
         (struct queue){NULL, &w->queues[JOB_BULK].head, 0, options->bulk_queue_max};
     w->threads = calloc(options->n_threads, sizeof *w->threads);
@@ -153,18 +173,20 @@ enum rag_status workers_start(const struct workers_options *options, struct work
 enum rag_status workers_submit(struct workers *w, enum job_class job_class,
                                void (*run)(void *context), void *context)
 {
-    struct queue *q = &w->queues[job_class];
+    struct queue *q =
+        &w->queues[job_class == JOB_ANSWER && w->answers_max == 0 ? JOB_INTERACTIVE : job_class];
     enum rag_status status = RAG_OK;
     struct job *job = malloc(sizeof *job);
 
     if (!job)
         return RAG_ENOMEM;
-    *job = (struct job){run, context, NULL};
+    *job = (struct job){run, context, 0, NULL};
     pthread_mutex_lock(&w->mutex);
     if (q->n >= q->max || w->stopping) {
         w->n_refused++;
         status = RAG_EBUSY;
     } else {
+        job->ticket = ++w->last_ticket;
         *q->tail = job;
         q->tail = &job->next;
         q->n++;

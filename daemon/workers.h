@@ -2,7 +2,9 @@
  *
  * Interactive jobs (questions, searches) run before bulk ones (documents, checks; but after 16 of
  * them one bulk job has its turn), and bulk jobs occupy at most half of the threads, so that a long
- * ingest never keeps a question waiting. A full queue is RAG_EBUSY at once. Thread-safe. */
+ * ingest never keeps a question waiting. Answers that a decoder writes take long and mostly wait,
+ * so they have a number of threads of their own beside the others; in the queue each waits for its
+ * turn among the interactive jobs. A full queue is RAG_EBUSY at once. Thread-safe. */
 #ifndef RAG_DAEMON_WORKERS_H
 #define RAG_DAEMON_WORKERS_H
 
@@ -11,11 +13,12 @@
 
 #include "base/status.h"
 
-enum job_class { JOB_INTERACTIVE, JOB_BULK, N_JOB_CLASSES };
+enum job_class { JOB_INTERACTIVE, JOB_ANSWER, JOB_BULK, N_JOB_CLASSES };
 
 struct workers_options {
-    size_t n_threads;      /* >= 2 */
-    size_t queue_max;      /* waiting interactive jobs */
+    size_t n_threads;      /* >= 2, those for answers included */
+    size_t n_answers;      /* answers that may run at once; 0: they are interactive jobs */
+    size_t queue_max;      /* waiting interactive jobs; answers as many again */
     size_t bulk_queue_max; /* waiting bulk jobs */
 };
 

@@ -66,6 +66,18 @@ static struct row rows[] = {
     {"a precision that there is not",             "[models]\nprecision = int4\n",                            RAG_EINVAL, "int8 or fp32"                                            },
     {"a storage that there is not",               "[models]\nvector_storage = fp16\n",                       RAG_EINVAL,
      "f32, f16 or int8"                                                                                                                                                            },
+    {"weights that there are not",                "[generate]\nprecision = int3\n",                          RAG_EINVAL,
+     "int8, int4 or fp32"                                                                                                                                                          },
+    {"a policy that there is not",                "[generate]\nunsupported = keep\n",                        RAG_EINVAL,
+     "remove or mark"                                                                                                                                                              },
+    {"a backend that there is not",               "[generate]\nbackends = openai\n",                         RAG_EINVAL,
+     "a list of local, extractive"                                                                                                                                                 },
+    {"a backend that is there twice",             "[generate]\nbackends = local, local\n",                   RAG_EINVAL,
+     "a list of local, extractive"                                                                                                                                                 },
+    {"a temperature that is noise",               "[generate]\ntemperature = 2.1\n",                         RAG_EINVAL,
+     "a number from 0 to 2"                                                                                                                                                        },
+    {"an answer without tokens",                  "[generate]\nmax_new_tokens = 0\n",                        RAG_EINVAL,
+     "an integer from 1 to "                                                                                                                                                       },
     {"a principal without its kind",              "[ragd]\nadmins = root\n",                                 RAG_EINVAL, "uid:N or token:NAME"                                     },
     {"a user number that is none",                "[ragd]\nadmins = uid:0, uid:1x\n",                        RAG_EINVAL, "'uid:1x'"                                                },
     {"a user number past 32 bits",                "[ragd]\nadmins = uid:4294967296\n",                       RAG_EINVAL, "uid:N"                                                   },
@@ -147,6 +159,35 @@ static void prompts_keep_their_blanks_in_quotes(void **state)
     config_free(c);
 }
 
+static void backends_are_tried_as_configured(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t n;
+        enum config_backend first;
+    } cases[] = {
+        {"[generate]\n",                                           1, BACKEND_EXTRACTIVE},
+        {"[generate]\nmodel = m\n",                                2, BACKEND_LOCAL     },
+        {"[generate]\nmodel = m\nbackends = extractive\n",         1, BACKEND_EXTRACTIVE},
+        {"[generate]\nmodel = m\nbackends = extractive , local\n", 2, BACKEND_EXTRACTIVE},
+        {"[generate]\nmodel = m\nbackends =\n",                    2, BACKEND_LOCAL     },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        enum config_backend backends[CONFIG_BACKENDS_MAX];
+        struct rag_error error = {RAG_OK, ""};
+        struct config *c = NULL;
+
+        assert_int_equal(config_new(&c, &error), RAG_OK);
+        assert_int_equal(config_parse(c, cases[i].text, "F", &error), RAG_OK);
+        assert_int_equal(config_check(c, &error), RAG_OK);
+        assert_int_equal(config_backends(c, backends), cases[i].n);
+        assert_int_equal(backends[0], cases[i].first);
+        config_free(c);
+    }
+}
+
 static void models_are_found_by_path_or_name(void **state)
 {
     static const struct {
@@ -188,6 +229,7 @@ static void keys_that_do_not_fit_each_other_are_refused(void **state)
         {"[http]\ntcp_address = 0.0.0.0\ntoken_file = /t\n",         "not a loopback address"},
         {"[http]\ntcp_address = 127.0.0.1\n",                        "needs token_file"      },
         {"[http]\nbody_bytes_max = 2000\nbodies_bytes_max = 1999\n", "1999 is below"         },
+        {"[generate]\nbackends = local\n",                           "local needs model"     },
         {"[index]\nchunk_chars = 200\nchunk_overlap = 100\n",        "chunk_overlap: 100"    },
         {"[http]\nsocket_path = "
          "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -341,6 +383,7 @@ int main(void)
     static const struct CMUnitTest singles[] = {
         cmocka_unit_test(values_reach_their_place),
         cmocka_unit_test(prompts_keep_their_blanks_in_quotes),
+        cmocka_unit_test(backends_are_tried_as_configured),
         cmocka_unit_test(models_are_found_by_path_or_name),
         cmocka_unit_test(keys_that_do_not_fit_each_other_are_refused),
         cmocka_unit_test(files_that_are_no_configuration_are_refused),

@@ -167,8 +167,9 @@ static void set(struct fixture *f, const char *key, const char *value)
 
 static void start(struct fixture *f)
 {
-    struct workers_options options = {(size_t)f->config->workers, (size_t)f->config->job_queue_max,
-                                      (size_t)f->config->ingest_queue_max};
+    struct workers_options options = {.n_threads = (size_t)f->config->workers,
+                                      .queue_max = (size_t)f->config->job_queue_max,
+                                      .bulk_queue_max = (size_t)f->config->ingest_queue_max};
     struct rag_error error = {RAG_OK, ""};
 
     assert_int_equal(metrics_new(&f->metrics, &error), RAG_OK);

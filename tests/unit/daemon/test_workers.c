@@ -55,7 +55,8 @@ static void count(void *context)
 
 static struct workers *start(size_t n_threads, size_t queue_max, size_t bulk_queue_max)
 {
-    struct workers_options options = {n_threads, queue_max, bulk_queue_max};
+    struct workers_options options = {
+        .n_threads = n_threads, .queue_max = queue_max, .bulk_queue_max = bulk_queue_max};
     struct rag_error error = {RAG_OK, ""};
     struct workers *w = NULL;
 
@@ -65,6 +66,51 @@ static struct workers *start(size_t n_threads, size_t queue_max, size_t bulk_que
     atomic_store(&go_on, false);
     assert_int_equal(workers_start(&options, &w, &error), RAG_OK);
     return w;
+}
+
+static void answers_leave_threads_to_searches(void **state)
+{
+    struct workers_options options = {
+        .n_threads = 4, .n_answers = 2, .queue_max = 8, .bulk_queue_max = 8};
+    struct workers *w = start(2, 1, 1);
+    struct workers_stats stats;
+    atomic_uint n_counted = 0;
+
+    (void)state;
+    workers_stop(w);
+    assert_int_equal(workers_start(&options, &w, NULL), RAG_OK);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(workers_submit(w, JOB_ANSWER, hold, NULL), RAG_OK);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(workers_submit(w, i % 2 ? JOB_INTERACTIVE : JOB_BULK, count, &n_counted),
+                         RAG_OK);
+    wait_for(&n_counted, 4); /* behind five answers that do not end */
+    wait_for(&n_inside, 2);
+    workers_stats(w, &stats);
+    assert_int_equal(stats.n_queued[JOB_ANSWER], 3);
+    atomic_store(&go_on, true);
+    workers_stop(w);
+    assert_int_equal(atomic_load(&n_run), 5);
+    assert_int_equal(atomic_load(&n_inside_max), 2);
+}
+
+static void without_threads_of_their_own_answers_are_questions(void **state)
+{
+    struct workers *w = start(2, 1, 1);
+    struct workers_stats stats;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        while (workers_submit(w, JOB_ANSWER, hold, NULL) != RAG_OK)
+            pause_ms(1);
+        wait_for(&n_inside, (unsigned)i + 1);
+    }
+    assert_int_equal(workers_submit(w, JOB_ANSWER, hold, NULL), RAG_OK);
+    assert_int_equal(workers_submit(w, JOB_INTERACTIVE, hold, NULL), RAG_EBUSY);
+    workers_stats(w, &stats);
+    assert_int_equal(stats.n_queued[JOB_INTERACTIVE], 1);
+    atomic_store(&go_on, true);
+    workers_stop(w);
 }
 
 static void every_job_runs_once(void **state)
@@ -193,6 +239,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_job_runs_once),
+        cmocka_unit_test(answers_leave_threads_to_searches),
+        cmocka_unit_test(without_threads_of_their_own_answers_are_questions),
         cmocka_unit_test(a_full_queue_refuses_at_once),
         cmocka_unit_test(bulk_jobs_occupy_half_of_the_threads),
         cmocka_unit_test(endless_questions_do_not_starve_bulk_jobs),
