@@ -34,7 +34,7 @@
 #define LOG2_E      1.44269504f
 #define LN_2        0.693147181f
 #define GROWTH      8.0f /* p stays below 2^8 */
-#define BLOCK_PAGES 2
+#define BLOCK_PAGES 4
 #define BLOCK_KEYS  (BLOCK_PAGES * KV_PAGE_TOKENS)
 #define TILE_ROWS   64 /* about: whole queries, at least one */
 #define PAIR        2  /* tiles of rows that share the tiles of keys */
@@ -202,11 +202,36 @@ struct block {
     size_t n_pages;
     const uint16_t *keys[BLOCK_PAGES];
     const uint16_t *values[BLOCK_PAGES];
-    const unsigned char *ahead; /* what is wanted next; or NULL */
 };
 
+/* Memory that is wanted next: one head's part of some pages. While few rows are computed, reading
+ * the pages takes longer than all else, and goes on only if requests for lines lie between the
+ * instructions everywhere. */
+struct ahead {
+    const uint16_t *at[BLOCK_PAGES];
+    size_t n_pages;
+    size_t halves; /* of each */
+    size_t next;   /* in the last of 'at' */
+};
+
+#define LINES_AT_ONCE 8
+
+static inline void fetch_ahead(struct ahead *a)
+{
+    if (a->n_pages == 0)
+        return;
+    for (size_t i = 0; i < LINES_AT_ONCE; i++)
+        __builtin_prefetch(a->at[a->n_pages - 1] + a->next + i * 32);
+    a->next += LINES_AT_ONCE * 32;
+    if (a->next >= a->halves) {
+        a->next = 0;
+        a->n_pages--;
+    }
+}
+
 /* s of 16 rows. */
-static void scores_one(const struct rows *t, const struct block *b, const uint16_t *q)
+static void scores_one(const struct rows *t, const struct block *b, const uint16_t *q,
+                       struct ahead *ahead)
 {
     for (size_t page = 0; page < b->n_pages; page++) {
         const uint16_t *left = b->keys[page];
@@ -221,6 +246,7 @@ static void scores_one(const struct rows *t, const struct block *b, const uint16
             _tile_loadd(7, right + i * TILE_HALVES, 64);
             _tile_dpbf16ps(0, 4, 6);
             _tile_dpbf16ps(1, 4, 7);
+            fetch_ahead(ahead);
         }
         _tile_stored(0, s, 64);
         _tile_stored(1, s + TILE_FLOATS, 64);
@@ -259,7 +285,7 @@ static void scores_two(const struct rows *t, const struct block *b, const uint16
     }
 }
 
-static void weighted_one(const struct rows *t, const struct block *b, float *o)
+static void weighted_one(const struct rows *t, const struct block *b, float *o, struct ahead *ahead)
 {
     for (size_t d = 0; d < t->v_tiles; d++) {
         _tile_loadd(0, o + d * TILE_FLOATS, 64);
@@ -267,6 +293,7 @@ static void weighted_one(const struct rows *t, const struct block *b, float *o)
             _tile_loadd(4, t->p + page * TILE_HALVES, 64);
             _tile_loadd(6, b->values[page] + d * TILE_HALVES, 64);
             _tile_dpbf16ps(0, 4, 6);
+            fetch_ahead(ahead);
         }
         _tile_stored(0, o + d * TILE_FLOATS, 64);
     }
@@ -379,17 +406,20 @@ static inline vf pair_sums(__m512i p)
 
 /* All of the block is seen by all 16 rows. */
 static void softmax_whole(const struct rows *t, const struct block *b, size_t tile, const float *s,
-                          uint16_t *p)
+                          uint16_t *p, struct ahead *ahead)
 {
+    size_t count = t->n - tile * 16 < 16 ? t->n - tile * 16 : 16;
     vf row[16];
 
-    for (size_t i = 0; i < 16; i++) {
+    for (size_t i = 0; i < count; i++) {
         row[i] = vf_max(vf_load(s + i * 16), vf_load(s + TILE_FLOATS + i * 16));
         for (size_t j = 2; j < 2 * b->n_pages; j++)
             row[i] = vf_max(row[i], vf_load(s + j * TILE_FLOATS + i * 16));
     }
+    for (size_t i = count; i < 16; i++)
+        row[i] = vf_set1(-INFINITY);
     maxima(t, tile, row);
-    for (size_t i = 0; i < 16; i++) {
+    for (size_t i = 0; i < count; i++) {
         float *l = t->l + (tile * 16 + i) * 16;
         vf shift = vf_set1(t->m[tile * 16 + i]);
         vf sum = vf_load(l);
@@ -404,15 +434,17 @@ static void softmax_whole(const struct rows *t, const struct block *b, size_t ti
             _mm512_store_si512(p + page * TILE_HALVES + i * 32, both);
         }
         vf_store(l, sum);
+        fetch_ahead(ahead);
     }
 }
 
 static void softmax_partial(const struct rows *t, const struct block *b, size_t tile,
-                            const float *s, uint16_t *p)
+                            const float *s, uint16_t *p, struct ahead *ahead)
 {
+    size_t count = t->n - tile * 16 < 16 ? t->n - tile * 16 : 16;
     vf row[16];
 
-    for (size_t i = 0; i < 16; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct span span = seen(t, tile * 16 + i, b);
 
         row[i] = vf_set1(-INFINITY);
@@ -420,8 +452,10 @@ static void softmax_partial(const struct rows *t, const struct block *b, size_t 
             row[i] = _mm512_mask_max_ps(row[i], span_mask(span, j * 16), row[i],
                                         vf_load(s + j * TILE_FLOATS + i * 16));
     }
+    for (size_t i = count; i < 16; i++)
+        row[i] = vf_set1(-INFINITY);
     maxima(t, tile, row);
-    for (size_t i = 0; i < 16; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct span span = seen(t, tile * 16 + i, b);
         float *l = t->l + (tile * 16 + i) * 16;
         vf shift = vf_set1(t->m[tile * 16 + i]);
@@ -440,24 +474,26 @@ static void softmax_partial(const struct rows *t, const struct block *b, size_t 
             _mm512_store_si512(p + page * TILE_HALVES + i * 32, both);
         }
         vf_store(l, sum);
+        fetch_ahead(ahead);
     }
 }
 
-static void softmax(const struct rows *t, const struct block *b, size_t tile, size_t which)
+static void softmax(const struct rows *t, const struct block *b, size_t tile, size_t which,
+                    struct ahead *ahead)
 {
     const float *s = t->s + which * 2 * BLOCK_PAGES * TILE_FLOATS;
     uint16_t *p = t->p + which * BLOCK_PAGES * TILE_HALVES;
     size_t keys = b->n_pages * KV_PAGE_TOKENS;
 
     if (seen(t, tile * 16, b).to == keys && seen(t, tile * 16 + 15, b).from == 0)
-        softmax_whole(t, b, tile, s, p);
+        softmax_whole(t, b, tile, s, p, ahead);
     else
-        softmax_partial(t, b, tile, s, p);
+        softmax_partial(t, b, tile, s, p, ahead);
 }
 
 /* ---- all of it ---- */
 
-static void attend_block(const struct rows *t, const struct block *b)
+static void attend_block(const struct rows *t, const struct block *b, struct ahead *ahead)
 {
     size_t n_tiles = (t->n + 15) / 16;
 
@@ -466,22 +502,16 @@ static void attend_block(const struct rows *t, const struct block *b)
         float *o = t->o + tile * t->v_tiles * TILE_FLOATS;
 
         if (tile + 1 == n_tiles) {
-            scores_one(t, b, q);
-            softmax(t, b, tile, 0);
-            weighted_one(t, b, o);
+            scores_one(t, b, q, ahead);
+            softmax(t, b, tile, 0, ahead);
+            weighted_one(t, b, o, ahead);
         } else {
             scores_two(t, b, q);
-            softmax(t, b, tile, 0);
-            softmax(t, b, tile + 1, 1);
+            softmax(t, b, tile, 0, ahead);
+            softmax(t, b, tile + 1, 1, ahead);
             weighted_two(t, b, o);
         }
     }
-}
-
-static void prefetch(const uint16_t *head, size_t halves)
-{
-    for (size_t i = 0; i < halves; i += 32)
-        __builtin_prefetch(head + i);
 }
 
 static void attend_pages(const struct kv_shape *s, const struct rows *t,
@@ -495,6 +525,7 @@ static void attend_pages(const struct kv_shape *s, const struct rows *t,
 
     while (page <= last) {
         struct block b = {.first_page = page};
+        struct ahead ahead = {.halves = head_halves(s)};
 
         do {
             const uint16_t *at =
@@ -505,9 +536,11 @@ static void attend_pages(const struct kv_shape *s, const struct rows *t,
             page++;
         } while (page <= last && page % BLOCK_PAGES != 0);
         for (size_t next = page; next <= last && next < page + BLOCK_PAGES; next++)
-            prefetch((const uint16_t *)(const void *)pages[next] + kv_head * head_halves(s),
-                     head_halves(s));
-        attend_block(t, &b);
+            ahead.at[ahead.n_pages++] =
+                (const uint16_t *)(const void *)pages[next] + kv_head * head_halves(s);
+        attend_block(t, &b, &ahead);
+        while (ahead.n_pages > 0)
+            fetch_ahead(&ahead);
     }
 }
 
@@ -597,6 +630,7 @@ void kv_attention_amx(const struct kv_shape *s, unsigned char *const *pages, siz
         return;
     }
     (void)lay_out(&t, s, most, scratch);
+    memset(t.p, 0, PAIR * BLOCK_PAGES * TILE_BYTES); /* rows behind the last stay numbers */
     amx_configure();
     for (size_t i = 0; i < n; i += most) {
         t.n = (n - i < most ? n - i : most) * group;

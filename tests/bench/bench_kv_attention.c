@@ -18,7 +18,7 @@
 #include "nn/kv_attention.h"
 
 #define LAYERS  30
-#define ROUNDS  7
+#define ROUNDS  25
 #define DEPTH   2048
 #define PREFILL 1536
 #define CHUNK   512
