@@ -350,6 +350,22 @@ static bool string_is(const struct gguf *g, const char *key, const char *text)
            memcmp(s.text, text, s.n_bytes) == 0;
 }
 
+/* What decoder_config.c says, behind the file's name. */
+static enum rag_status name_file(const struct gguf *g, enum rag_status status,
+                                 const struct rag_error *why, struct rag_error *reterr)
+{
+    return status == RAG_OK ? RAG_OK
+                            : rag_fail(reterr, status, "gguf '%s': %s", gguf_path(g), why->text);
+}
+
+static enum rag_status add_end(const struct gguf *g, struct decoder_config *c, uint64_t id,
+                               struct rag_error *reterr)
+{
+    struct rag_error why = {.text = ""};
+
+    return name_file(g, decoder_config_add_eos(c, id, &why), &why, reterr);
+}
+
 /* Control tokens that end a turn, whatever eos_token_id says: instruct models whose file names only
  * the end of a text go on otherwise. */
 static enum rag_status add_known_ends(const struct gguf *g, struct decoder_config *c,
@@ -376,7 +392,7 @@ static enum rag_status add_known_ends(const struct gguf *g, struct decoder_confi
         status = gguf_array_string(g, &tokens, i, &s, reterr);
         for (size_t e = 0; status == RAG_OK && e < COUNT(ends); e++) {
             if (s.n_bytes == strlen(ends[e]) && memcmp(s.text, ends[e], s.n_bytes) == 0)
-                status = decoder_config_add_eos(c, i, reterr);
+                status = add_end(g, c, i, reterr);
         }
     }
     return status;
@@ -398,7 +414,7 @@ static enum rag_status read_tokens(const struct gguf *g, struct decoder_config *
             continue;
         status = gguf_get_uint(g, ends[i], &id, reterr);
         if (status == RAG_OK)
-            status = decoder_config_add_eos(c, id, reterr);
+            status = add_end(g, c, id, reterr);
     }
     if (status == RAG_OK)
         status = add_known_ends(g, c, reterr);
@@ -458,14 +474,9 @@ enum rag_status decoder_config_of_gguf(const struct gguf *g, struct decoder_conf
 
     if (status != RAG_OK)
         return status;
-    status = read_keys(g, f, &c, &why);
-    if (status == RAG_OK) {
-        status = decoder_config_check(&c, &why);
-        if (status != RAG_OK)
-            (void)rag_fail(reterr, status, "gguf '%s': %s", gguf_path(g), why.text);
-    } else {
-        (void)rag_fail(reterr, status, "%s", why.text);
-    }
+    status = read_keys(g, f, &c, reterr);
+    if (status == RAG_OK)
+        status = name_file(g, decoder_config_check(&c, &why), &why, reterr);
     if (status != RAG_OK) {
         decoder_config_release(&c);
         return status;
