@@ -251,6 +251,10 @@
 #define TOKENIZER_ADDED_MAX              65536      /* Gemma 3 has 6,415 */
 #define TOKENIZER_TOKEN_BYTES_MAX        4096       /* of one token: finding it takes bytes steps */
 #define TOKENIZER_CHARSMAP_BYTES_MAX     (8u << 20) /* nmt_nfkc has 237,539 */
+#define TOKENIZER_CHARSMAP_KEY_BYTES_MAX 64         /* nmt_nfkc's longest key has 12 */
+#define TOKENIZER_MODEL_BYTES_MAX        (64u << 20) /* tokenizer.model; Gemma's has 4 MB */
+#define TOKENIZER_VOCAB_BYTES_MAX        (64u << 20) /* all tokens of it or of a GGUF; Gemma: 2 MB */
+#define TOKENIZER_MERGES_MAX             (4u << 20)  /* of a GGUF; the largest have 450,000 */
 #define TOKENIZER_PATTERN_STEPS          100000 /* of a split pattern on a text; and per byte: */
 #define TOKENIZER_PATTERN_STEPS_PER_BYTE 256    /* the known patterns take 20 */
 

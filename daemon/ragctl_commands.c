@@ -225,7 +225,8 @@ static const char export_help[] =
 
 static const char model_help[] =
     "Models are folders as Hugging Face has them: config.json, tokenizer.json (or\n"
-    "vocab.txt), *.safetensors. No daemon is needed; only pull uses the network.\n"
+    "tokenizer.model, vocab.txt), *.safetensors. No daemon is needed; only pull\n"
+    "uses the network.\n"
     "\n"
     "  list                     the models of a folder: family, size, licence\n"
     "  check DIR                load it in int8 and fp32, compare 64 sentences, and\n"

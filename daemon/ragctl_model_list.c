@@ -158,10 +158,11 @@ static void describe(const struct listing *l, const char *name, struct described
         ret->type = most_numbers(weights);
     }
     weights_close(weights);
-    if (!ret->broken && !has_file(dir, "tokenizer.json") && !has_file(dir, "vocab.txt")) {
+    if (!ret->broken && !has_file(dir, "tokenizer.json") && !has_file(dir, "tokenizer.model") &&
+        !has_file(dir, "vocab.txt")) {
         ret->broken = true;
         rag_fail(&ret->problem, RAG_ENOTFOUND,
-                 "tokenizer '%.300s': neither tokenizer.json nor vocab.txt", dir);
+                 "tokenizer '%.300s': neither tokenizer.json, tokenizer.model nor vocab.txt", dir);
     }
     if (model_digest(dir, l->pool, digest, NULL) == RAG_OK)
         sha256_hex(digest, ret->digest);

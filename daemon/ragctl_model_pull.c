@@ -77,6 +77,9 @@ static bool is_wanted(const char *name)
                                            "tokenizer.json",
                                            "tokenizer_config.json",
                                            "special_tokens_map.json",
+                                           "tokenizer.model",
+                                           "chat_template.jinja",
+                                           "generation_config.json",
                                            "vocab.txt",
                                            "sentence_bert_config.json",
                                            "sentence_roberta_config.json",
@@ -155,7 +158,8 @@ static enum rag_status choose_files(struct pull *p, struct rag_error *reterr)
             "says which belong together",
             m->name, n_weights);
     if (!transformer && (!find_file(m, "config.json") ||
-                         (!find_file(m, "tokenizer.json") && !find_file(m, "vocab.txt"))))
+                         (!find_file(m, "tokenizer.json") && !find_file(m, "tokenizer.model") &&
+                          !find_file(m, "vocab.txt"))))
         return rag_fail(reterr, RAG_ENOTFOUND, "model '%s': has no %s, so ragd could not use it",
                         m->name, find_file(m, "config.json") ? "tokenizer.json" : "config.json");
     return RAG_OK;

@@ -214,8 +214,9 @@ static void file_list_release(struct file_list *list)
 
 static bool is_part_of_a_model(const char *name)
 {
-    static const char *const exact[] = {"config.json", "tokenizer.json", "tokenizer_config.json",
-                                        "vocab.txt", "model.safetensors.index.json"};
+    static const char *const exact[] = {
+        "config.json",     "tokenizer.json", "tokenizer_config.json",
+        "tokenizer.model", "vocab.txt",      "model.safetensors.index.json"};
     static const char *const endings[] = {".safetensors", ".gguf"};
     size_t n = strlen(name);
 

@@ -121,6 +121,45 @@ enum rag_status tokenizer_open_vocab_txt(const char *text, size_t n, const char 
     return RAG_OK;
 }
 
+enum rag_status tokenizer_open_sentencepiece(const uint8_t *data, size_t n, const char *config,
+                                             size_t n_config, struct tokenizer **ret,
+                                             struct rag_error *reterr)
+{
+    struct tokenizer *t = NULL;
+    struct json *json = NULL;
+    enum rag_status status = tokenizer_new(&t, reterr);
+
+    if (status == RAG_OK && config)
+        status = json_parse(config, n_config, "tokenizer_config.json", &json, reterr);
+    if (status == RAG_OK)
+        status = tokenizer_read_sentencepiece(data, n, json, t, reterr);
+    json_free(json);
+    if (status != RAG_OK) {
+        tokenizer_close(t);
+        return status;
+    }
+    *ret = t;
+    return RAG_OK;
+}
+
+enum rag_status tokenizer_open_gguf(const struct gguf *g, struct tokenizer **ret,
+                                    struct rag_error *reterr)
+{
+    struct rag_error inner = {RAG_OK, ""};
+    struct tokenizer *t = NULL;
+    enum rag_status status = tokenizer_new(&t, reterr);
+
+    if (status != RAG_OK)
+        return status;
+    status = tokenizer_read_gguf(g, t, &inner);
+    if (status != RAG_OK) {
+        tokenizer_close(t);
+        return rag_fail(reterr, status, "tokenizer '%.200s': %s", gguf_path(g), inner.text);
+    }
+    *ret = t;
+    return RAG_OK;
+}
+
 /* Put the directory before the message of what is inside a file. */
 static enum rag_status in_file(const char *dir, const char *file, enum rag_status status,
                                const struct rag_error *inner, struct rag_error *reterr)
@@ -139,41 +178,80 @@ static enum rag_status no_tokenizer(const char *dir, struct rag_error *reterr)
         return rag_fail(reterr, RAG_ENOTFOUND,
                         "model '%.300s': is a file; give the folder that has config.json", dir);
     return rag_fail(reterr, RAG_ENOTFOUND,
-                    "tokenizer '%.300s': neither tokenizer.json nor vocab.txt", dir);
+                    "tokenizer '%.300s': neither tokenizer.json, tokenizer.model nor vocab.txt",
+                    dir);
 }
 
-static enum rag_status open_vocab_txt(const char *dir, struct tokenizer **ret,
-                                      struct rag_error *reterr)
+/* RAG_ENOTFOUND is silent, as of read_file(). */
+static enum rag_status read_in_dir(const char *dir, const char *file, size_t max, char **ret,
+                                   size_t *ret_n, struct rag_error *reterr)
+{
+    struct buf path;
+    enum rag_status status;
+
+    buf_init(&path, PATH_MAX);
+    buf_printf(&path, "%s/%s", dir, file);
+    status = buf_status(&path);
+    if (status == RAG_OK)
+        status = read_file(buf_str(&path), max, ret, ret_n, reterr);
+    else
+        status = rag_fail(reterr, status, "tokenizer '%.200s...': path too long", dir);
+    buf_release(&path);
+    return status;
+}
+
+/* Ids beside the model's own would be missing without a word. */
+static enum rag_status no_added_tokens(const char *dir, struct rag_error *reterr)
+{
+    char *text = NULL;
+    size_t n = 0;
+    enum rag_status status =
+        read_in_dir(dir, "added_tokens.json", TOKENIZER_JSON_BYTES_MAX, &text, &n, reterr);
+
+    free(text);
+    if (status == RAG_OK)
+        return rag_fail(reterr, RAG_EFORMAT,
+                        "tokenizer '%.200s': added_tokens.json beside tokenizer.model is not "
+                        "supported; put the model's tokenizer.json there",
+                        dir);
+    return status == RAG_ENOTFOUND ? RAG_OK : status;
+}
+
+/* tokenizer.model, else vocab.txt; both have something in tokenizer_config.json. */
+static enum rag_status open_with_config(const char *dir, struct tokenizer **ret,
+                                        struct rag_error *reterr)
 {
     struct rag_error inner = {RAG_OK, ""};
-    struct buf path;
     char *text = NULL;
     char *config = NULL;
     size_t n = 0;
     size_t n_config = 0;
-    enum rag_status status;
+    bool pieces = true;
+    enum rag_status status =
+        read_in_dir(dir, "tokenizer.model", TOKENIZER_MODEL_BYTES_MAX, &text, &n, reterr);
 
-    buf_init(&path, PATH_MAX);
-    buf_printf(&path, "%s/vocab.txt", dir);
-    status = buf_status(&path);
     if (status == RAG_OK)
-        status = read_file(buf_str(&path), TOKENIZER_JSON_BYTES_MAX, &text, &n, reterr);
+        status = no_added_tokens(dir, reterr);
+    if (status == RAG_ENOTFOUND) {
+        pieces = false;
+        status = read_in_dir(dir, "vocab.txt", TOKENIZER_JSON_BYTES_MAX, &text, &n, reterr);
+    }
     if (status == RAG_ENOTFOUND)
         status = no_tokenizer(dir, reterr);
     if (status != RAG_OK)
         goto out;
-    buf_reset(&path);
-    buf_printf(&path, "%s/tokenizer_config.json", dir);
-    status = buf_status(&path);
-    if (status == RAG_OK)
-        status = read_file(buf_str(&path), TOKENIZER_JSON_BYTES_MAX, &config, &n_config, reterr);
+    status = read_in_dir(dir, "tokenizer_config.json", TOKENIZER_JSON_BYTES_MAX, &config, &n_config,
+                         reterr);
     if (status != RAG_OK && status != RAG_ENOTFOUND)
         goto out;
-    status = tokenizer_open_vocab_txt(text, n, config, n_config, ret, &inner);
+    if (pieces)
+        status =
+            tokenizer_open_sentencepiece((const uint8_t *)text, n, config, n_config, ret, &inner);
+    else
+        status = tokenizer_open_vocab_txt(text, n, config, n_config, ret, &inner);
     if (status != RAG_OK)
-        status = in_file(dir, "vocab.txt", status, &inner, reterr);
+        status = in_file(dir, pieces ? "tokenizer.model" : "vocab.txt", status, &inner, reterr);
 out:
-    buf_release(&path);
     free(text);
     free(config);
     return status;
@@ -182,21 +260,13 @@ out:
 enum rag_status tokenizer_open(const char *dir, struct tokenizer **ret, struct rag_error *reterr)
 {
     struct rag_error inner = {RAG_OK, ""};
-    struct buf path;
     char *text = NULL;
     size_t n = 0;
-    enum rag_status status;
+    enum rag_status status =
+        read_in_dir(dir, "tokenizer.json", TOKENIZER_JSON_BYTES_MAX, &text, &n, reterr);
 
-    buf_init(&path, PATH_MAX);
-    buf_printf(&path, "%s/tokenizer.json", dir);
-    status = buf_status(&path);
-    if (status != RAG_OK)
-        status = rag_fail(reterr, status, "tokenizer '%.200s...': path too long", dir);
-    else
-        status = read_file(buf_str(&path), TOKENIZER_JSON_BYTES_MAX, &text, &n, reterr);
-    buf_release(&path);
     if (status == RAG_ENOTFOUND)
-        return open_vocab_txt(dir, ret, reterr);
+        return open_with_config(dir, ret, reterr);
     if (status != RAG_OK)
         return status;
     status = tokenizer_open_json(text, n, ret, &inner);
@@ -229,6 +299,7 @@ void tokenizer_close(struct tokenizer *t)
     trie_release(&t->model.trie);
     free(t->model.scores);
     free(t->model.merges);
+    free(t->model.ranks);
     free(t->model.prefix);
     free(t->model.suffix);
     vocab_release(&t->vocab);

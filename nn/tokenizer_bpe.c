@@ -1,8 +1,11 @@
-/* The pair that begins at symbol 'at' becomes a candidate. */
 #define _POSIX_C_SOURCE 200809L
 /* Byte-pair encoding: the characters of a word, then merges, the one of lowest rank first, of equal
  * ones the leftmost (Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword
- * Units"; the reference's Word::merge_all). A heap, so that a word of a megabyte takes n log n. */
+ * Units"; the reference's Word::merge_all). A heap, so that a word of a megabyte takes n log n.
+ *
+ * SentencePiece knows no merges: two neighbours merge when their text together is a piece, the one
+ * of highest score first ("by scores" here). Its pieces may begin with characters that are none, so
+ * what is left over becomes bytes, or one unknown token, only in the end. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,19 +60,14 @@ static bool merge_halves(const struct json *node, const char **left, size_t *n_l
     return *left && *right;
 }
 
-static enum rag_status merge_read(const struct json *node, uint32_t rank, size_t n_prefix,
-                                  struct tokenizer *t, struct buf *joined, struct rag_error *reterr)
+enum rag_status bpe_merge_put(struct tokenizer *t, uint32_t rank, const char *left, size_t n_left,
+                              const char *right, size_t n_right, struct buf *joined,
+                              struct rag_error *reterr)
 {
     struct bpe_merge merge = {.rank = rank};
-    const char *left = NULL;
-    const char *right = NULL;
-    size_t n_left = 0;
-    size_t n_right;
+    size_t n_prefix = t->model.prefix ? strlen(t->model.prefix) : 0;
     size_t slot;
 
-    if (!merge_halves(node, &left, &n_left, &right))
-        return rag_fail(reterr, RAG_EFORMAT, "model: merge %u is not two tokens", rank);
-    n_right = strlen(right);
     merge.left = vocab_find(&t->vocab, left, n_left);
     merge.right = vocab_find(&t->vocab, right, n_right);
     buf_reset(joined);
@@ -82,8 +80,9 @@ static enum rag_status merge_read(const struct json *node, uint32_t rank, size_t
                                             : ID_NONE;
     if (merge.left == ID_NONE || merge.right == ID_NONE || merge.id == ID_NONE)
         return rag_fail(reterr, RAG_EFORMAT,
-                        "model: merge %u: '%.64s' with '%.64s' is not in the vocabulary", rank,
-                        left, right);
+                        "model: merge %u: '%.*s' with '%.*s' is not in the vocabulary", rank,
+                        (int)(n_left < 64 ? n_left : 64), left, (int)(n_right < 64 ? n_right : 64),
+                        right);
     slot = pair_slot(&t->model, merge.left, merge.right);
     for (size_t probes = 0;
          t->model.merges[slot].left != ID_NONE &&
@@ -97,29 +96,48 @@ static enum rag_status merge_read(const struct json *node, uint32_t rank, size_t
     return RAG_OK;
 }
 
-static enum rag_status merges_read(const struct json *list, struct tokenizer *t,
-                                   struct rag_error *reterr)
+enum rag_status bpe_merges_init(struct model *m, size_t n, struct rag_error *reterr)
 {
-    struct model *m = &t->model;
-    size_t n_prefix = m->prefix ? strlen(m->prefix) : 0;
-    size_t n = json_size(list); /* walks the list */
-    enum rag_status status = RAG_OK;
-    struct buf joined;
-    uint32_t rank = 0;
-
     m->n_merge_slots = 16;
     while (m->n_merge_slots < n * 2)
-        m->n_merge_slots *= 2; /* TOKENIZER_JSON_COMMAS_MAX bounds it */
+        m->n_merge_slots *= 2; /* TOKENIZER_JSON_COMMAS_MAX or TOKENIZER_MERGES_MAX bounds it */
     m->merges = malloc(m->n_merge_slots * sizeof *m->merges);
     if (!m->merges)
         return rag_fail(reterr, RAG_ENOMEM, "model: out of memory");
     memset(m->merges, 0xFF, m->n_merge_slots * sizeof *m->merges);
+    return RAG_OK;
+}
+
+static enum rag_status merges_read(const struct json *list, struct tokenizer *t,
+                                   struct rag_error *reterr)
+{
+    enum rag_status status = bpe_merges_init(&t->model, json_size(list), reterr);
+    struct buf joined;
+    uint32_t rank = 0;
+
     buf_init(&joined, TOKENIZER_TOKEN_BYTES_MAX);
     for (const struct json *node = json_first(list); node && status == RAG_OK;
-         node = json_next(node))
-        status = merge_read(node, rank++, n_prefix, t, &joined, reterr);
+         node = json_next(node), rank++) {
+        const char *left = NULL;
+        const char *right = NULL;
+        size_t n_left = 0;
+
+        if (merge_halves(node, &left, &n_left, &right))
+            status = bpe_merge_put(t, rank, left, n_left, right, strlen(right), &joined, reterr);
+        else
+            status = rag_fail(reterr, RAG_EFORMAT, "model: merge %u is not two tokens", rank);
+    }
     buf_release(&joined);
     return status;
+}
+
+void bpe_small_ids(struct tokenizer *t)
+{
+    for (uint32_t c = 0; c < 0x400; c++) {
+        char text[4];
+
+        t->model.small_ids[c] = vocab_find(&t->vocab, text, utf8_encode(c, text));
+    }
 }
 
 enum rag_status bpe_read(const struct json *model, struct tokenizer *t, struct rag_error *reterr)
@@ -154,11 +172,7 @@ enum rag_status bpe_read(const struct json *model, struct tokenizer *t, struct r
     m->suffix = suffix && *suffix ? strdup(suffix) : NULL;
     if ((prefix && *prefix && !m->prefix) || (suffix && *suffix && !m->suffix))
         return rag_fail(reterr, RAG_ENOMEM, "model: out of memory");
-    for (uint32_t c = 0; c < 0x400; c++) {
-        char text[4];
-
-        m->small_ids[c] = vocab_find(&t->vocab, text, utf8_encode(c, text));
-    }
+    bpe_small_ids(t);
     return merges_read(merges, t, reterr);
 }
 
@@ -173,7 +187,12 @@ static enum rag_status add_symbol(struct token_work *w, size_t *n, uint32_t id, 
         if (status != RAG_OK)
             return status;
     }
-    w->symbols[*n] = (struct bpe_symbol){id, (int32_t)*n - 1, (int32_t)*n + 1, (uint32_t)n_bytes};
+    w->symbols[*n] = (struct bpe_symbol){
+        .id = id,
+        .previous = (int32_t)*n - 1,
+        .next = (int32_t)*n + 1,
+        .n_bytes = (uint32_t)n_bytes,
+    };
     ++*n;
     return RAG_OK;
 }
@@ -184,7 +203,9 @@ static uint32_t find_token(const struct tokenizer *t, const struct token_work *w
 {
     uint32_t id = vocab_find(&t->vocab, s, n);
 
-    return id == ID_NONE || t->vocab.tokens[id].added || id_refused(t, w, id) ? ID_NONE : id;
+    if (id == ID_NONE || t->vocab.tokens[id].added || t->vocab.tokens[id].reserved)
+        return ID_NONE;
+    return id_refused(t, w, id) ? ID_NONE : id;
 }
 
 /* The token of the character at s[at], with the marks that its place in the word asks for. */
@@ -303,48 +324,111 @@ static struct bpe_candidate heap_pop(struct token_work *w)
     return top;
 }
 
-static enum rag_status offer(const struct tokenizer *t, struct token_work *w, int32_t at)
+/* The merge of the symbol at 'at' with the next one, if there is one. */
+static bool pair_merge(const struct tokenizer *t, const struct token_work *w, const char *s,
+                       int32_t at, struct bpe_merge *ret)
 {
-    const struct model *m = &t->model;
-    const struct bpe_symbol *symbol = at < 0 ? NULL : &w->symbols[at];
-    const struct bpe_merge *merge =
-        symbol && symbol->next >= 0 ? find_merge(m, symbol->id, w->symbols[symbol->next].id) : NULL;
+    const struct bpe_symbol *left = at < 0 ? NULL : &w->symbols[at];
+    const struct bpe_symbol *right = left && left->next >= 0 ? &w->symbols[left->next] : NULL;
+    const struct bpe_merge *merge;
 
+    if (!right)
+        return false;
+    if (t->model.ranks) {
+        size_t n = (size_t)left->n_bytes + right->n_bytes;
+
+        ret->id = n > TOKENIZER_TOKEN_BYTES_MAX ? ID_NONE : find_token(t, w, s + left->begin, n);
+        ret->rank = ret->id == ID_NONE ? 0 : t->model.ranks[ret->id];
+        return ret->id != ID_NONE;
+    }
+    merge = find_merge(&t->model, left->id, right->id);
     if (!merge || id_refused(t, w, merge->id))
-        return RAG_OK;
-    return heap_push(w, merge, (size_t)at);
+        return false;
+    *ret = *merge;
+    return true;
 }
 
-static enum rag_status merge_symbols(const struct tokenizer *t, struct token_work *w, size_t n)
+/* The pair that begins at symbol 'at' becomes a candidate. */
+static enum rag_status offer(const struct tokenizer *t, struct token_work *w, const char *s,
+                             int32_t at)
 {
-    const struct model *m = &t->model;
+    struct bpe_merge merge;
+
+    return pair_merge(t, w, s, at, &merge) ? heap_push(w, &merge, (size_t)at) : RAG_OK;
+}
+
+static enum rag_status merge_symbols(const struct tokenizer *t, struct token_work *w, const char *s,
+                                     size_t n)
+{
     enum rag_status status = RAG_OK;
 
     w->n_heap = 0;
     for (size_t i = 0; i + 1 < n && status == RAG_OK; i++)
-        status = offer(t, w, (int32_t)i);
+        status = offer(t, w, s, (int32_t)i);
     while (w->n_heap > 0 && status == RAG_OK) {
         struct bpe_candidate top = heap_pop(w);
         int32_t at = (int32_t)(uint32_t)top.order;
         struct bpe_symbol *left = &w->symbols[at];
-        const struct bpe_merge *merge;
         struct bpe_symbol *right;
+        struct bpe_merge merge;
 
-        if (left->n_bytes == 0 || left->next < 0)
-            continue;
-        right = &w->symbols[left->next];
-        merge = find_merge(m, left->id, right->id);
-        if (!merge || merge->id != top.id)
+        if (left->n_bytes == 0 || !pair_merge(t, w, s, at, &merge) || merge.id != top.id)
             continue; /* one of the two has merged with another one meanwhile */
+        right = &w->symbols[left->next];
         left->id = top.id;
         left->n_bytes += right->n_bytes;
         left->next = right->next;
         right->n_bytes = 0;
         if (right->next >= 0)
             w->symbols[right->next].previous = at;
-        status = offer(t, w, left->previous);
+        status = offer(t, w, s, left->previous);
         if (status == RAG_OK)
-            status = offer(t, w, at);
+            status = offer(t, w, s, at);
+    }
+    return status;
+}
+
+/* One symbol for each character, whether it is a piece or not. */
+static enum rag_status score_symbols(const struct tokenizer *t, struct token_work *w, const char *s,
+                                     size_t n, size_t *ret_n)
+{
+    enum rag_status status = RAG_OK;
+    size_t step;
+
+    for (size_t at = 0; at < n && status == RAG_OK; at += step) {
+        unicode_at(s + at, &step);
+        status = add_symbol(w, ret_n, find_token(t, w, s + at, step), step);
+        if (status == RAG_OK)
+            w->symbols[*ret_n - 1].begin = (uint32_t)at;
+    }
+    if (*ret_n > 0)
+        w->symbols[*ret_n - 1].next = -1;
+    return status;
+}
+
+/* What is no piece becomes bytes; where some of those have no token a run becomes one unknown. */
+static enum rag_status push_symbols(const struct tokenizer *t, const struct token_work *w,
+                                    const char *s, struct id_list *ids)
+{
+    const struct model *m = &t->model;
+    enum rag_status status = RAG_OK;
+    bool unknown = false; /* was the last one? */
+
+    for (int32_t i = 0; i >= 0 && status == RAG_OK; i = w->symbols[i].next) {
+        const struct bpe_symbol *symbol = &w->symbols[i];
+        bool bytes =
+            symbol->id == ID_NONE && has_byte_tokens(m, s + symbol->begin, symbol->n_bytes);
+        bool was_unknown = unknown;
+
+        unknown = symbol->id == ID_NONE && !bytes;
+        if (bytes) {
+            for (size_t k = 0; k < symbol->n_bytes && status == RAG_OK; k++)
+                status = id_push(ids, m->byte_ids[(unsigned char)s[symbol->begin + k]]);
+        } else if (!unknown) {
+            status = id_push(ids, symbol->id);
+        } else if (!was_unknown && m->unk != ID_NONE) {
+            status = id_push(ids, m->unk);
+        }
     }
     return status;
 }
@@ -362,9 +446,14 @@ enum rag_status bpe_encode(const struct tokenizer *t, struct token_work *w, cons
         if (id != ID_NONE)
             return id_push(ids, id);
     }
-    status = first_symbols(t, w, s, n, &n_symbols);
+    if (m->ranks)
+        status = score_symbols(t, w, s, n, &n_symbols);
+    else
+        status = first_symbols(t, w, s, n, &n_symbols);
     if (status == RAG_OK && n_symbols > 1)
-        status = merge_symbols(t, w, n_symbols);
+        status = merge_symbols(t, w, s, n_symbols);
+    if (m->ranks)
+        return status == RAG_OK && n_symbols > 0 ? push_symbols(t, w, s, ids) : status;
     for (int32_t i = n_symbols > 0 ? 0 : -1; i >= 0 && status == RAG_OK; i = w->symbols[i].next)
         status = id_push(ids, w->symbols[i].id);
     return status;

@@ -6,7 +6,9 @@
  *        4+t       NUL-terminated replacements; a key's value is an offset into them
  *
  * Which text is looked up follows the reference: grapheme clusters below six bytes as a whole,
- * else character by character; of several keys that match the beginning, the shortest. */
+ * else character by character; of several keys that match the beginning, the shortest.
+ * sentencepiece itself, whose files have it too ("longest"), looks for the longest key at each
+ * place. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,10 +73,12 @@ static size_t unit_offset(uint32_t unit)
     return (size_t)(unit >> 10) << ((unit & 1u << 9) >> 6);
 }
 
-/* The replacement of the shortest key that s[0, n) begins with, or NULL. */
-static const char *lookup(const struct charsmap *m, const char *s, size_t n)
+/* The replacement of the shortest (m->longest: longest) key that s[0, n) begins with, or NULL;
+ * *ret_n is the key's length. */
+static const char *lookup(const struct charsmap *m, const char *s, size_t n, size_t *ret_n)
 {
     size_t at = unit_offset(m->units[0]);
+    const char *found = NULL;
 
     for (size_t i = 0; i < n && s[i] != '\0'; i++) {
         unsigned char c = (unsigned char)s[i];
@@ -82,35 +86,38 @@ static const char *lookup(const struct charsmap *m, const char *s, size_t n)
 
         at ^= c;
         if (at >= m->n_units)
-            return NULL;
+            return found;
         unit = m->units[at];
         if ((unit & (1u << 31 | 0xFF)) != c)
-            return NULL;
+            return found;
         at ^= unit_offset(unit);
         if (at >= m->n_units)
-            return NULL;
+            return found;
         if (unit & 1u << 8) {
             size_t value = m->units[at] & 0x7FFFFFFF;
 
             /* an offset into a character would break UTF-8 */
             if (value >= m->n_strings || ((unsigned char)m->strings[value] & 0xC0) == 0x80)
-                return NULL;
-            return m->strings + value;
+                return found;
+            found = m->strings + value;
+            *ret_n = i + 1;
+            if (!m->longest)
+                return found;
         }
     }
-    return NULL;
+    return found;
 }
 
-enum rag_status charsmap_read(const char *base64, struct charsmap *ret, struct rag_error *reterr)
+enum rag_status charsmap_read_bytes(const uint8_t *data, size_t n, struct charsmap *ret,
+                                    struct rag_error *reterr)
 {
-    struct charsmap m = {NULL, 0, NULL, 0, {0}};
-    uint8_t *data = NULL;
-    size_t n = 0;
+    struct charsmap m = {.units = NULL};
+    enum rag_status status = RAG_OK;
     size_t n_trie;
-    enum rag_status status = base64_read(base64, &data, &n, reterr);
 
-    if (status != RAG_OK)
-        return status;
+    if (n > TOKENIZER_CHARSMAP_BYTES_MAX)
+        return rag_fail(reterr, RAG_ELIMIT, "precompiled_charsmap: %zu bytes, the limit is %u", n,
+                        TOKENIZER_CHARSMAP_BYTES_MAX);
     n_trie = n < 4 ? 0
                    : (size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16 |
                          (size_t)data[3] << 24;
@@ -140,14 +147,26 @@ enum rag_status charsmap_read(const char *base64, struct charsmap *ret, struct r
     }
     for (uint32_t c = 1; c < 128; c++) {
         char ascii = (char)c;
+        size_t n_key;
 
-        if (lookup(&m, &ascii, 1))
+        if (lookup(&m, &ascii, 1, &n_key))
             m.ascii[c / 32] |= 1u << c % 32;
     }
     *ret = m;
-    m = (struct charsmap){NULL, 0, NULL, 0, {0}}; /* the caller's now */
+    m = (struct charsmap){.units = NULL}; /* the caller's now */
 out:
     charsmap_release(&m);
+    return status;
+}
+
+enum rag_status charsmap_read(const char *base64, struct charsmap *ret, struct rag_error *reterr)
+{
+    uint8_t *data = NULL;
+    size_t n = 0;
+    enum rag_status status = base64_read(base64, &data, &n, reterr);
+
+    if (status == RAG_OK)
+        status = charsmap_read_bytes(data, n, ret, reterr);
     free(data);
     return status;
 }
@@ -193,7 +212,8 @@ static size_t cluster_end(const char *s, size_t n, size_t at, int32_t *state)
 
 static void append_mapped(const struct charsmap *m, const char *s, size_t n, struct buf *b)
 {
-    const char *replacement = lookup(m, s, n);
+    size_t n_key;
+    const char *replacement = lookup(m, s, n, &n_key);
 
     if (replacement)
         buf_append_str(b, replacement);
@@ -201,13 +221,38 @@ static void append_mapped(const struct charsmap *m, const char *s, size_t n, str
         buf_append(b, s, n);
 }
 
+static void apply_longest(const struct charsmap *m, const char *s, size_t n, struct buf *b)
+{
+    for (size_t at = 0; at < n && b->failed == RAG_OK;) {
+        size_t step;
+        size_t n_left =
+            n - at < TOKENIZER_CHARSMAP_KEY_BYTES_MAX ? n - at : TOKENIZER_CHARSMAP_KEY_BYTES_MAX;
+        const char *replacement = lookup(m, s + at, n_left, &step);
+
+        /* a key that ends inside a character is none */
+        if (replacement && (at + step == n || ((unsigned char)s[at + step] & 0xC0) != 0x80)) {
+            buf_append_str(b, replacement);
+        } else {
+            unicode_at(s + at, &step);
+            buf_append(b, s + at, step);
+        }
+        at += step;
+    }
+}
+
 void charsmap_apply(const struct charsmap *m, const char *s, size_t n, struct buf *b)
 {
     int32_t state = 0;
 
+    if (m->longest) {
+        apply_longest(m, s, n, b);
+        return;
+    }
+
     for (size_t at = 0; at < n && b->failed == RAG_OK;) {
         size_t end = at;
         const char *whole;
+        size_t n_key;
 
         /* ASCII before ASCII that no rule touches */
         while (end + 1 < n && (unsigned char)s[end] < 0x80 && (unsigned char)s[end + 1] < 0x80 &&
@@ -219,7 +264,7 @@ void charsmap_apply(const struct charsmap *m, const char *s, size_t n, struct bu
             at = end;
         }
         end = cluster_end(s, n, at, &state);
-        whole = end - at <= CLUSTER_BYTES_MAX ? lookup(m, s + at, end - at) : NULL;
+        whole = end - at <= CLUSTER_BYTES_MAX ? lookup(m, s + at, end - at, &n_key) : NULL;
         if (whole) {
             buf_append_str(b, whole);
             at = end;

@@ -34,6 +34,7 @@ struct vocab_token {
     bool used;  /* does a token have this id? */
     bool added; /* only an added token: the model does not know it */
     bool special;
+    bool reserved; /* of a list of pieces: no piece of a text is looked up as this one */
 };
 
 /* Tokens by id and by text. Sized once, for what the file says. */
@@ -84,10 +85,14 @@ struct charsmap {
     char *strings;     /* NUL-terminated replacements; owned */
     size_t n_strings;  /* bytes */
     uint32_t ascii[4]; /* bit c: some key starts with this ASCII character */
+    bool longest;      /* as sentencepiece's own code has it: of several keys the longest */
 };
 /* From the base64 text of "precompiled_charsmap" (sentencepiece normalizer.cc: trie size in bytes,
  * trie, strings). */
 enum rag_status charsmap_read(const char *base64, struct charsmap *ret, struct rag_error *reterr);
+/* The same without base64. */
+enum rag_status charsmap_read_bytes(const uint8_t *data, size_t n, struct charsmap *ret,
+                                    struct rag_error *reterr);
 void charsmap_release(struct charsmap *m);
 void charsmap_apply(const struct charsmap *m, const char *s, size_t n, struct buf *b);
 
@@ -102,6 +107,7 @@ enum normalizer_kind {
     NORMALIZER_CHARSMAP,
     NORMALIZER_BYTE_LEVEL,
     NORMALIZER_NMT,
+    NORMALIZER_SQUEEZE, /* spaces: none at both ends, one between others */
 };
 
 struct normalizer {
@@ -167,6 +173,7 @@ struct model {
     size_t word_chars_max;     /* WordPiece */
     double *scores;            /* Unigram: [vocab.n]; owned */
     double unk_score;          /* Unigram */
+    bool single;               /* Unigram: sums are kept as float, as sentencepiece has them */
     bool byte_fallback;        /* Unigram, BPE */
     uint32_t byte_ids[256];    /* of <0x00>..<0xFF>; ID_NONE: not in the vocabulary */
     bool fuse_unk;             /* BPE */
@@ -174,6 +181,7 @@ struct model {
     char *prefix, *suffix;     /* BPE: of characters that continue or end a word; owned or NULL */
     struct bpe_merge *merges;  /* BPE: open addressing by pair; owned */
     size_t n_merge_slots;      /* a power of two */
+    uint32_t *ranks;           /* BPE by scores, instead of merges: [vocab.n] of pieces; owned */
     uint32_t small_ids[0x400]; /* BPE: ids of one-character tokens below U+0400 */
 };
 
@@ -271,8 +279,9 @@ struct unigram_node {
     uint32_t id;
 };
 struct bpe_symbol {
-    uint32_t id;
+    uint32_t id; /* BPE by scores: ID_NONE, no piece */
     int32_t previous, next;
+    uint32_t begin;   /* BPE by scores: of its text in the word */
     uint32_t n_bytes; /* 0: merged into its left neighbour */
 };
 struct bpe_candidate {
@@ -401,6 +410,12 @@ enum rag_status tokenizer_read_json(const char *text, size_t n, struct tokenizer
 enum rag_status model_read(const struct json *model, const struct json *added, struct tokenizer *t,
                            struct rag_error *reterr);
 enum rag_status bpe_read(const struct json *model, struct tokenizer *t, struct rag_error *reterr);
+/* Room for n merges, then one after another by rank: neither half is terminated. */
+enum rag_status bpe_merges_init(struct model *m, size_t n, struct rag_error *reterr);
+enum rag_status bpe_merge_put(struct tokenizer *t, uint32_t rank, const char *left, size_t n_left,
+                              const char *right, size_t n_right, struct buf *joined,
+                              struct rag_error *reterr);
+void bpe_small_ids(struct tokenizer *t); /* when the model's tokens are there */
 enum rag_status added_read(const struct json *list, struct tokenizer *t, struct rag_error *reterr);
 enum rag_status normalizers_read(const struct json *node, struct tokenizer *t,
                                  struct rag_error *reterr);
@@ -416,9 +431,20 @@ enum rag_status tokenizer_read_vocab_txt(const char *text, size_t n, const struc
 enum rag_status wordpiece_build(struct tokenizer *t, const char *prefix, struct rag_error *reterr);
 enum rag_status unigram_build(struct tokenizer *t, struct rag_error *reterr);
 
+/* SentencePiece's tokenizer.model, and tokenizer_config.json (NULL: there is none). */
+enum rag_status tokenizer_read_sentencepiece(const uint8_t *data, size_t n,
+                                             const struct json *config, struct tokenizer *t,
+                                             struct rag_error *reterr);
+enum rag_status tokenizer_read_gguf(const struct gguf *g, struct tokenizer *t,
+                                    struct rag_error *reterr);
+
 /* Tests and fuzzers: tokenizer_open() of a tokenizer.json in memory. */
 enum rag_status tokenizer_open_json(const char *text, size_t n, struct tokenizer **ret,
                                     struct rag_error *reterr);
+/* The same of a tokenizer.model. */
+enum rag_status tokenizer_open_sentencepiece(const uint8_t *data, size_t n, const char *config,
+                                             size_t n_config, struct tokenizer **ret,
+                                             struct rag_error *reterr);
 /* The same of a vocab.txt and a tokenizer_config.json (NULL: none). */
 enum rag_status tokenizer_open_vocab_txt(const char *text, size_t n, const char *config,
                                          size_t n_config, struct tokenizer **ret,

@@ -1,4 +1,3 @@
-/* ---- the file ---- */
 #define _POSIX_C_SOURCE 200809L
 /* tokenizer.json: the file as a whole, the model's vocabulary, the added tokens. */
 #include <stdio.h>

@@ -1,4 +1,3 @@
-/* ---- decoders ---- */
 #define _POSIX_C_SOURCE 200809L
 /* tokenizer.json: normalizers, pre-tokenizers, post-processors, decoders. A Sequence is spread out
  * into its members; whatever is not known here is an error that names it. */

@@ -192,6 +192,19 @@ static void nmt(const char *s, size_t n, struct buf *b)
     }
 }
 
+/* Spaces alone, as sentencepiece's remove_extra_whitespaces. */
+static void squeeze(const char *s, size_t n, struct buf *b)
+{
+    size_t begin = b->len;
+
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] != ' ' || (b->len > begin && b->data[b->len - 1] != ' '))
+            buf_append_char(b, s[i]);
+    }
+    if (b->len > begin && b->data[b->len - 1] == ' ')
+        b->data[--b->len] = '\0';
+}
+
 static enum rag_status apply(const struct tokenizer *t, const struct normalizer *z,
                              struct token_work *w, const char *s, size_t n, struct buf *b)
 {
@@ -229,6 +242,9 @@ static enum rag_status apply(const struct tokenizer *t, const struct normalizer 
         break;
     case NORMALIZER_NMT:
         nmt(s, n, b);
+        break;
+    case NORMALIZER_SQUEEZE:
+        squeeze(s, n, b);
         break;
     }
     return RAG_OK;

@@ -1,4 +1,3 @@
-/* Is the character at s[at] in the set? *ret_step is its length. */
 #define _GNU_SOURCE /* memmem */
 /* The regular expressions of tokenizer.json, matched by backtracking.
  *

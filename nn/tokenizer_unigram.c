@@ -19,6 +19,13 @@ static size_t char_bytes(const char *s)
     return c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
 }
 
+/* Between segmentations of equal sum the last bit decides: sentencepiece compares a sum of doubles
+ * with the float that it kept of another one (unigram_model.cc, EncodeOptimized). */
+static double kept(const struct model *m, double score)
+{
+    return m->single ? (double)(float)score : score;
+}
+
 static bool better(struct unigram_node *node, double score)
 {
     return node->begin == ID_NONE || score > node->score;
@@ -48,13 +55,15 @@ static enum rag_status search(const struct tokenizer *t, const struct token_work
             if (id == TRIE_NONE || id_refused(t, w, id))
                 continue;
             if (better(&nodes[i + 1], here + m->scores[id]))
-                nodes[i + 1] = (struct unigram_node){here + m->scores[id], (uint32_t)at, id};
+                nodes[i + 1] =
+                    (struct unigram_node){kept(m, here + m->scores[id]), (uint32_t)at, id};
             single = single || i + 1 - at == step;
         }
         if (!single && better(&nodes[at + step], here + m->unk_score)) {
             if (m->unk == ID_NONE)
                 return RAG_EINVAL;
-            nodes[at + step] = (struct unigram_node){here + m->unk_score, (uint32_t)at, m->unk};
+            nodes[at + step] =
+                (struct unigram_node){kept(m, here + m->unk_score), (uint32_t)at, m->unk};
         }
         at += step;
     }

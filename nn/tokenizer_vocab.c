@@ -140,7 +140,7 @@ enum rag_status vocab_trie(const struct vocab *v, struct trie *ret)
         size_t n_text;
         const char *text = vocab_text(v, id, &n_text);
 
-        if (text)
+        if (text && !v->tokens[id].reserved)
             keys[n++] = (struct trie_key){text, (uint32_t)n_text, id};
     }
     status = trie_build(keys, n, ret);

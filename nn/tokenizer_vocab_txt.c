@@ -1,4 +1,3 @@
-/* Special tokens are found in the text as they are written there. */
 #define _POSIX_C_SOURCE 200809L
 /* A bare vocab.txt: BERT's WordPiece, one token a line, the id is the line's number. */
 #include <stdlib.h>

@@ -2,9 +2,10 @@
 // through ours: every id, type and decoded text must be equal.
 //
 // usage: node tokenizer_diff.mjs [--count N] [--seed S] [--lines FILE] [--variants]
-//        --program TOKENIZE_RECORDS NAME=DIR...
+//        --program TOKENIZE_RECORDS NAME=DIR[=OURS]...
 //   from a directory whose node_modules has tokenizers@0.23.2. DIR holds tokenizer.json; its
-//   truncation and padding are switched off. N texts for each tokenizer (default 100000): half
+//   truncation and padding are switched off. OURS is what our program opens instead of DIR, such as
+//   the GGUF file that tokenizer_to_gguf.py made of it. N texts for each tokenizer (default 100000): half
 //   with special tokens, a quarter without, a quarter pairs with truncation.
 //   --lines: the lines of a file instead of random texts.
 //   --variants: not the tokenizers themselves, but each with other normalizers, pre-tokenizers,
@@ -204,7 +205,7 @@ function variants(name, spec) {
   });
 }
 
-async function compare(name, directory) {
+async function compare(name, directory, own) {
   const spec = JSON.parse(fs.readFileSync(`${directory}/tokenizer.json`, 'utf8'));
   spec.truncation = spec.padding = null;
   const tokenizer = Tokenizer.fromString(JSON.stringify(spec));
@@ -221,7 +222,7 @@ async function compare(name, directory) {
       else records.push({ text: text(extra), special: i % 4 !== 2 });
     }
     records.sort((a, b) => (a.max ?? 0) - (b.max ?? 0));
-    const [a, b] = await Promise.all([ours(options.program, directory, records), reference(tokenizer, records)]);
+    const [a, b] = await Promise.all([ours(options.program, own, records), reference(tokenizer, records)]);
     records.forEach((r, i) => {
       const [ids, types, , hex] = (a[i] ?? 'missing|||').split('|');
       const decoded = Buffer.from(hex ?? '', 'hex').toString();
@@ -239,7 +240,7 @@ async function compare(name, directory) {
 }
 
 const counts = {};
-for (const [name, directory] of targets) {
+for (const [name, directory, own] of targets) {
   if (!directory || !fs.existsSync(`${directory}/tokenizer.json`)) {
     console.error(`SKIPPED: ${name}: no tokenizer.json in ${directory}`);
     continue;
@@ -247,7 +248,7 @@ for (const [name, directory] of targets) {
   const spec = options.variants ? JSON.parse(fs.readFileSync(`${directory}/tokenizer.json`, 'utf8')) : null;
   for (const [key, at] of spec ? variants(name, spec) : [[name, directory]]) {
     try {
-      counts[key] = await compare(key, at);
+      counts[key] = await compare(key, at, own ?? at);
     } catch (e) { // one of the two cannot read it: the other one should not either
       counts[key] = { texts: 0, wrong: 1, error: String(e.message ?? e).slice(0, 200) };
     }

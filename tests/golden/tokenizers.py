@@ -90,7 +90,7 @@ def main():
                             (golden / f"{name}.pairs.jsonl", check_pairs)):
             if path.name.endswith("pairs.jsonl") and not path.is_file():
                 continue  # not every tokenizer has pairs
-            if not path.is_file() or not pathlib.Path(directory).is_dir():
+            if not path.is_file() or not pathlib.Path(directory).exists():
                 print(f"SKIPPED: {name}: no {path} or no directory {directory}", file=sys.stderr)
                 continue
             n, wrong = check(program, name, directory, path)

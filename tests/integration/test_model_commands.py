@@ -199,7 +199,7 @@ class Commands(unittest.TestCase):
         self.assertIn("cannot be loaded", out)
         (models / "two" / "vocab.txt").unlink()
         listed = {m["name"]: m for m in self.model("list", "--models-dir", models)["models"]}
-        self.assertIn("neither tokenizer.json nor vocab.txt", listed["two"]["problem"])
+        self.assertIn("neither tokenizer.json, tokenizer.model nor vocab.txt", listed["two"]["problem"])
         out = self.run_model("list", "--models-dir", models / "two").stdout
         self.assertIn("is itself a model", out)
         self.run_model("list", "--models-dir", self.folder / "none", code=1)

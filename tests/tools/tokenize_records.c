@@ -1,7 +1,7 @@
-/* tokenize_records DIR - tokenize records from standard input, for the comparisons in tests/golden.
+/* tokenize_records DIR|FILE.gguf - tokenize records from standard input, for the comparisons in tests/golden.
  *
- * A record is a line "SPECIAL MAX_TOKENS N_TEXT N_PAIR" (numbers; N_PAIR -1: no pair), then that
- * many bytes of text and of pair: unlike JSON it carries U+0000. For each one line goes out:
+ * A record is a line "SPECIAL MAX_TOKENS N_TEXT N_PAIR" (numbers; SPECIAL 1: special tokens are
+ * added, 2: those in the text are text, 3: both; N_PAIR -1: no pair), then that many bytes of text and of pair: unlike JSON it carries U+0000. For each one line goes out:
  * "ids|types|n_full|hexadecimal of the decoded ids", or "error: ..." */
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bounds.h"
+#include "nn/gguf.h"
 #include "nn/tokenizer.h"
 
 static char *read_bytes(size_t n)
@@ -43,10 +44,24 @@ static void print_result(const struct tokenizer *t, const struct token_list *lis
     buf_release(&text);
 }
 
+/* dir: with a .gguf at its end a file. */
+static enum rag_status open_any(const char *dir, struct gguf **ret_file, struct tokenizer **ret,
+                                struct rag_error *error)
+{
+    size_t n = strlen(dir);
+    enum rag_status status;
+
+    if (n < 5 || strcmp(dir + n - 5, ".gguf") != 0)
+        return tokenizer_open(dir, ret, error);
+    status = gguf_open(dir, ret_file, error);
+    return status == RAG_OK ? tokenizer_open_gguf(*ret_file, ret, error) : status;
+}
+
 int main(int argc, char **argv)
 {
     struct rag_error error = {RAG_OK, ""};
     struct tokenizer *t = NULL;
+    struct gguf *file = NULL;
     struct token_list list = {0};
     size_t special;
     size_t max;
@@ -54,15 +69,16 @@ int main(int argc, char **argv)
     long n_pair;
 
     if (argc != 2) {
-        fprintf(stderr, "usage: tokenize_records DIR <records\n");
+        fprintf(stderr, "usage: tokenize_records DIR|FILE.gguf <records\n");
         return 2;
     }
-    if (tokenizer_open(argv[1], &t, &error) != RAG_OK) {
+    if (open_any(argv[1], &file, &t, &error) != RAG_OK) {
         fprintf(stderr, "%s\n", error.text);
         return 1;
     }
     while (scanf("%zu %zu %zu %ld", &special, &max, &n, &n_pair) == 4 && getchar() == '\n') {
-        struct tokenize_options options = {.special = special != 0, .max_tokens = max};
+        struct tokenize_options options = {
+            .special = (special & 1) != 0, .plain = (special & 2) != 0, .max_tokens = max};
         char *text = read_bytes(n);
         char *pair = n_pair < 0 ? NULL : read_bytes((size_t)n_pair);
 
@@ -76,5 +92,6 @@ int main(int argc, char **argv)
     }
     token_list_release(&list);
     tokenizer_close(t);
+    gguf_close(file);
     return 0;
 }

@@ -246,7 +246,7 @@ static void test_directories(void **state)
     assert_non_null(strstr(error.text, "'/tmp/test_tokenizer_misspelt': No such file"));
     assert_non_null(mkdtemp(dir));
     assert_int_equal(tokenizer_open(dir, &t, &error), RAG_ENOTFOUND);
-    assert_non_null(strstr(error.text, "neither tokenizer.json nor vocab.txt"));
+    assert_non_null(strstr(error.text, "neither tokenizer.json, tokenizer.model nor vocab.txt"));
 
     write_file(dir, "vocab.txt", "[PAD]\n[UNK]\r\n[CLS]\n[SEP]\nA\na\n##b");
     snprintf(pipe, sizeof pipe, "%s/vocab.txt", dir);
