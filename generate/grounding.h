@@ -57,11 +57,15 @@ void grounded_prompt_release(struct grounded_prompt *p); /* a zeroed one is a no
 
 /* ---- follow-up questions ---- */
 
-/* Turns: earlier messages and, last, the follow-up. Does the follow-up need them to be understood:
- * does it point back (그건, 거기, it, that), go on (그럼, what about), or bring hardly a content
- * word of its own? Without an earlier question never. RAG_OK or RAG_ENOMEM. */
-enum rag_status condense_wanted(const struct message *messages, size_t n,
-                                const struct analyzer *analyzer, bool *ret);
+/* Turns: earlier messages and, last, the follow-up. Does the follow-up need them? */
+enum condense_need {
+    CONDENSE_NOT,   /* no earlier question, or it says itself what it is about */
+    CONDENSE_MAYBE, /* it is short: a model may know */
+    CONDENSE_YES, /* it points back (그건, 거기, it, that), goes on ("AP-700은요?", what about) or
+                     has no content word */
+};
+enum rag_status condense_need(const struct message *messages, size_t n,
+                              const struct analyzer *analyzer, enum condense_need *ret);
 
 /* The messages that ask for a standalone question from earlier turns and a follow-up. RAG_EINVAL:
  * no follow-up of earlier turns; RAG_ENOMEM, RAG_ELIMIT. */
@@ -76,7 +80,7 @@ enum rag_status condensed_question(const struct message *messages, size_t n,
                                    size_t n_answer, struct buf *ret, struct rag_error *reterr);
 /* The same without a model: what the follow-up leaves out is taken from the question before it
  * (itself made standalone): what it was about in place of 그건, its whole text with the new name in
- * place of the old one for "AP-700은요?". A follow-up that needs nothing is copied. *ret is
+ * place of the old one for "AP-700은요?". A follow-up that is not CONDENSE_YES is copied. *ret is
  * replaced. RAG_OK, RAG_ENOMEM, RAG_ELIMIT. */
 enum rag_status condense_by_words(const struct message *messages, size_t n,
                                   const struct analyzer *analyzer, struct buf *ret);
