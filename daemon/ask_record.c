@@ -91,6 +91,7 @@ enum rag_status ask_record_append(const struct pipeline *p, const struct pipelin
     if (failed)
         json_put_string(&w, "error", failed->text);
     write_settings(&w, p, request);
+    json_put_string(&w, "condenser", a->condenser ? a->condenser : "");
     write_models(&w, p, &a->retrieval);
     write_passages(&w, a);
     json_begin_object(&w, "gate");

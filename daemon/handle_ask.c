@@ -234,6 +234,15 @@ static void end_event(struct events *e, struct json_writer *w, const char *name)
     send_event(e, name, &e->scratch);
 }
 
+static void on_question(void *context, const char *standalone)
+{
+    struct events *e = context;
+    struct json_writer w = begin_event(e);
+
+    json_put_string(&w, "standalone_question", standalone);
+    end_event(e, &w, "question");
+}
+
 static void on_passages(void *context, const struct retrieval *r, size_t n_given)
 {
     struct events *e = context;
@@ -299,7 +308,7 @@ static void ask_stream(struct app *app, struct http_request *request,
                        struct http_response *response, struct query *q)
 {
     struct events e = {.request = request, .open = true};
-    struct pipeline_sink sink = {on_passages, on_piece, &e};
+    struct pipeline_sink sink = {on_question, on_passages, on_piece, &e};
     struct rag_error error = {RAG_OK, ""};
     struct pipeline_answer a = {0};
     enum rag_status status;

@@ -16,6 +16,7 @@ void pipeline_answer_release(struct pipeline_answer *a)
         return;
     retrieval_release(&a->retrieval);
     generator_result_release(&a->result);
+    buf_release(&a->standalone);
 }
 
 struct relay {
@@ -145,12 +146,26 @@ static void conclude(struct pipeline_answer *a)
     }
 }
 
+/* What condensing took, and that a model failed at it: after the search, which begins afresh. */
+static void note_condensing(const struct pipeline_request *request, struct pipeline_answer *a)
+{
+    struct retrieval *r = &a->retrieval;
+
+    if (request->n_history == 0)
+        return;
+    r->stages_ms[STAGE_CONDENSE] = a->condense_ms;
+    r->ran[STAGE_CONDENSE] = true;
+    if (a->condense_failed.status != RAG_OK && a->condense_failed.status != RAG_EFORMAT)
+        r->degraded[r->n_degraded++] = (struct degraded){STAGE_CONDENSE, a->condense_failed};
+}
+
 enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_request *request,
                              const struct pipeline_sink *sink, struct pipeline_answer *ret,
                              struct rag_error *reterr)
 {
     int64_t begun_all = clock_monotonic_ns();
     struct pipeline_answer *a = ret;
+    struct pipeline_request asked = *request;
     struct rag_error audit_error;
     struct lexical_query query;
     enum rag_status recorded;
@@ -161,7 +176,18 @@ enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_req
     generator_result_init(&a->result);
     a->reason = "";
     a->reason_code = "";
-    status = pipeline_search(p, request, &a->retrieval, reterr);
+    a->condenser = "";
+    buf_init(&a->standalone, QUESTION_BYTES_MAX);
+    status = pipeline_condense(p, request, a, reterr);
+    if (status != RAG_OK)
+        goto record;
+    if (a->standalone.len > 0) {
+        asked.question = buf_str(&a->standalone);
+        if (sink && sink->on_question)
+            sink->on_question(sink->context, asked.question);
+    }
+    status = pipeline_search(p, &asked, &a->retrieval, reterr);
+    note_condensing(request, a);
     if (status != RAG_OK)
         goto record;
 

@@ -1,6 +1,7 @@
 /* daemon/pipeline.h - the life of one question.
  *
  *   1. admit     the caller (daemon/handle_ask.c) holds the collection by its reader list
+ *      condense  a follow-up of earlier turns becomes a question that stands alone
  *   2. analyze   NFC, terms, kind of answer asked for
  *   3. filter    metadata clauses -> the ids that may be found (inside the search)
  *   4. bm25      top candidates; side by side with
@@ -42,6 +43,7 @@
 #define GENERATORS_MAX 4
 
 enum stage {
+    STAGE_CONDENSE,
     STAGE_ANALYZE,
     STAGE_FILTER,
     STAGE_BM25,
@@ -118,10 +120,11 @@ struct ranking {
 
 /* A stage that was left out. */
 struct degraded {
-    enum stage stage; /* STAGE_DENSE, STAGE_RERANK; STAGE_GENERATE: the next backend answered */
+    enum stage stage; /* STAGE_DENSE, STAGE_RERANK; STAGE_GENERATE: the next backend answered;
+                         STAGE_CONDENSE: the words completed the question, not the decoder */
     struct rag_error why;
 };
-#define DEGRADED_MAX (2 + GENERATORS_MAX)
+#define DEGRADED_MAX (3 + GENERATORS_MAX)
 
 /* What a search found. Everything lives in its arenas. */
 struct retrieval {
@@ -156,6 +159,7 @@ enum rag_status pipeline_search(const struct pipeline *p, const struct pipeline_
 /* Told as things happen, on the caller's thread; each may be NULL. on_piece returns false
  * to stop. */
 struct pipeline_sink {
+    void (*on_question)(void *context, const char *standalone); /* a follow-up was completed */
     void (*on_passages)(void *context, const struct retrieval *r, size_t n_given);
     bool (*on_piece)(void *context, const char *text, size_t n_bytes);
     void *context;
@@ -168,7 +172,13 @@ struct pipeline_answer {
     bool refused;
     const char *reason; /* for the person; "" when not refused. Points into this struct */
     const char *reason_code;
-    size_t n_given; /* passages that the generator saw: retrieval.passages[0..n_given) */
+    size_t n_given; /* passages that the generator got: retrieval.passages[0..n_given); it may have
+                       dropped the last ones, result.passages_dropped */
+    struct buf standalone; /* the question that was asked in place of a follow-up; "" when it was
+                              asked as it stands */
+    const char *condenser; /* who wrote that: the name of a backend, "words", or "" */
+    double condense_ms;
+    struct rag_error condense_failed; /* of the model that was asked first; status RAG_OK: none */
 };
 void pipeline_answer_release(struct pipeline_answer *a);
 

@@ -25,10 +25,10 @@
 const char *stage_name(enum stage stage)
 {
     static const char *const names[N_STAGES] = {
-        [STAGE_ANALYZE] = "analyze", [STAGE_FILTER] = "filter", [STAGE_BM25] = "bm25",
-        [STAGE_DENSE] = "dense",     [STAGE_FUSE] = "fuse",     [STAGE_FETCH] = "fetch",
-        [STAGE_RERANK] = "rerank",   [STAGE_GATE] = "gate",     [STAGE_GENERATE] = "generate",
-        [STAGE_AUDIT] = "audit",     [STAGE_TOTAL] = "total",
+        [STAGE_CONDENSE] = "condense", [STAGE_ANALYZE] = "analyze", [STAGE_FILTER] = "filter",
+        [STAGE_BM25] = "bm25",         [STAGE_DENSE] = "dense",     [STAGE_FUSE] = "fuse",
+        [STAGE_FETCH] = "fetch",       [STAGE_RERANK] = "rerank",   [STAGE_GATE] = "gate",
+        [STAGE_GENERATE] = "generate", [STAGE_AUDIT] = "audit",     [STAGE_TOTAL] = "total",
     };
 
     assert(stage < N_STAGES);

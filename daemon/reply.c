@@ -24,6 +24,19 @@ void reply_write_citation(struct json_writer *w, const char *key, const struct p
     json_end_object(w);
 }
 
+/* What a decoder read and wrote, and how long it took. */
+static void write_usage(struct json_writer *w, const struct generator_result *r)
+{
+    json_begin_object(w, "usage");
+    json_put_string(w, "model", r->model_fingerprint);
+    json_put_int(w, "prompt_tokens", (int64_t)r->prompt_tokens);
+    json_put_int(w, "cached_tokens", (int64_t)r->cached_tokens);
+    json_put_int(w, "output_tokens", (int64_t)r->output_tokens);
+    json_put_double(w, "prefill_ms", r->prefill_ms);
+    json_put_double(w, "decode_ms", r->decode_ms);
+    json_end_object(w);
+}
+
 void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a)
 {
     json_put_string(w, "answer", a->refused ? "" : buf_str(&a->result.answer));
@@ -40,6 +53,15 @@ void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a)
     json_put_double(w, "confidence", (double)a->result.confidence);
     json_put_string(w, "backend",
                     a->result.backend && *a->result.backend ? a->result.backend : "none");
+    if (a->result.backend && *a->result.backend) {
+        json_put_string(w, "finish_reason", finish_reason_name(a->result.finish_reason));
+        json_put_int(w, "passages_given", (int64_t)(a->n_given - a->result.passages_dropped));
+        json_put_int(w, "passages_dropped", (int64_t)a->result.passages_dropped);
+        json_put_int(w, "sentences_removed", (int64_t)a->result.sentences_removed);
+    }
+    if (a->result.output_tokens > 0 || a->result.prompt_tokens > 0)
+        write_usage(w, &a->result);
+    json_put_string(w, "standalone_question", buf_str(&a->standalone));
     json_put_string(w, "cache", "none");
 }
 

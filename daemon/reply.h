@@ -6,7 +6,9 @@
 #include "daemon/pipeline.h"
 
 /* Members of an open object: "answer", "refused", "reason", "reason_code", "citations",
- * "short_answer", "confidence", "backend", "finish_reason". */
+ * "short_answer", "relevance", "confidence", "backend", "standalone_question", "cache"; of a
+ * backend that ran "finish_reason", "passages_given", "passages_dropped", "sentences_removed"; of a
+ * decoder "usage". */
 void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a);
 /* One citation as an object: n, document, chunk, byte_start, byte_end, text, title, heading. */
 void reply_write_citation(struct json_writer *w, const char *key, const struct pipeline_answer *a,
