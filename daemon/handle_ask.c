@@ -145,6 +145,20 @@ static enum rag_status query_read(struct app *app, struct http_request *request,
     return RAG_OK;
 }
 
+static enum metric degraded_metric(enum stage stage)
+{
+    switch (stage) {
+    case STAGE_DENSE:
+        return METRIC_DEGRADED_DENSE;
+    case STAGE_RERANK:
+        return METRIC_DEGRADED_RERANK;
+    case STAGE_CONDENSE:
+        return METRIC_DEGRADED_CONDENSE;
+    default:
+        return METRIC_DEGRADED_GENERATE;
+    }
+}
+
 /* What ran, for the metrics; what was left out, for the log too. */
 static void count_stages(struct app *app, const char *request_id, const struct retrieval *r)
 {
@@ -152,11 +166,7 @@ static void count_stages(struct app *app, const char *request_id, const struct r
         if (r->ran[s])
             metrics_stage(app->metrics, (unsigned)s, r->stages_ms[s]);
     for (size_t i = 0; i < r->n_degraded; i++) {
-        metrics_add(app->metrics,
-                    r->degraded[i].stage == STAGE_DENSE    ? METRIC_DEGRADED_DENSE
-                    : r->degraded[i].stage == STAGE_RERANK ? METRIC_DEGRADED_RERANK
-                                                           : METRIC_DEGRADED_GENERATE,
-                    1);
+        metrics_add(app->metrics, degraded_metric(r->degraded[i].stage), 1);
         log_event(LOG_WARN, request_id, "degraded", "stage=%s reason=\"%s\"",
                   stage_name(r->degraded[i].stage), r->degraded[i].why.text);
     }

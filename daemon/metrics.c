@@ -42,6 +42,7 @@ static const struct {
                               "Questions that a model stage was left out of.",                                                               true },
     [METRIC_DEGRADED_RERANK] = {"ragd_degraded_total",                 "{stage=\"rerank\"}",      NULL,                                        true },
     [METRIC_DEGRADED_GENERATE] = {"ragd_degraded_total",                 "{stage=\"generate\"}",    NULL,                                        true },
+    [METRIC_DEGRADED_CONDENSE] = {"ragd_degraded_total",                 "{stage=\"condense\"}",    NULL,                                        true },
     [METRIC_DOCUMENTS_PUT] = {"ragd_document_changes_total",         "{kind=\"put\"}",
                               "Documents received, by what became of them.",                                                                 true },
     [METRIC_DOCUMENTS_UNCHANGED] = {"ragd_document_changes_total",         "{kind=\"unchanged\"}",    NULL,
