@@ -31,6 +31,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nn/block_rows.h"
+
 #define BLOCK_STRIP  16
 #define BLOCK_INPUTS 256
 #define BLOCK_GROUP  32
@@ -109,6 +111,19 @@ static inline size_t block_groups_at(size_t n_groups, size_t b)
     size_t left = n_groups - b * BLOCK_GROUPS;
 
     return left < BLOCK_GROUPS ? left : BLOCK_GROUPS;
+}
+
+/* block_rows_from() for files that may not call it: row i, or the rows from i on. */
+static inline struct block_rows block_rows_after(const struct block_rows *rows, size_t i)
+{
+    struct block_rows rest = *rows;
+
+    rest.q += i * rows->stride;
+    rest.scale += i * rows->n_blocks;
+    rest.sum8 += i * 4 * rows->n_groups;
+    rest.sum16 += i * 2 * rows->n_groups;
+    rest.sum32 += i * rows->n_groups;
+    return rest;
 }
 
 #endif

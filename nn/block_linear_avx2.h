@@ -1,0 +1,196 @@
+/* nn/block_linear_avx2.h - what nn/block_linear_template.h asks for, with 8 outputs a vector.
+ * BL_VNNI chooses the products. */
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "nn/vector_avx2.h"
+
+#define BL_LANES    8
+#define BL_ROWS_MAX 4
+
+typedef __m256i bl_i;
+typedef __m256 bl_f;
+
+static inline bl_i bl_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+
+static inline bl_f bl_zerof(void)
+{
+    return _mm256_setzero_ps();
+}
+
+static inline bl_i bl_load(const uint8_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+static inline bl_i bl_every32(const uint8_t *p)
+{
+    int32_t value;
+
+    memcpy(&value, p, sizeof value);
+    return _mm256_set1_epi32(value);
+}
+
+static inline bl_f bl_everyf(const uint8_t *p)
+{
+    float value;
+
+    memcpy(&value, p, sizeof value);
+    return _mm256_set1_ps(value);
+}
+
+static inline bl_i bl_every8(char value)
+{
+    return _mm256_set1_epi8(value);
+}
+
+static inline bl_i bl_every16(int16_t value)
+{
+    return _mm256_set1_epi16(value);
+}
+
+static inline bl_i bl_and(bl_i a, bl_i b)
+{
+    return _mm256_and_si256(a, b);
+}
+
+static inline bl_i bl_xor(bl_i a, bl_i b)
+{
+    return _mm256_xor_si256(a, b);
+}
+
+/* a & mask | b */
+static inline bl_i bl_and_or(bl_i a, bl_i mask, bl_i b)
+{
+    return _mm256_or_si256(_mm256_and_si256(a, mask), b);
+}
+
+static inline bl_i bl_left16(bl_i a, int n)
+{
+    return _mm256_slli_epi16(a, n);
+}
+
+static inline bl_i bl_right16(bl_i a, int n)
+{
+    return _mm256_srli_epi16(a, n);
+}
+
+/* 16 signed bytes to 16 bits each: pairs of scales. */
+static inline bl_i bl_wide8(const uint8_t *p)
+{
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+static inline bl_i bl_times16(bl_i a, int factor)
+{
+    return _mm256_mullo_epi16(a, _mm256_set1_epi16((int16_t)factor));
+}
+
+/* f16 to float */
+static inline bl_f bl_half(const uint8_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+static inline bl_f bl_float(bl_i a)
+{
+    return _mm256_cvtepi32_ps(a);
+}
+
+static inline bl_f bl_mul(bl_f a, bl_f b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+static inline bl_f bl_fma(bl_f a, bl_f b, bl_f c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+/* c - a b */
+static inline bl_f bl_fnma(bl_f a, bl_f b, bl_f c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+
+static inline bl_f bl_loadf(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+/* The first n; nothing beyond them is touched. */
+static inline bl_f bl_loadf_n(const float *p, size_t n)
+{
+    return n >= BL_LANES ? _mm256_loadu_ps(p) : vf_load_n(p, n);
+}
+
+static inline void bl_storef_n(float *p, size_t n, bl_f a)
+{
+    if (n >= BL_LANES)
+        _mm256_storeu_ps(p, a);
+    else
+        vf_store_n(p, n, a);
+}
+
+#if BL_VNNI
+
+static inline bl_i bl_dot(bl_i sum, bl_i w, bl_i q)
+{
+    return _mm256_dpbusd_avx_epi32(sum, w, q);
+}
+
+static inline bl_i bl_add_pairs(bl_i sum, bl_i a, bl_i b)
+{
+    return _mm256_dpwssd_avx_epi32(sum, a, b);
+}
+
+/* Sums lie in the low halves of 32 bits; so do the scales, above them is 0. */
+static inline bl_i bl_first_scale(bl_i pair)
+{
+    return _mm256_and_si256(pair, _mm256_set1_epi32(0xFFFF));
+}
+
+static inline bl_i bl_second_scale(bl_i pair)
+{
+    return _mm256_srli_epi32(pair, 16);
+}
+
+#else
+
+/* Sums of two products in 16 bits. */
+static inline bl_i bl_dot(bl_i sum, bl_i w, bl_i q)
+{
+    return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, q));
+}
+
+static inline bl_i bl_dot_signed(bl_i w, bl_i q)
+{
+    return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(q, w));
+}
+
+static inline bl_i bl_add_pairs(bl_i sum, bl_i a, bl_i b)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+}
+
+/* Both halves of 32 bits hold a sum: the scale twice. */
+static inline bl_i bl_first_scale(bl_i pair)
+{
+    return _mm256_blend_epi16(pair, _mm256_slli_epi32(pair, 16), 0xAA);
+}
+
+static inline bl_i bl_second_scale(bl_i pair)
+{
+    return _mm256_blend_epi16(pair, _mm256_srli_epi32(pair, 16), 0x55);
+}
+
+#endif
+
+static inline bl_i bl_add_scaled(bl_i sum, bl_i acc, bl_i scale)
+{
+    return bl_add_pairs(sum, acc, scale);
+}
