@@ -358,33 +358,6 @@ static enum rag_status decide_context(struct local *self, size_t wanted, struct 
     return RAG_OK;
 }
 
-/* Files whose bytes change answers: those of model_digest(), and what only decoders have. */
-static enum rag_status digest_files(struct local *self, struct compute_pool *pool,
-                                    uint8_t ret[SHA256_BYTES], struct rag_error *reterr)
-{
-    static const char *const more[] = {"generation_config.json", "tokenizer.model",
-                                       "chat_template.jinja"};
-    uint8_t digests[1 + sizeof more / sizeof more[0]][SHA256_BYTES] = {{0}};
-    enum rag_status status;
-
-    if (model_tensors_gguf(self->tensors))
-        return model_file_digest(model_tensors_path(self->tensors), pool, ret, reterr);
-    status = model_digest(self->path, pool, digests[0], reterr);
-    for (size_t i = 0; i < sizeof more / sizeof more[0] && status == RAG_OK; i++) {
-        char path[MODEL_PATH_BYTES_MAX];
-        int n = snprintf(path, sizeof path, "%s/%s", self->path, more[i]);
-
-        if (n < 0 || (size_t)n >= sizeof path)
-            return rag_fail(reterr, RAG_ELIMIT, "path: over %d bytes", MODEL_PATH_BYTES_MAX);
-        status = model_file_digest(path, pool, digests[i + 1], reterr);
-        if (status == RAG_ENOTFOUND)
-            status = RAG_OK;
-    }
-    if (status == RAG_OK && sha256(digests, sizeof digests, ret) != RAG_OK)
-        status = rag_fail(reterr, RAG_ENOMEM, "out of memory");
-    return status;
-}
-
 static enum rag_status decide_fingerprint(struct local *self, struct compute_pool *pool,
                                           struct rag_error *reterr)
 {
@@ -396,7 +369,7 @@ static enum rag_status decide_fingerprint(struct local *self, struct compute_poo
         {self->precision, strlen(self->precision)},
         {chat,            strlen(chat)           },
     };
-    enum rag_status status = digest_files(self, pool, files, reterr);
+    enum rag_status status = model_tensors_digest(self->tensors, pool, files, reterr);
 
     if (status == RAG_OK && sha256_lengths(parts, sizeof parts / sizeof parts[0], digest) != RAG_OK)
         status = rag_fail(reterr, RAG_ENOMEM, "out of memory");

@@ -21,7 +21,7 @@
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-#define TILE_ROWS     64 /* about: whole queries, at least one */
+#define TILE_ROWS     128 /* about: whole queries, at least one */
 #define ROWS_DIRECT   8  /* up to here a page is read as it lies */
 #define SCORE_VECTORS 2
 #define VALUE_VECTORS 3
@@ -203,15 +203,10 @@ static ALWAYS_INLINE void score_all(const struct kv_tile *t, size_t row, size_t 
 
 /* ---- softmax ---- */
 
-/* p in place of the scores of a row that sees positions from .. to - 1 of the page. */
-static void softmax_row(const struct kv_tile *t, size_t row, size_t from, size_t to)
+/* What a row does not see of its scores becomes minus infinity; its maximum so far. */
+static float row_maximum(float *s, float before, size_t from, size_t to)
 {
-    float *s = t->s + row * KV_PAGE_TOKENS;
-    float *l = t->l + row * VF_LANES;
     vf largest;
-    vf shift;
-    vf factor;
-    vf sum = vf_set1(0);
     float high;
 
     for (size_t j = 0; j < from; j++)
@@ -222,11 +217,15 @@ static void softmax_row(const struct kv_tile *t, size_t row, size_t from, size_t
     for (size_t j = VF_LANES; j < KV_PAGE_TOKENS; j += VF_LANES)
         largest = vf_max(largest, vf_load(s + j));
     high = vf_largest(largest);
-    high = t->m[row] > high ? t->m[row] : high;
-    shift = vf_set1(high);
-    factor = vf_exp(vf_sub(vf_set1(t->m[row]), shift));
-    t->m[row] = high;
-    vf_store_n(t->c + row, 1, factor);
+    return before > high ? before : high;
+}
+
+/* p in place of the scores, and the row's l. */
+static void row_probabilities(float *s, float *l, float m, float factor, size_t from, size_t to)
+{
+    vf shift = vf_set1(m);
+    vf sum = vf_set1(0);
+
     for (size_t j = 0; j < KV_PAGE_TOKENS; j += VF_LANES)
         vf_store(s + j, vf_exp(vf_sub(vf_load(s + j), shift)));
     for (size_t j = 0; j < from; j++)
@@ -235,7 +234,7 @@ static void softmax_row(const struct kv_tile *t, size_t row, size_t from, size_t
         s[j] = 0;
     for (size_t j = 0; j < KV_PAGE_TOKENS; j += VF_LANES)
         sum = vf_add(sum, vf_load(s + j));
-    vf_store(l, vf_fma(vf_load(l), factor, sum));
+    vf_store(l, vf_fma(vf_load(l), vf_set1(factor), sum));
 }
 
 /* ---- values ---- */
@@ -330,6 +329,36 @@ static struct kv_span seen(const struct kv_tile *t, size_t query, size_t page)
     return span;
 }
 
+static void softmax_rows(const struct kv_tile *t, size_t page, size_t query, size_t end)
+{
+    size_t row = query * t->group;
+    size_t last = end * t->group;
+
+    for (size_t i = query; i < end; i++) {
+        struct kv_span span = seen(t, i, page);
+
+        for (; row < (i + 1) * t->group; row++) {
+            float m = row_maximum(t->s + row * KV_PAGE_TOKENS, t->m[row], span.from, span.to);
+
+            t->c[row] = t->m[row] - m;
+            t->m[row] = m;
+        }
+    }
+    for (row = query * t->group; row < last; row += VF_LANES) {
+        size_t left = last - row;
+
+        vf_store_n(t->c + row, left, vf_exp(vf_load_n(t->c + row, left)));
+    }
+    row = query * t->group;
+    for (size_t i = query; i < end; i++) {
+        struct kv_span span = seen(t, i, page);
+
+        for (; row < (i + 1) * t->group; row++)
+            row_probabilities(t->s + row * KV_PAGE_TOKENS, t->l + row * VF_LANES, t->m[row],
+                              t->c[row], span.from, span.to);
+    }
+}
+
 static ALWAYS_INLINE void attend(const struct kv_tile *t, size_t page, size_t query, size_t end,
                                  const void *at, bool half, const unsigned char *ahead)
 {
@@ -342,12 +371,7 @@ static ALWAYS_INLINE void attend(const struct kv_tile *t, size_t page, size_t qu
     size_t to = seen(t, end - 1, page).to;
 
     score_all(t, query * t->group, end * t->group, at, half, ahead);
-    for (size_t i = query; i < end; i++) {
-        struct kv_span span = seen(t, i, page);
-
-        for (size_t row = i * t->group; row < (i + 1) * t->group; row++)
-            softmax_row(t, row, span.from, span.to);
-    }
+    softmax_rows(t, page, query, end);
     value_all(t, query * t->group, end * t->group, values, half, from, to, values_ahead);
 }
 

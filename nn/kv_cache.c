@@ -1,15 +1,5 @@
-/* State: pages are in use (n_users > 0), or known and idle (in the list of idle ones, oldest
- * first), or gone.
- *
- * Invariants: every page of a sequence that lies below its length as a whole is known; a page that
- * holds reserved room has one user and is not known. A known page is in the table once, under its
- * parent's serial number and its ids; no two known pages have the same. Serial numbers are not
- * given out twice, so a page whose parent is gone is never found again. A page is idle only while
- * its children are: a sequence lets go of its pages from the last to the first, so that children
- * stand before their parents in the list and are evicted first. n_held * page_bytes never passes
- * the budget. */
 #define _GNU_SOURCE
-#include "nn/kv_cache.h"
+#include "nn/kv_cache_internal.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -19,37 +9,6 @@
 #include "base/splitmix.h"
 
 #define BUCKETS_MAX 65536 /* of the table; more pages than that share them */
-#define NO_PARENT   0     /* serial number before the first page of a sequence */
-
-struct kv_page {
-    unsigned char *memory; /* [n_layers][layer_page_bytes], aligned to 64; owned */
-    uint64_t parent;       /* serial number of the page before; of known pages */
-    uint64_t serial;       /* 0: not known */
-    size_t n_users;
-    struct kv_page *next_in_bucket;
-    struct kv_page *newer; /* in the list of idle pages */
-    struct kv_page *older;
-    uint32_t ids[KV_PAGE_TOKENS]; /* as far as they are committed */
-};
-
-struct kv_cache {
-    size_t n_layers;
-    size_t layer_page_bytes;
-    size_t page_bytes;
-    size_t n_pages_max;
-    uint64_t budget_bytes;
-    uint64_t hash_key;
-    uint64_t last_serial;
-    size_t n_held;
-    size_t n_idle;
-    size_t n_sequences;
-    struct kv_page *oldest;
-    struct kv_page *newest;
-    struct kv_page **buckets; /* owned */
-    size_t n_buckets;         /* a power of two */
-    uint64_t n_reused;
-    uint64_t n_evicted;
-};
 
 struct kv_sequence {
     struct kv_cache *cache;
@@ -79,7 +38,7 @@ static struct kv_page **bucket_of(const struct kv_cache *c, uint64_t parent, con
     return &c->buckets[h & (c->n_buckets - 1)];
 }
 
-static struct kv_page *find_known(const struct kv_cache *c, uint64_t parent, const uint32_t *ids)
+struct kv_page *kv_find_known(const struct kv_cache *c, uint64_t parent, const uint32_t *ids)
 {
     struct kv_page *p = *bucket_of(c, parent, ids);
 
@@ -88,7 +47,7 @@ static struct kv_page *find_known(const struct kv_cache *c, uint64_t parent, con
     return p;
 }
 
-static void make_known(struct kv_cache *c, struct kv_page *p, uint64_t parent)
+void kv_make_known(struct kv_cache *c, struct kv_page *p, uint64_t parent)
 {
     struct kv_page **bucket = bucket_of(c, parent, p->ids);
 
@@ -110,7 +69,7 @@ static void make_unknown(struct kv_cache *c, struct kv_page *p)
 
 /* ---- pages ---- */
 
-static void free_page(struct kv_cache *c, struct kv_page *p)
+void kv_free_page(struct kv_cache *c, struct kv_page *p)
 {
     free(p->memory);
     free(p);
@@ -126,7 +85,7 @@ static void leave_idle(struct kv_cache *c, struct kv_page *p)
     c->n_idle--;
 }
 
-static void enter_idle(struct kv_cache *c, struct kv_page *p)
+void kv_enter_idle(struct kv_cache *c, struct kv_page *p)
 {
     p->older = c->newest;
     p->newer = NULL;
@@ -146,12 +105,12 @@ static void let_go(struct kv_cache *c, struct kv_page *p)
     if (--p->n_users > 0)
         return;
     if (p->serial)
-        enter_idle(c, p);
+        kv_enter_idle(c, p);
     else
-        free_page(c, p);
+        kv_free_page(c, p);
 }
 
-static struct kv_page *new_page(struct kv_cache *c)
+struct kv_page *kv_new_page(struct kv_cache *c)
 {
     struct kv_page *p = calloc(1, sizeof *p);
 
@@ -169,7 +128,7 @@ static struct kv_page *new_page(struct kv_cache *c)
  * the page that nobody has needed for the longest time. NULL: neither. */
 static struct kv_page *take_page(struct kv_cache *c)
 {
-    struct kv_page *p = c->n_held < c->n_pages_max ? new_page(c) : NULL;
+    struct kv_page *p = c->n_held < c->n_pages_max ? kv_new_page(c) : NULL;
 
     if (!p && c->oldest) {
         p = c->oldest;
@@ -225,17 +184,23 @@ enum rag_status kv_cache_open(const struct kv_cache_options *options, struct kv_
     return RAG_OK;
 }
 
+void kv_forget_idle(struct kv_cache *c)
+{
+    while (c->oldest) {
+        struct kv_page *p = c->oldest;
+
+        leave_idle(c, p);
+        make_unknown(c, p);
+        kv_free_page(c, p);
+    }
+}
+
 void kv_cache_close(struct kv_cache *c)
 {
     if (!c)
         return;
     assert(c->n_sequences == 0 && c->n_held == c->n_idle);
-    while (c->oldest) {
-        struct kv_page *p = c->oldest;
-
-        leave_idle(c, p);
-        free_page(c, p);
-    }
+    kv_forget_idle(c);
     free(c->buckets);
     free(c);
 }
@@ -299,14 +264,14 @@ enum rag_status kv_sequence_open(struct kv_cache *c, const uint32_t *ids, size_t
 {
     size_t n_whole = n > 0 ? (n - 1) / KV_PAGE_TOKENS : 0;
     struct kv_sequence *s = calloc(1, sizeof *s);
-    uint64_t parent = NO_PARENT;
+    uint64_t parent = KV_NO_PARENT;
 
     if (!s)
         return rag_fail(reterr, RAG_ENOMEM, "KV cache: out of memory for a sequence");
     s->cache = c;
     c->n_sequences++;
     while (s->n_pages < n_whole) {
-        struct kv_page *p = find_known(c, parent, ids + s->n_pages * KV_PAGE_TOKENS);
+        struct kv_page *p = kv_find_known(c, parent, ids + s->n_pages * KV_PAGE_TOKENS);
 
         if (!p)
             break;
@@ -433,20 +398,20 @@ void kv_sequence_commit(struct kv_sequence *s, const uint32_t *ids, size_t n)
     for (size_t i = 0; i < n; i++) {
         size_t at = s->length / KV_PAGE_TOKENS;
         struct kv_page *p = s->pages[at];
-        uint64_t parent = at > 0 ? s->pages[at - 1]->serial : NO_PARENT;
+        uint64_t parent = at > 0 ? s->pages[at - 1]->serial : KV_NO_PARENT;
         struct kv_page *same;
 
         assert(p->n_users == 1 && p->serial == 0);
         p->ids[s->length++ % KV_PAGE_TOKENS] = ids[i];
         if (s->length % KV_PAGE_TOKENS != 0)
             continue;
-        same = find_known(c, parent, p->ids);
+        same = kv_find_known(c, parent, p->ids);
         if (same) { /* its bits are the same as well: nn/decoder.h */
             use_page(c, same);
             let_go(c, p);
             set_page(s, at, same);
         } else {
-            make_known(c, p, parent);
+            kv_make_known(c, p, parent);
         }
     }
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bounds.h"
+#include "nn/model_files.h"
 #include "nn/weights.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -388,4 +389,30 @@ enum rag_status model_tensors_intact(const struct model_tensors *t, struct rag_e
 uint64_t model_tensors_bytes(const struct model_tensors *t)
 {
     return t->gguf ? gguf_bytes(t->gguf) : weights_bytes(t->weights);
+}
+
+enum rag_status model_tensors_digest(const struct model_tensors *t, struct compute_pool *pool,
+                                     uint8_t ret_digest[SHA256_BYTES], struct rag_error *reterr)
+{
+    static const char *const more[] = {"generation_config.json", "tokenizer.model",
+                                       "chat_template.jinja"};
+    uint8_t digests[1 + COUNT(more)][SHA256_BYTES] = {{0}};
+    enum rag_status status;
+
+    if (t->gguf)
+        return model_file_digest(gguf_path(t->gguf), pool, ret_digest, reterr);
+    status = model_digest(t->path, pool, digests[0], reterr);
+    for (size_t i = 0; i < COUNT(more) && status == RAG_OK; i++) {
+        char path[MODEL_PATH_BYTES_MAX];
+
+        if (snprintf(path, sizeof path, "%s/%s", t->path, more[i]) >= (int)sizeof path)
+            return rag_fail(reterr, RAG_ELIMIT, "model '%.128s': a path over %zu bytes", t->path,
+                            sizeof path - 1);
+        status = model_file_digest(path, pool, digests[i + 1], reterr);
+        if (status == RAG_ENOTFOUND)
+            status = RAG_OK;
+    }
+    if (status == RAG_OK && sha256(digests, sizeof digests, ret_digest) != RAG_OK)
+        status = rag_fail(reterr, RAG_ENOMEM, "model '%s': out of memory while hashing", t->path);
+    return status;
 }

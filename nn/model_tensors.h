@@ -15,7 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/sha256.h"
 #include "base/status.h"
+#include "nn/compute_pool.h"
 #include "nn/decoder_config.h"
 #include "nn/quant_blocks.h"
 
@@ -50,5 +52,12 @@ void matrix_read_row(const struct matrix *m, size_t i, float *ret);
 void model_tensors_forget(const struct model_tensors *t, const struct matrix *m);
 enum rag_status model_tensors_intact(const struct model_tensors *t, struct rag_error *reterr);
 uint64_t model_tensors_bytes(const struct model_tensors *t); /* of all files */
+
+/* What the files are: model_file_digest() of a GGUF file; of a directory SHA-256 over
+ * model_digest() and the same of what only decoders have (generation_config.json, tokenizer.model,
+ * chat_template.jinja; zeros for one that is not there). pool may be NULL. RAG_EIO, RAG_ENOMEM,
+ * RAG_ELIMIT, RAG_ENOTFOUND (gone meanwhile). */
+enum rag_status model_tensors_digest(const struct model_tensors *t, struct compute_pool *pool,
+                                     uint8_t ret_digest[SHA256_BYTES], struct rag_error *reterr);
 
 #endif

@@ -20,8 +20,9 @@ while [ $# -gt 0 ]; do
     *) echo "rerank.sh: '$1': not an option" >&2; exit 2 ;;
     esac
 done
-. "$here/encoder_peers.inc"
-need_peers
+. "$here/peers.inc"
+need_python numpy onnx
+need_peers onnxruntime-node node-llama-cpp
 need_model "$name" 1
 # shellcheck disable=SC2086
 exec "$python" "$here/encoder_rounds.py" "$build" --rerank --no-llama --name "$name" \

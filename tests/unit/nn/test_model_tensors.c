@@ -333,6 +333,47 @@ static void biases_of_qwen2(void **state)
     remove_all();
 }
 
+/* ---- what the files are ---- */
+
+static void digest_of(const char *model, uint8_t ret[SHA256_BYTES])
+{
+    struct model_tensors *t = NULL;
+
+    assert_int_equal(model_tensors_open(model, &t, NULL), RAG_OK);
+    assert_int_equal(model_tensors_digest(t, NULL, ret, NULL), RAG_OK);
+    model_tensors_close(t);
+}
+
+/* The same file by either of its paths; every file that changes answers counts. */
+static void a_digest_names_the_bytes(void **state)
+{
+    static const char *const files[] = {"generation_config.json", "tokenizer.model",
+                                        "chat_template.jinja"};
+    uint8_t first[SHA256_BYTES];
+    uint8_t again[SHA256_BYTES];
+
+    (void)state;
+    write_gguf("llama", gguf_names, N_COMMON);
+    digest_of(path, first);
+    digest_of(dir, again);
+    assert_memory_equal(first, again, SHA256_BYTES);
+    write_gguf("exaone", gguf_names, N_COMMON);
+    digest_of(path, again);
+    assert_memory_not_equal(first, again, SHA256_BYTES);
+    remove_all();
+    write_directory(llama_config, llama_names, N_COMMON, "");
+    digest_of(dir, first);
+    digest_of(dir, again);
+    assert_memory_equal(first, again, SHA256_BYTES);
+    for (size_t i = 0; i < COUNT(files); i++) {
+        write_file(files[i], "{}", 2);
+        digest_of(dir, again);
+        assert_memory_not_equal(first, again, SHA256_BYTES);
+        memcpy(first, again, SHA256_BYTES);
+    }
+    remove_all();
+}
+
 /* ---- wrong files ---- */
 
 static const struct refused {
@@ -481,6 +522,7 @@ int main(void)
         cmocka_unit_test(names_of_exaone),
         cmocka_unit_test(norms_of_gemma),
         cmocka_unit_test(biases_of_qwen2),
+        cmocka_unit_test(a_digest_names_the_bytes),
         cmocka_unit_test(what_is_missing_or_has_another_shape),
         cmocka_unit_test(a_tensor_of_three_dimensions_is_no_matrix),
         cmocka_unit_test(what_is_no_model),
