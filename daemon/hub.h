@@ -63,6 +63,9 @@ void hub_model_release(struct hub_model *m); /* a zeroed one is a no-op */
 enum rag_status hub_list(struct hub *hub, const char *name, const char *revision,
                          struct hub_model *ret, struct rag_error *reterr);
 
+/* Of weights, which may be large: *.safetensors, *.gguf. */
+bool hub_is_weights(const char *name);
+
 /* Is this a name that may be made a path: parts of [A-Za-z0-9._-], none beginning with a dot, at
  * most HUB_NAME_DEPTH_MAX deep. */
 bool hub_name_ok(const char *name);

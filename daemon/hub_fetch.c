@@ -26,12 +26,18 @@ struct fetching {
     uint64_t bytes_max; /* the file's size, or the limit of its kind */
 };
 
-static bool is_weights(const char *name)
+bool hub_is_weights(const char *name)
 {
-    static const char suffix[] = ".safetensors";
+    static const char *const endings[] = {".safetensors", ".gguf"};
     size_t n = strlen(name);
 
-    return n >= sizeof suffix && strcmp(name + n - (sizeof suffix - 1), suffix) == 0;
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        size_t n_ending = strlen(endings[i]);
+
+        if (n > n_ending && strcmp(name + n - n_ending, endings[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 static enum rag_status disk_failed(int errnum, const char *what, const char *path,
@@ -230,7 +236,7 @@ enum rag_status hub_fetch_file(struct hub *hub, const struct hub_model *model,
                                struct rag_error *reterr)
 {
     struct fetching f = {.file = file, .fetch = fetch, .fd = -1};
-    uint64_t limit = is_weights(file->name) ? HUB_WEIGHTS_BYTES_MAX : HUB_SMALL_BYTES_MAX;
+    uint64_t limit = hub_is_weights(file->name) ? HUB_WEIGHTS_BYTES_MAX : HUB_SMALL_BYTES_MAX;
     enum rag_status status;
 
     if (file->size != HUB_SIZE_UNKNOWN && file->size > limit)

@@ -12,6 +12,7 @@
 #include "daemon/progress.h"
 #include "daemon/ragctl_args.h"
 #include "daemon/ragctl_model.h"
+#include "daemon/ragctl_model_decoder.h"
 #include "daemon/ragctl_print.h"
 #include "nn/compute_pool.h"
 #include "nn/model_config.h"
@@ -37,11 +38,11 @@ struct listing {
 
 /* What is told about one model. */
 struct described {
-    char dir[PATH_BYTES_MAX];
+    char dir[PATH_BYTES_MAX]; /* or a GGUF file */
     char digest[SHA256_HEX_BYTES];
     const char *family;
-    const char *kind; /* "embedder", "reranker" */
-    const char *type; /* of most of its numbers: "f16" */
+    const char *kind; /* "embedder", "reranker", "decoder" */
+    const char *type; /* of most of its numbers: "f16", "Q4_K" */
     uint64_t n_bytes;
     struct model_record record;
     char *licence; /* owned */
@@ -71,8 +72,55 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Models are folders with a config.json, at the top or one folder down ("org/name"). */
-static enum rag_status scan(struct listing *l, const char *below, struct rag_error *reterr)
+static enum rag_status add(struct listing *l, const char *name, struct rag_error *reterr)
+{
+    if (l->n == MODELS_MAX)
+        return rag_fail(reterr, RAG_ELIMIT, "models folder '%s': more than %d models", l->dir,
+                        MODELS_MAX);
+    l->items[l->n].name = strdup(name);
+    if (!l->items[l->n].name)
+        return rag_fail(reterr, RAG_ENOMEM, "model list: out of memory");
+    l->n++;
+    return RAG_OK;
+}
+
+static bool has_several_gguf(const char *path)
+{
+    char *file = NULL;
+    enum rag_status status = decoder_gguf_path(path, &file, NULL);
+
+    free(file);
+    return status == RAG_EFORMAT;
+}
+
+static enum rag_status scan(struct listing *l, const char *below, int n_deeper,
+                            struct rag_error *reterr);
+
+/* A GGUF file is a model, and a folder with a config.json is one, unless it is there for several
+ * GGUF files. Any other folder may hold models. */
+static enum rag_status look_at(struct listing *l, const char *name, const char *path, int n_deeper,
+                               struct rag_error *reterr)
+{
+    static const char ending[] = ".gguf";
+    size_t n = strlen(name);
+
+    if (!is_folder(path)) {
+        bool is_gguf = n > sizeof ending - 1 && strcmp(name + n - (sizeof ending - 1), ending) == 0;
+
+        return is_gguf ? add(l, name, reterr) : RAG_OK;
+    }
+    if (n_deeper < 0)
+        return RAG_OK;
+    if ((has_file(path, "config.json") || has_file(path, "modules.json")) &&
+        !has_several_gguf(path))
+        return add(l, name, reterr);
+    return scan(l, name, n_deeper - 1, reterr);
+}
+
+/* Models at the top or one folder down ("org/name"), GGUF files two; n_deeper: folders in folders
+ * that are looked into, -1: only files count. */
+static enum rag_status scan(struct listing *l, const char *below, int n_deeper,
+                            struct rag_error *reterr)
 {
     enum rag_status status = RAG_OK;
     char path[PATH_BYTES_MAX];
@@ -88,26 +136,11 @@ static enum rag_status scan(struct listing *l, const char *below, struct rag_err
     for (const struct dirent *e; status == RAG_OK && d && (e = readdir(d)) != NULL;) {
         char name[PATH_BYTES_MAX];
 
-        if (e->d_name[0] == '.' ||
-            snprintf(name, sizeof name, "%s%s%s", below, below[0] ? "/" : "", e->d_name) >=
-                (int)sizeof name ||
-            !join(path, l->dir, name) || !is_folder(path))
-            continue;
-        if (!has_file(path, "config.json") && !has_file(path, "modules.json")) {
-            if (below[0] == '\0')
-                status = scan(l, name, reterr);
-            continue;
-        }
-        if (l->n == MODELS_MAX) {
-            status = rag_fail(reterr, RAG_ELIMIT, "models folder '%s': more than %d models", l->dir,
-                              MODELS_MAX);
-            break;
-        }
-        l->items[l->n].name = strdup(name);
-        if (!l->items[l->n].name)
-            status = rag_fail(reterr, RAG_ENOMEM, "model list: out of memory");
-        else
-            l->n++;
+        if (e->d_name[0] != '.' &&
+            snprintf(name, sizeof name, "%s%s%s", below, below[0] ? "/" : "", e->d_name) <
+                (int)sizeof name &&
+            join(path, l->dir, name))
+            status = look_at(l, name, path, n_deeper, reterr);
     }
     if (d)
         closedir(d);
@@ -128,23 +161,48 @@ static const char *most_numbers(const struct weights *w)
     return names[best];
 }
 
-static void describe(const struct listing *l, const char *name, struct described *ret)
+/* What pull recorded, or the README says: in the model's folder, or in that around a file. */
+static void read_licence(struct described *ret)
+{
+    char dir[PATH_BYTES_MAX];
+    char *slash;
+
+    memcpy(dir, ret->dir, sizeof dir);
+    slash = strrchr(dir, '/');
+    if (!is_folder(dir) && slash)
+        *slash = '\0';
+    if (model_record_read(dir, &ret->record, NULL) == RAG_OK && ret->record.licence[0])
+        ret->licence = strdup(ret->record.licence);
+    else if (model_readme_licence(dir, &ret->licence) != RAG_OK)
+        ret->licence = NULL;
+}
+
+static void describe_decoder(const struct listing *l, struct described *ret)
+{
+    uint8_t digest[SHA256_BYTES];
+    struct model_tensors *tensors = NULL;
+    struct decoder_facts facts;
+
+    ret->kind = "decoder";
+    if (model_tensors_open(ret->dir, &tensors, &ret->problem) != RAG_OK) {
+        ret->broken = true;
+        return;
+    }
+    decoder_facts(tensors, &facts);
+    ret->family = decoder_family_name(model_tensors_config(tensors)->family);
+    ret->type = block_type_name(facts.most);
+    ret->n_bytes = model_tensors_bytes(tensors);
+    if (model_tensors_digest(tensors, l->pool, digest, NULL) == RAG_OK)
+        sha256_hex(digest, ret->digest);
+    model_tensors_close(tensors);
+}
+
+static void describe_encoder(const struct listing *l, const char *dir, struct described *ret)
 {
     uint8_t digest[SHA256_BYTES];
     struct model_config config = {0};
     struct weights *weights = NULL;
-    char inner[PATH_BYTES_MAX];
-    const char *dir = ret->dir;
 
-    memset(ret, 0, sizeof *ret);
-    if (!join(ret->dir, l->dir, name))
-        return;
-    /* the older layout of sentence-transformers keeps the encoder in a folder of its own */
-    if (!has_file(dir, "config.json") && join(inner, ret->dir, "0_Transformer"))
-        dir = inner;
-    ret->family = "?";
-    ret->kind = "?";
-    ret->type = "?";
     if (model_config_open(dir, &config, &ret->problem) != RAG_OK) {
         ret->broken = true;
     } else {
@@ -166,10 +224,27 @@ static void describe(const struct listing *l, const char *name, struct described
     }
     if (model_digest(dir, l->pool, digest, NULL) == RAG_OK)
         sha256_hex(digest, ret->digest);
-    if (model_record_read(ret->dir, &ret->record, NULL) == RAG_OK && ret->record.licence[0])
-        ret->licence = strdup(ret->record.licence);
-    else if (model_readme_licence(ret->dir, &ret->licence) != RAG_OK)
-        ret->licence = NULL;
+}
+
+static void describe(const struct listing *l, const char *name, struct described *ret)
+{
+    char inner[PATH_BYTES_MAX];
+    const char *dir = ret->dir;
+
+    memset(ret, 0, sizeof *ret);
+    if (!join(ret->dir, l->dir, name))
+        return;
+    ret->family = "?";
+    ret->kind = "?";
+    ret->type = "?";
+    /* the older layout of sentence-transformers keeps the encoder in a folder of its own */
+    if (!has_file(dir, "config.json") && join(inner, ret->dir, "0_Transformer") && is_folder(inner))
+        dir = inner;
+    if (decoder_config_is_decoder(dir))
+        describe_decoder(l, ret);
+    else
+        describe_encoder(l, dir, ret);
+    read_licence(ret);
 }
 
 static void described_release(struct described *d)
@@ -290,7 +365,7 @@ int ragctl_model_list(const struct ragctl_options *options, int argc, char **arg
         status = compute_pool_open(0, &l->pool, &error);
     }
     if (status == RAG_OK)
-        status = scan(l, "", &error);
+        status = scan(l, "", 1, &error);
     if (status == RAG_OK) {
         qsort(l->items, l->n, sizeof l->items[0], by_name);
         print_models(options, l, d);

@@ -18,6 +18,7 @@
 #include "daemon/progress.h"
 #include "daemon/ragctl_args.h"
 #include "daemon/ragctl_model.h"
+#include "nn/decoder_config.h"
 #include "nn/model_config.h"
 
 /* A pull is staged in a hidden folder beside the model's and published by one rename, so that
@@ -31,6 +32,7 @@
 #define PATH_BYTES_MAX  4096
 #define FREE_BYTES_LEFT (16u << 20) /* that a pull leaves free on the disk */
 #define OUTPUT_BYTES    (4u << 20)
+#define CHOICES_SHOWN   8 /* GGUF files of a repository that a message names */
 
 struct pull {
     const struct ragctl_options *options;
@@ -39,6 +41,7 @@ struct pull {
     struct model_record record;     /* owned */
     const struct hub_file **wanted; /* [n_wanted], borrowed from model; the array is owned */
     size_t n_wanted;
+    const char *file; /* of --file: the one GGUF file that is wanted; or NULL */
     char name[2 * HUB_NAME_BYTES_MAX + 2];
     char revision[2 * HUB_NAME_BYTES_MAX + 2];
     char dir[PATH_BYTES_MAX];   /* where the model goes */
@@ -70,7 +73,20 @@ static bool is_module_folder(const char *name, size_t n)
     return digits > 0 && digits < n && name[digits] == '_';
 }
 
-/* What ragd reads, and what says who may use it. Weights are chosen apart. */
+/* What says who may use it, and for what. */
+static bool is_paper(const char *name)
+{
+    static const char *const papers[] = {"README.md",  "LICENSE", "LICENSE.txt",
+                                         "LICENSE.md", "NOTICE",  "NOTICE.txt"};
+
+    for (size_t i = 0; i < sizeof papers / sizeof papers[0]; i++) {
+        if (strcmp(name, papers[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What ragd reads beside weights, which are chosen apart. */
 static bool is_wanted(const char *name)
 {
     static const char *const anywhere[] = {"config.json",
@@ -87,9 +103,8 @@ static bool is_wanted(const char *name)
                                            "sentence_camembert_config.json",
                                            "sentence_distilbert_config.json"};
     static const char *const top[] = {"modules.json", "config_sentence_transformers.json",
-                                      "README.md",    "LICENSE",
-                                      "LICENSE.txt",  "LICENSE.md",
-                                      "NOTICE",       "NOTICE.txt"};
+                                      "generation_config.json", "tokenizer.model",
+                                      "chat_template.jinja"};
     const char *slash = strchr(name, '/');
     const char *base = slash ? slash + 1 : name;
 
@@ -103,7 +118,7 @@ static bool is_wanted(const char *name)
         if (strcmp(base, top[i]) == 0)
             return true;
     }
-    return slash && strcmp(base, "model.safetensors") == 0;
+    return is_paper(name) || (slash && strcmp(base, "model.safetensors") == 0);
 }
 
 static const struct hub_file *find_file(const struct hub_model *m, const char *name)
@@ -128,16 +143,13 @@ static bool is_chosen_weights(const struct hub_model *m, const char *name)
     return ends_with(name, ".safetensors");
 }
 
-static enum rag_status choose_files(struct pull *p, struct rag_error *reterr)
+static enum rag_status choose_folder(struct pull *p, struct rag_error *reterr)
 {
     const struct hub_model *m = &p->model;
     bool index = find_file(m, "model.safetensors.index.json") != NULL;
     bool transformer = find_file(m, "0_Transformer/model.safetensors") != NULL;
     size_t n_weights = 0;
 
-    p->wanted = calloc(m->n_files + 1, sizeof(struct hub_file *));
-    if (!p->wanted)
-        return rag_fail(reterr, RAG_ENOMEM, "model pull: out of memory");
     for (size_t i = 0; i < m->n_files; i++) {
         bool weights = is_chosen_weights(m, m->files[i].name);
 
@@ -165,13 +177,78 @@ static enum rag_status choose_files(struct pull *p, struct rag_error *reterr)
     return RAG_OK;
 }
 
+/* "model-00001-of-00003.gguf" */
+static bool is_part(const char *name)
+{
+    return strstr(name, "-of-0") != NULL;
+}
+
+static enum rag_status name_choices(const struct hub_model *m, struct rag_error *reterr)
+{
+    struct buf names;
+    size_t n = 0;
+
+    buf_init(&names, OUTPUT_BYTES);
+    for (size_t i = 0; i < m->n_files; i++) {
+        if (ends_with(m->files[i].name, ".gguf") && n++ < CHOICES_SHOWN)
+            buf_printf(&names, "%s%s", n > 1 ? ", " : "", m->files[i].name);
+    }
+    rag_fail(reterr, RAG_EINVAL, "model '%s': has %zu GGUF files; choose one with --file: %s%s",
+             m->name, n, buf_str(&names), n > CHOICES_SHOWN ? " ..." : "");
+    buf_release(&names);
+    return RAG_EINVAL;
+}
+
+/* One GGUF file, which holds all that a model has, and its papers. */
+static enum rag_status choose_gguf(struct pull *p, struct rag_error *reterr)
+{
+    const struct hub_model *m = &p->model;
+    const struct hub_file *file = p->file ? find_file(m, p->file) : NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->n_files && !p->file; i++) {
+        if (ends_with(m->files[i].name, ".gguf") && n++ == 0)
+            file = &m->files[i];
+    }
+    if (n > 1)
+        return name_choices(m, reterr);
+    if (!file)
+        return rag_fail(reterr, RAG_ENOTFOUND, "model '%s': has no file '%s'", m->name, p->file);
+    if (is_part(file->name))
+        return rag_fail(reterr, RAG_EINVAL,
+                        "model '%s': '%s' is one part of a split file, which ragd does not read; "
+                        "look for a copy in one file",
+                        m->name, file->name);
+    p->wanted[p->n_wanted++] = file;
+    for (size_t i = 0; i < m->n_files; i++) {
+        if (is_paper(m->files[i].name))
+            p->wanted[p->n_wanted++] = &m->files[i];
+    }
+    return RAG_OK;
+}
+
+static enum rag_status choose_files(struct pull *p, struct rag_error *reterr)
+{
+    bool safetensors = false;
+    bool gguf = false;
+
+    p->wanted = calloc(p->model.n_files + 1, sizeof(struct hub_file *));
+    if (!p->wanted)
+        return rag_fail(reterr, RAG_ENOMEM, "model pull: out of memory");
+    for (size_t i = 0; i < p->model.n_files; i++) {
+        safetensors |= ends_with(p->model.files[i].name, ".safetensors");
+        gguf |= ends_with(p->model.files[i].name, ".gguf");
+    }
+    return p->file || (gguf && !safetensors) ? choose_gguf(p, reterr) : choose_folder(p, reterr);
+}
+
 /* Small files first: a model that is not supported is noticed before its gigabytes come. */
 static int small_first(const void *a, const void *b)
 {
     const struct hub_file *x = *(const struct hub_file *const *)a;
     const struct hub_file *y = *(const struct hub_file *const *)b;
-    bool heavy_x = ends_with(x->name, ".safetensors");
-    bool heavy_y = ends_with(y->name, ".safetensors");
+    bool heavy_x = hub_is_weights(x->name);
+    bool heavy_y = hub_is_weights(y->name);
 
     return heavy_x != heavy_y ? heavy_x - heavy_y : strcmp(x->name, y->name);
 }
@@ -410,15 +487,22 @@ static enum rag_status fetch_one(struct pull *p, size_t i, struct rag_error *ret
     return RAG_OK;
 }
 
-/* A person learns before the big download that ragd has no use for it, and may go on. */
+/* A person learns before the big download that ragd has no use for it, and may go on. A GGUF file
+ * says what it is only when it is here. */
 static void warn_unsupported(const struct pull *p)
 {
-    struct model_config config;
+    struct decoder_config decoder = {0};
+    struct model_config encoder;
     struct rag_error error = {0};
+    enum rag_status status = RAG_OK;
 
-    if (find_file(&p->model, "config.json") &&
-        model_config_open(p->stage, &config, &error) != RAG_OK)
+    if (decoder_config_is_decoder(p->stage))
+        status = decoder_config_open(p->stage, &decoder, &error);
+    else if (find_file(&p->model, "config.json"))
+        status = model_config_open(p->stage, &encoder, &error);
+    if (status != RAG_OK)
         ragctl_note(p->options, "this ragd cannot load it: %s", error.text);
+    decoder_config_release(&decoder);
 }
 
 static enum rag_status fetch_all(struct pull *p, struct rag_error *reterr)
@@ -427,6 +511,7 @@ static enum rag_status fetch_all(struct pull *p, struct rag_error *reterr)
     uint64_t total = 0;
     uint64_t missing = 0;
     bool warned = false;
+    bool gguf = false;
 
     for (size_t i = 0; i < p->n_wanted; i++) {
         uint64_t size = p->wanted[i]->size;
@@ -446,6 +531,7 @@ static enum rag_status fetch_all(struct pull *p, struct rag_error *reterr)
     progress_init(&p->progress, stderr, p->options->quiet || p->options->json, "files", p->n_wanted,
                   total);
     for (size_t i = 0; i < p->n_wanted && status == RAG_OK; i++) {
+        gguf |= ends_with(p->wanted[i]->name, ".gguf");
         if (!warned && ends_with(p->wanted[i]->name, ".safetensors")) {
             warn_unsupported(p);
             warned = true;
@@ -453,6 +539,8 @@ static enum rag_status fetch_all(struct pull *p, struct rag_error *reterr)
         status = fetch_one(p, i, reterr);
     }
     progress_finish(&p->progress);
+    if (status == RAG_OK && gguf)
+        warn_unsupported(p);
     return status;
 }
 
@@ -516,6 +604,16 @@ static enum rag_status look_at_place(const struct pull *p, struct model_record *
                     p->dir);
 }
 
+/* The same files as this pull would bring? */
+static bool lists_wanted(const struct pull *p, const struct model_record *old)
+{
+    for (size_t i = 0; i < old->n_files; i++) {
+        if (!wants(p, old->files[i].name))
+            return false;
+    }
+    return old->n_files == p->n_wanted;
+}
+
 static enum rag_status pull(struct pull *p, const char *models_dir, struct rag_error *reterr)
 {
     struct hub_options hub = {.endpoint = getenv("HF_ENDPOINT"),
@@ -543,7 +641,7 @@ static enum rag_status pull(struct pull *p, const char *models_dir, struct rag_e
     if (status != RAG_OK)
         goto out;
     qsort(p->wanted, p->n_wanted, sizeof p->wanted[0], small_first);
-    if (there && strcmp(old.commit, p->model.commit) == 0 && old.n_files == p->n_wanted &&
+    if (there && strcmp(old.commit, p->model.commit) == 0 && lists_wanted(p, &old) &&
         model_record_holds(p->dir, &old)) {
         p->up_to_date = true;
         p->record = old; /* ownership moves */
@@ -602,8 +700,10 @@ static void print_result(const struct pull *p)
 int ragctl_model_pull(const struct ragctl_options *options, int argc, char **argv)
 {
     const char *models_dir = RAGCTL_MODELS_DIR_DEFAULT;
+    const char *file = NULL;
     const struct ragctl_arg table[] = {
         {.name = "--models-dir", .text = &models_dir},
+        {.name = "--file",       .text = &file      },
     };
     char **words = calloc((size_t)argc + 1, sizeof *words);
     struct pull *p = calloc(1, sizeof *p);
@@ -617,8 +717,12 @@ int ragctl_model_pull(const struct ragctl_options *options, int argc, char **arg
                         : rag_fail(&error, RAG_ENOMEM, "model pull: out of memory");
     if (status == RAG_OK && n_words != 1)
         status = rag_fail(&error, RAG_EINVAL, "model pull: needs one NAME[@REVISION]");
+    if (status == RAG_OK && file && !ends_with(file, ".gguf"))
+        status =
+            rag_fail(&error, RAG_EINVAL, "model pull: --file '%.100s': must be a *.gguf", file);
     if (status == RAG_OK) {
         p->options = options;
+        p->file = file;
         p->lock = -1;
         status = split_name(p, words[0], &error);
     }

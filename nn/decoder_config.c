@@ -100,14 +100,15 @@ static bool ends_in(const char *name, const char *suffix)
 }
 
 struct listing {
-    bool safetensors;
-    char *gguf; /* the first by name; owned */
+    bool directory; /* Hugging Face's: has *.safetensors, or only its config.json yet */
+    char *gguf;     /* the first by name; owned */
     size_t n_gguf;
 };
 
 static enum rag_status list(const char *dir, struct listing *ret, struct rag_error *reterr)
 {
     enum rag_status status = RAG_OK;
+    bool config = false;
     size_t n = 0;
     DIR *d = opendir(dir);
 
@@ -121,7 +122,9 @@ static enum rag_status list(const char *dir, struct listing *ret, struct rag_err
         } else if (e->d_name[0] == '.') {
             continue;
         } else if (ends_in(e->d_name, ".safetensors")) {
-            ret->safetensors = true;
+            ret->directory = true;
+        } else if (strcmp(e->d_name, "config.json") == 0) {
+            config = true;
         } else if (ends_in(e->d_name, ".gguf")) {
             ret->n_gguf++;
             if (ret->gguf && strcmp(ret->gguf, e->d_name) < 0)
@@ -133,6 +136,7 @@ static enum rag_status list(const char *dir, struct listing *ret, struct rag_err
         }
     }
     closedir(d);
+    ret->directory |= config && ret->n_gguf == 0;
     return status;
 }
 
@@ -154,14 +158,15 @@ enum rag_status decoder_gguf_path(const char *path, char **ret, struct rag_error
         return RAG_OK;
     }
     status = list(path, &files, reterr);
-    if (status == RAG_OK && !files.safetensors && files.n_gguf == 0)
-        status = rag_fail(reterr, RAG_ENOTFOUND,
-                          "model '%s': neither *.safetensors nor *.gguf is there", path);
-    if (status == RAG_OK && !files.safetensors && files.n_gguf > 1)
+    if (status == RAG_OK && !files.directory && files.n_gguf == 0)
+        status =
+            rag_fail(reterr, RAG_ENOTFOUND,
+                     "model '%s': no *.safetensors, no *.gguf and no config.json is there", path);
+    if (status == RAG_OK && !files.directory && files.n_gguf > 1)
         status =
             rag_fail(reterr, RAG_EFORMAT, "model '%s': %zu *.gguf files; name one, such as '%s/%s'",
                      path, files.n_gguf, path, files.gguf);
-    if (status == RAG_OK && !files.safetensors && asprintf(&found, "%s/%s", path, files.gguf) < 0) {
+    if (status == RAG_OK && !files.directory && asprintf(&found, "%s/%s", path, files.gguf) < 0) {
         found = NULL;
         status = rag_fail(reterr, RAG_ENOMEM, "model '%s': out of memory", path);
     }

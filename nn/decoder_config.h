@@ -75,7 +75,8 @@ void decoder_config_release(struct decoder_config *c); /* a zeroed one is a no-o
  * architecture, or that holds exactly one .gguf)? No statement about whether it can be loaded. */
 bool decoder_config_is_decoder(const char *path);
 /* The GGUF file that 'path' means: itself, or the only *.gguf of a directory without *.safetensors;
- * malloc'ed. *ret = NULL and RAG_OK: a Hugging Face directory. RAG_ENOTFOUND (neither), RAG_EFORMAT
+ * malloc'ed. *ret = NULL and RAG_OK: a Hugging Face directory, which has *.safetensors, or a
+ * config.json and no *.gguf. RAG_ENOTFOUND (none of these), RAG_EFORMAT
  * (several *.gguf), RAG_EIO, RAG_ENOMEM. */
 enum rag_status decoder_gguf_path(const char *path, char **ret, struct rag_error *reterr);
 

@@ -139,6 +139,21 @@ static enum block_type block_of(enum tensor_type type)
     return type == TENSOR_F32 ? BLOCK_F32 : type == TENSOR_F16 ? BLOCK_F16 : BLOCK_BF16;
 }
 
+static struct matrix matrix_of_gguf(const struct gguf_tensor *t)
+{
+    return (struct matrix){t->name, t->type, t->n_rows, t->n_cols, t->row_bytes, t->data};
+}
+
+static struct matrix matrix_of_weights(const struct tensor *t)
+{
+    enum block_type type = block_of(t->type);
+    size_t n_cols = t->n_dims ? t->shape[t->n_dims - 1] : 1;
+
+    return (struct matrix){
+        t->name, type, n_cols ? t->n_elements / n_cols : 0, n_cols, n_cols * block_bytes(type),
+        t->data};
+}
+
 /* By the file's own name. A tensor of more than two dimensions is none of a decoder's. */
 static bool find(const struct model_tensors *t, const char *name, struct matrix *ret)
 {
@@ -146,19 +161,25 @@ static bool find(const struct model_tensors *t, const char *name, struct matrix 
     const struct tensor *w = t->weights ? weights_find(t->weights, name) : NULL;
 
     if (g && g->n_dims <= 2) {
-        *ret = (struct matrix){g->name, g->type, g->n_rows, g->n_cols, g->row_bytes, g->data};
+        *ret = matrix_of_gguf(g);
         return true;
     }
     if (w && (w->n_dims == 1 || w->n_dims == 2)) {
-        size_t n_cols = w->shape[w->n_dims - 1];
-        enum block_type type = block_of(w->type);
-
-        *ret = (struct matrix){
-            w->name, type, w->n_dims == 2 ? w->shape[0] : 1, n_cols, n_cols * block_bytes(type),
-            w->data};
+        *ret = matrix_of_weights(w);
         return true;
     }
     return false;
+}
+
+size_t model_tensors_count(const struct model_tensors *t)
+{
+    return t->gguf ? gguf_count(t->gguf) : weights_count(t->weights);
+}
+
+void model_tensors_at(const struct model_tensors *t, size_t i, struct matrix *ret)
+{
+    *ret = t->gguf ? matrix_of_gguf(gguf_at(t->gguf, i))
+                   : matrix_of_weights(weights_at(t->weights, i));
 }
 
 bool model_tensors_has(const struct model_tensors *t, const char *name)
@@ -273,16 +294,15 @@ static bool is_known(const struct model_tensors *t, const char *name)
 
 static enum rag_status refuse_unknown(const struct model_tensors *t, struct rag_error *reterr)
 {
-    size_t n = t->gguf ? gguf_count(t->gguf) : weights_count(t->weights);
+    for (size_t i = 0; i < model_tensors_count(t); i++) {
+        struct matrix m;
 
-    for (size_t i = 0; i < n; i++) {
-        const char *name = t->gguf ? gguf_at(t->gguf, i)->name : weights_at(t->weights, i)->name;
-
-        if (!is_known(t, name))
+        model_tensors_at(t, i, &m);
+        if (!is_known(t, m.name))
             return rag_fail(reterr, RAG_EFORMAT,
                             "model '%s': tensor '%s' is none of a %s of %zu layers; leaving it out "
                             "would give other answers",
-                            t->path, name, decoder_family_name(t->config.family),
+                            t->path, m.name, decoder_family_name(t->config.family),
                             t->config.n_layers);
     }
     return RAG_OK;

@@ -47,6 +47,10 @@ bool model_tensors_has(const struct model_tensors *t, const char *name);
 /* RAG_EFORMAT: missing, or another shape than [n_rows, n_cols] (a vector: n_rows 1); names both. */
 enum rag_status model_tensors_need(const struct model_tensors *t, const char *name, size_t n_rows,
                                    size_t n_cols, struct matrix *ret, struct rag_error *reterr);
+/* Every tensor of the files, known by its file's own name, ascending; rows of all dimensions but
+ * the last. i < model_tensors_count(). */
+size_t model_tensors_count(const struct model_tensors *t);
+void model_tensors_at(const struct model_tensors *t, size_t i, struct matrix *ret);
 /* Row i as float32 [n_cols]. */
 void matrix_read_row(const struct matrix *m, size_t i, float *ret);
 void model_tensors_forget(const struct model_tensors *t, const struct matrix *m);

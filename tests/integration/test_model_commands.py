@@ -204,6 +204,34 @@ class Commands(unittest.TestCase):
         self.assertIn("is itself a model", out)
         self.run_model("list", "--models-dir", self.folder / "none", code=1)
 
+    def test_list_of_decoders(self):
+        models = self.folder / "models"
+        for name in ("top", "one", "org/name", "org/original"):
+            (models / name).mkdir(parents=True)
+        shutil.copy(MODELS / "tiny-llama.gguf", models / "top.gguf")
+        shutil.copy(MODELS / "tiny-gemma3.gguf", models / "one" / "gemma.gguf")
+        for name in ("a.gguf", "b.gguf"):
+            shutil.copy(MODELS / "tiny-llama-mixedq.gguf", models / "org" / "name" / name)
+        (models / "org" / "name" / "README.md").write_text("---\nlicense: mit\n---\n")
+        (models / "org" / "name" / "config.json").write_text("{}")
+        shutil.copytree(MODELS / "tiny-exaone", models / "org" / "original", dirs_exist_ok=True)
+        (models / "cut.gguf").write_bytes((MODELS / "tiny-llama.gguf").read_bytes()[:5000])
+        listed = {m["name"]: m for m in self.model("list", "--models-dir", models)["models"]}
+        self.assertEqual(set(listed), {"top.gguf", "one/gemma.gguf", "org/name/a.gguf",
+                                       "org/name/b.gguf", "org/original", "cut.gguf"})
+        self.assertEqual({name: (m["family"], m["kind"]) for name, m in listed.items()},
+                         {"top.gguf": ("llama", "decoder"), "one/gemma.gguf": ("gemma3", "decoder"),
+                          "org/name/a.gguf": ("llama", "decoder"),
+                          "org/name/b.gguf": ("llama", "decoder"),
+                          "org/original": ("exaone", "decoder"), "cut.gguf": ("?", "decoder")})
+        mixed = listed["org/name/a.gguf"]
+        self.assertIn(mixed["type"], ("Q8_0", "Q4_0", "Q4_K", "Q5_K", "Q6_K"))
+        self.assertEqual(mixed["licence"], "mit")
+        self.assertEqual(mixed["fingerprint"], listed["org/name/b.gguf"]["fingerprint"])
+        self.assertNotEqual(mixed["fingerprint"], listed["top.gguf"]["fingerprint"])
+        self.assertEqual(mixed["bytes"], (MODELS / "tiny-llama-mixedq.gguf").stat().st_size)
+        self.assertIn("was the download cut?", listed["cut.gguf"]["problem"])
+
     # ---- check ----
 
     def test_check_of_an_embedder(self):

@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from stub_hub import COMMIT, StubHub  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else pathlib.Path("build/release")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAME = "org/tiny-embed"
 TOKEN = "hf_secretsecretsecret"
 WEIGHTS = random.Random(7).randbytes(300_000)
@@ -158,6 +159,62 @@ class Pull(unittest.TestCase):
         (self.dir / "config.json").write_text("{}")
         self.assertIn("was not made by pull", self.pull(code=1).stderr)
         self.assertEqual(self.files(), {"config.json"})
+
+    # ---- decoders ----
+
+    def gguf(self, *names):
+        whole = (ROOT / "tests/data/models/tiny-llama.gguf").read_bytes()
+        files = {name: whole + bytes([i]) for i, name in enumerate(names)}
+        self.hub.models[NAME] = {**files, "README.md": b"---\nlicense: mit\n---\n",
+                                 "config.json": b"{}", "imatrix.dat": b"x", "LICENSE": b"free"}
+        return files
+
+    def test_the_only_gguf_file_and_its_papers(self):
+        files = self.gguf("tiny-Q4_K_M.gguf")
+        done = self.pull()
+        self.assertEqual(self.files(), {"tiny-Q4_K_M.gguf", "README.md", "LICENSE",
+                                        "ragd-model.json"})
+        self.assertEqual((self.dir / "tiny-Q4_K_M.gguf").read_bytes(), files["tiny-Q4_K_M.gguf"])
+        self.assertNotIn("cannot load", done.stderr)
+
+    def test_one_of_several_gguf_files_is_chosen(self):
+        files = self.gguf("tiny-Q4_K_M.gguf", "tiny-Q8_0.gguf")
+        self.assertIn("has 2 GGUF files; choose one with --file: tiny-Q4_K_M.gguf, tiny-Q8_0.gguf",
+                      self.pull(code=1).stderr)
+        self.pull("--file", "tiny-Q8_0.gguf")
+        self.assertEqual(self.files(), {"tiny-Q8_0.gguf", "README.md", "LICENSE",
+                                        "ragd-model.json"})
+        self.assertEqual((self.dir / "tiny-Q8_0.gguf").read_bytes(), files["tiny-Q8_0.gguf"])
+        report = json.loads(self.pull("--json", "--file", "tiny-Q8_0.gguf").stdout)
+        self.assertTrue(report["up_to_date"])
+        self.pull("--file", "tiny-Q4_K_M.gguf")  # takes the other's place
+        self.assertEqual(self.files(), {"tiny-Q4_K_M.gguf", "README.md", "LICENSE",
+                                        "ragd-model.json"})
+
+    def test_gguf_files_that_are_not_there_or_not_whole(self):
+        self.gguf("tiny-00001-of-00002.gguf", "tiny-00002-of-00002.gguf")
+        self.assertIn("one part of a split file",
+                      self.pull("--file", "tiny-00001-of-00002.gguf", code=1).stderr)
+        self.assertIn("has no file 'other.gguf'", self.pull("--file", "other.gguf", code=1).stderr)
+        self.assertIn("must be a *.gguf", self.pull("--file", "config.json", code=2).stderr)
+
+    def test_a_gguf_file_that_cannot_be_loaded_is_told(self):
+        self.hub.models[NAME] = {"x.gguf": b"GGUF" + b"\1" * 100}
+        self.assertIn("this ragd cannot load it: gguf", self.pull().stderr)
+
+    def test_a_decoder_in_safetensors(self):
+        files = self.hub.models[NAME]
+        files["config.json"] = b'{"model_type":"mamba","architectures":["MambaForCausalLM"]}'
+        for name in ("generation_config.json", "tokenizer.model", "chat_template.jinja"):
+            files[name] = b"{}"
+        for name in ("tokenizer.json", "modules.json", "1_Pooling/config.json"):
+            del files[name]
+        done = self.pull()
+        self.assertIn("model_type 'mamba' is not supported", done.stderr)
+        self.assertEqual(self.files(), {"config.json", "tokenizer_config.json", "README.md",
+                                        "model.safetensors", "generation_config.json",
+                                        "tokenizer.model", "chat_template.jinja",
+                                        "ragd-model.json"})
 
     # ---- what breaks off ----
 

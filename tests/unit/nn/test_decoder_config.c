@@ -552,7 +552,7 @@ static void which_file_a_path_means(void **state)
     assert_non_null(strstr(error.text, "2 *.gguf files; name one, such as"));
     assert_non_null(strstr(error.text, "/a.gguf'"));
     write_text("model.safetensors", "x"); /* wins over both */
-    file = name;
+    file = name;                          /* is set to NULL */
     assert_int_equal(decoder_gguf_path(dir, &file, NULL), RAG_OK);
     assert_null(file);
     assert_false(decoder_config_is_decoder(dir)); /* no config.json */
@@ -564,6 +564,15 @@ static void which_file_a_path_means(void **state)
     snprintf(name, sizeof name, "%s/none", dir);
     assert_int_equal(decoder_gguf_path(name, &file, NULL), RAG_ENOTFOUND);
     assert_false(decoder_config_is_decoder(name));
+    remove_all();
+    write_text("config.json", llama32); /* a download that is not finished */
+    assert_int_equal(decoder_gguf_path(dir, &file, NULL), RAG_OK);
+    assert_null(file);
+    assert_true(decoder_config_is_decoder(dir));
+    write_text("a.gguf", "x"); /* a folder of GGUF files that has the original's config.json */
+    assert_int_equal(decoder_gguf_path(dir, &file, NULL), RAG_OK);
+    assert_non_null(file);
+    free(file);
     remove_all();
 }
 
