@@ -8,8 +8,7 @@
 #include "text/entity.h"
 #include "text/question_focus.h"
 
-#define PHONE_FIT   0.9f
-#define PERSON_SURE 0.85f /* person_like() of a surname, three syllables and a title */
+#define PHONE_FIT 0.9f
 #define NEAR_BYTES                                                                                 \
     40.0f /* about four words: how far a candidate may stand from what it is about                 \
            */
@@ -205,13 +204,13 @@ static float person_like(const char *text, uint32_t end, const struct word_span 
     return value > 1 ? 1 : value;
 }
 
-bool fit_person_next(const char *text, uint32_t end, uint32_t *at, uint32_t *ret_start,
+bool fit_person_next(const char *text, uint32_t end, float min, uint32_t *at, uint32_t *ret_start,
                      uint32_t *ret_end)
 {
     struct word_span w;
 
     while (next_word(text, end, at, &w)) {
-        if (person_like(text, end, &w) < PERSON_SURE)
+        if (person_like(text, end, &w) < min)
             continue;
         *ret_start = w.start;
         *ret_end = w.stem;

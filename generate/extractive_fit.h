@@ -18,9 +18,11 @@ struct fit fit_find(const struct reading *r, const char *text, uint32_t start, u
 /* Does a heading name what is asked for (원인, 절차), so that all below it is of the kind? */
 bool fit_named(enum answer_kind kind, const char *name, size_t n);
 
-/* The next person with a title (윤다경 과장) at or after *at: the name's bytes without a particle.
- * false at the end. */
-bool fit_person_next(const char *text, uint32_t end, uint32_t *at, uint32_t *ret_start,
+/* The next word at or after *at that looks at least so much like a person's name: FIT_PERSON_TITLED
+ * for a surname, three syllables and a title (윤다경 과장). Its bytes without a particle; false at
+ * the end. */
+#define FIT_PERSON_TITLED 0.85f
+bool fit_person_next(const char *text, uint32_t end, float min, uint32_t *at, uint32_t *ret_start,
                      uint32_t *ret_end);
 
 #endif

@@ -136,6 +136,38 @@ static void add_entity(struct claim *c, const struct entity *e)
     c->n_entities++;
 }
 
+static bool is_value(const struct claim_entity *e)
+{
+    return e->entity.kind == ENTITY_NUMBER || e->entity.kind == ENTITY_DATE;
+}
+
+/* What stands between two values is said of both; values with nothing in between (1시간 20분) are
+ * one. */
+static void read_windows(struct claim *c)
+{
+    struct claim_entity *before = NULL; /* the last value */
+    size_t from = 0;                    /* of the values that are one with it */
+
+    for (size_t i = 0; i < c->n_entities && i < CLAIM_ENTITIES_MAX; i++) {
+        struct claim_entity *value = &c->entities[i];
+        size_t gap;
+
+        if (!is_value(value))
+            continue;
+        gap = before ? before->entity.byte_end : 0;
+        while (before && gap < value->entity.byte_start && c->text[gap] == ' ')
+            gap++;
+        if (before && gap < value->entity.byte_start) {
+            from = before->entity.byte_end;
+            for (size_t k = 0; k < i; k++)
+                if (is_value(&c->entities[k]) && c->entities[k].to == c->n)
+                    c->entities[k].to = value->entity.byte_start;
+        }
+        value->from = from;
+        before = value;
+    }
+}
+
 static void read_entities(struct claim *c)
 {
     struct entity e;
@@ -144,7 +176,6 @@ static void read_entities(struct claim *c)
     uint32_t start;
     uint32_t end;
     size_t at = 0;
-    size_t before = 0;
 
     for (size_t i = 0; i < c->n && !korean; i += utf8_sequence_bytes(c->text + i, c->n - i))
         korean = char_is_hangul(utf8_decode(c->text + i, NULL));
@@ -152,21 +183,8 @@ static void read_entities(struct claim *c)
     while (entity_next(c->text, c->n, &at, &e))
         if (e.kind == ENTITY_NUMBER || e.kind == ENTITY_DATE || is_name(c, &e, korean))
             add_entity(c, &e);
-    /* what stands between two values is said of both */
-    for (size_t i = 0; i < c->n_entities && i < CLAIM_ENTITIES_MAX; i++) {
-        struct claim_entity *value = &c->entities[i];
-
-        value->from = before;
-        if (value->entity.kind != ENTITY_NUMBER && value->entity.kind != ENTITY_DATE)
-            continue;
-        before = value->entity.byte_end;
-        for (size_t k = i + 1; k < c->n_entities && k < CLAIM_ENTITIES_MAX && value->to == c->n;
-             k++)
-            if (c->entities[k].entity.kind == ENTITY_NUMBER ||
-                c->entities[k].entity.kind == ENTITY_DATE)
-                value->to = c->entities[k].entity.byte_start;
-    }
-    while (fit_person_next(c->text, (uint32_t)c->n, &person, &start, &end)) {
+    read_windows(c);
+    while (fit_person_next(c->text, (uint32_t)c->n, FIT_PERSON_TITLED, &person, &start, &end)) {
         e = (struct entity){.kind = ENTITY_QUOTED, .byte_start = start, .byte_end = end};
         add_entity(c, &e);
     }
@@ -249,7 +267,8 @@ bool clause_next(const char *text, size_t n, struct clause *clause)
     }
 }
 
-static size_t count_of(const char *s, size_t n, const char *const *list)
+/* How often words of a list occur; *ret_last: the byte behind the last one. */
+static size_t count_of(const char *s, size_t n, const char *const *list, size_t *ret_last)
 {
     size_t count = 0;
 
@@ -260,37 +279,45 @@ static size_t count_of(const char *s, size_t n, const char *const *list)
         while ((at = memmem(at, n - (size_t)(at - s), *list, bytes)) != NULL) {
             count++;
             at += bytes;
+            if ((size_t)(at - s) > *ret_last)
+                *ret_last = (size_t)(at - s);
         }
     }
     return count;
 }
 
-/* English words that say no, whole ones. */
-static size_t count_english(const char *s, size_t n)
+static bool is_ascii_letter(char c)
 {
-    static const char *const words[] = {"not",       "no",     "never",   "cannot", "without",
-                                        "neither",   "nor",    "none",    "unable", "prohibited",
-                                        "forbidden", "nobody", "nothing", NULL};
+    return ((unsigned char)c | 0x20) >= 'a' && ((unsigned char)c | 0x20) <= 'z';
+}
+
+/* English words that say no, whole ones; what they say no to stands behind them. */
+static size_t count_english(const char *s, size_t n, size_t *ret_last)
+{
+    static const char *const words[] = {"not",        "no",        "never",   "cannot", "without",
+                                        "neither",    "nor",       "none",    "unable", "nobody",
+                                        "prohibited", "forbidden", "nothing", NULL};
     size_t count = 0;
     size_t i = 0;
 
     while (i < n) {
         size_t start = i;
+        size_t before = count;
 
-        while (i < n &&
-               (((unsigned char)s[i] | 0x20) >= 'a' && ((unsigned char)s[i] | 0x20) <= 'z'))
+        while (i < n && is_ascii_letter(s[i]))
             i++;
         for (size_t k = 0; words[k] && i > start; k++)
             count +=
                 strlen(words[k]) == i - start && strncasecmp(s + start, words[k], i - start) == 0;
-        if (i + 1 < n && i > start && s[i - 1] == 'n' && s[i] == '\'' && s[i + 1] == 't')
-            count++;
+        count += i + 1 < n && i > start && s[i - 1] == 'n' && s[i] == '\'' && s[i + 1] == 't';
+        if (count > before)
+            *ret_last = n;
         i += i == start || i < n;
     }
     return count;
 }
 
-bool clause_negative(const char *text, const struct clause *clause)
+bool clause_negative(const char *text, const struct clause *clause, struct clause *ret_said)
 {
     static const char *const markers[] = {
         "않",   "없",     "못하",   "못한",   "못 ",   "못했",  "못합",  "아니", "아닌",
@@ -303,8 +330,18 @@ bool clause_negative(const char *text, const struct clause *clause)
                                            "불가피",    NULL};
     const char *s = text + clause->start;
     size_t n = clause->end - clause->start;
-    size_t count = count_of(s, n, markers) + count_english(s, n);
+    size_t last = 0;
+    size_t ignored = 0;
+    size_t count = count_of(s, n, markers, &last) + count_english(s, n, &last);
+    size_t less = count_of(s, n, harmless, &ignored);
+    size_t from = last;
 
-    count -= count_of(s, n, harmless) <= count ? count_of(s, n, harmless) : count;
-    return count % 2 == 1;
+    for (int words = 0; from > 0 && words < 3; words++) {
+        while (from > 0 && s[from - 1] == ' ')
+            from--;
+        while (from > 0 && s[from - 1] != ' ')
+            from--;
+    }
+    *ret_said = (struct clause){clause->start + from, clause->start + last};
+    return (count - (less < count ? less : count)) % 2 == 1;
 }

@@ -61,7 +61,8 @@ struct clause {
 /* The clause behind *clause in n bytes of text; false at the end. Begin with one that ends where
  * the reading is to begin. */
 bool clause_next(const char *text, size_t n, struct clause *clause);
-/* Does it say no: an odd number of 않, 없, 못, 불가, not ...? */
-bool clause_negative(const char *text, const struct clause *clause);
+/* Does it say no: an odd number of 않, 없, 못, 불가, not ...? *ret_said is then what it says no to:
+ * the words up to the last of them, three at most. */
+bool clause_negative(const char *text, const struct clause *clause, struct clause *ret_said);
 
 #endif

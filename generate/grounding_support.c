@@ -4,40 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "generate/grounding_claim.h"
+#include "generate/grounding_evidence.h"
 #include "generate/grounding_phrases.h"
 #include "text/entity.h"
-
-#define SET_WORDS (QUERY_TERMS_MAX / 64)
-
-/* A set of a claim's terms. */
-struct term_set {
-    uint64_t bits[SET_WORDS];
-};
-
-/* Something with a value in a passage. */
-struct fact {
-    struct entity entity;
-    size_t unit;
-};
-
-struct evidence {
-    const struct generator_request *request;
-    const struct analyzer *analyzer;
-    size_t n_passages;
-    struct unit_list units;   /* owned, as all below */
-    size_t *first;            /* [n_passages + 1]: units of passage i are first[i]..first[i + 1] */
-    struct term_list *terms;  /* [n_passages]: of the text */
-    struct term_list *around; /* [n_passages]: of title, heading and context */
-    struct fact *facts;       /* in the order of the units */
-    size_t n_facts;
-    size_t cap_facts;
-    float *asked;              /* [units.n]: share of the question in it */
-    bool *instructs;           /* [units.n]: speaks to a model; no evidence */
-    struct term_set *in_unit;  /* [units.n]: terms of the claim under way */
-    struct term_set *in_title; /* [n_passages] */
-    struct claim claim;        /* under way */
-};
 
 const char *support_lack_name(enum support_lack lack)
 {
@@ -48,24 +17,6 @@ const char *support_lack_name(enum support_lack lack)
                                         [LACK_NEGATION] = "negation"};
 
     return names[lack];
-}
-
-/* ---- sets ---- */
-
-static void set_add(struct term_set *s, size_t i)
-{
-    s->bits[i / 64] |= (uint64_t)1 << (i % 64);
-}
-
-static bool set_has(const struct term_set *s, size_t i)
-{
-    return (s->bits[i / 64] >> (i % 64)) & 1;
-}
-
-static void set_join(struct term_set *s, const struct term_set *other)
-{
-    for (size_t i = 0; i < SET_WORDS; i++)
-        s->bits[i] |= other->bits[i];
 }
 
 /* ---- opening ---- */
@@ -180,27 +131,26 @@ static void find_terms(struct evidence *e)
                 unit++;
             if (term != CLAIM_NONE && unit < e->first[i + 1] &&
                 e->units.items[unit].byte_start <= t->byte_start)
-                set_add(&e->in_unit[unit], term);
+                term_set_add(&e->in_unit[unit], term);
         }
         for (size_t k = 0; k < e->around[i].n; k++) {
             size_t term = claim_find(&e->claim, e->around[i].items[k].id);
 
             if (term != CLAIM_NONE)
-                set_add(&e->in_title[i], term);
+                term_set_add(&e->in_title[i], term);
         }
     }
 }
 
-/* Terms in what governs a unit: title, heading, the line above a list, a table's header. */
-static struct term_set around_unit(const struct evidence *e, size_t unit)
+struct term_set evidence_around(const struct evidence *e, size_t unit)
 {
     const struct unit *u = &e->units.items[unit];
     struct term_set s = e->in_title[u->passage];
 
     if (u->header != UNIT_NOWHERE)
-        set_join(&s, &e->in_unit[u->header]);
+        term_set_join(&s, &e->in_unit[u->header]);
     for (size_t above = u->above; above != UNIT_NOWHERE; above = e->units.items[above].above)
-        set_join(&s, &e->in_unit[above]);
+        term_set_join(&s, &e->in_unit[above]);
     return s;
 }
 
@@ -217,150 +167,17 @@ static float share(const struct claim *c, const struct term_set *in, const struc
         if (t->byte_start < from || t->byte_start >= to)
             continue;
         total += c->mass[i];
-        if (set_has(in, i))
+        if (term_set_has(in, i))
             found += c->mass[i];
-        else if (set_has(around, i))
+        else if (term_set_has(around, i))
             found += SUPPORT_AROUND * c->mass[i];
     }
     return total > 0 ? found / total : 0;
 }
 
-/* ---- numbers and names ---- */
-
 static bool is_value(const struct entity *e)
 {
     return e->kind == ENTITY_NUMBER || e->kind == ENTITY_DATE;
-}
-
-/* Do they say the same? "11일" is the day of "6월 11일" too. */
-static bool same(const struct claim *c, const struct entity *wanted, const char *text,
-                 const struct entity *found)
-{
-    if (wanted->kind == ENTITY_NUMBER && wanted->unit == UNIT_DAY && found->kind == ENTITY_DATE &&
-        found->day > 0)
-        return wanted->value >= found->day && wanted->value <= found->day;
-    return entity_same(c->text, wanted, text, found);
-}
-
-static bool text_says(const struct claim *c, const struct entity *wanted, const char *text)
-{
-    struct entity found;
-    size_t at = 0;
-    size_t n = strlen(text);
-
-    while (entity_next(text, n, &at, &found))
-        if (same(c, wanted, text, &found))
-            return true;
-    return false;
-}
-
-static bool unit_says(const struct evidence *e, size_t unit, const struct entity *wanted)
-{
-    const char *text = e->request->passages[e->units.items[unit].passage].text;
-    size_t low = 0;
-    size_t high = e->n_facts;
-
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-
-        if (e->facts[mid].unit < unit)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    for (; low < e->n_facts && e->facts[low].unit == unit; low++)
-        if (same(&e->claim, wanted, text, &e->facts[low].entity))
-            return true;
-    return false;
-}
-
-/* In title, heading, table header or the lines that govern the unit? */
-static bool around_says(const struct evidence *e, size_t unit, const struct entity *wanted)
-{
-    const struct unit *u = &e->units.items[unit];
-    const struct generator_passage *p = &e->request->passages[u->passage];
-
-    if (u->header != UNIT_NOWHERE && unit_says(e, u->header, wanted))
-        return true;
-    for (size_t above = u->above; above != UNIT_NOWHERE; above = e->units.items[above].above)
-        if (unit_says(e, above, wanted))
-            return true;
-    return text_says(&e->claim, wanted, p->title) || text_says(&e->claim, wanted, p->heading) ||
-           text_says(&e->claim, wanted, p->context);
-}
-
-static bool passage_says(const struct evidence *e, size_t passage, const struct entity *wanted)
-{
-    for (size_t u = e->first[passage]; u < e->first[passage + 1]; u++)
-        if (unit_says(e, u, wanted) || (u == e->first[passage] && around_says(e, u, wanted)))
-            return true;
-    return false;
-}
-
-/* Is value i of the claim said by the unit, with what stands beside it? A date's year may stand
- * anywhere in the passage: it is said once. */
-static bool unit_has_value(const struct evidence *e, size_t unit, size_t i)
-{
-    const struct claim *c = &e->claim;
-    const struct claim_entity *value = &c->entities[i];
-    struct entity wanted = value->entity;
-    struct term_set around;
-
-    if (wanted.kind == ENTITY_DATE && wanted.year > 0) {
-        struct entity year = {
-            .kind = ENTITY_DATE, .year = wanted.year, .byte_start = 0, .byte_end = 0};
-
-        if (!passage_says(e, e->units.items[unit].passage, &year))
-            return false;
-        if (wanted.month == 0)
-            return true;
-        wanted.year = 0;
-    }
-    if (around_says(e, unit, &wanted))
-        return true;
-    if (!unit_says(e, unit, &wanted))
-        return false;
-    if (claim_mass(c, value->from, value->to) <= 0)
-        return true;
-    around = around_unit(e, unit);
-    return share(c, &e->in_unit[unit], &around, value->from, value->to) >= SUPPORT_ANCHOR_MIN;
-}
-
-static bool has_value(const struct evidence *e, const struct sentence_support *s, size_t i)
-{
-    for (size_t k = 0; k < s->n_units; k++)
-        if (unit_has_value(e, s->units[k], i))
-            return true;
-    return false;
-}
-
-static bool occurs(const char *s, size_t n, const char *what, size_t n_what)
-{
-    for (size_t i = 0; i + n_what <= n; i++)
-        if (strncasecmp(s + i, what, n_what) == 0)
-            return true;
-    return false;
-}
-
-/* Is a code, Latin word or person of the claim in a passage? */
-static bool passage_names(const struct evidence *e, size_t passage, const struct entity *wanted)
-{
-    const struct generator_passage *p = &e->request->passages[passage];
-    const char *name = e->claim.text + wanted->byte_start;
-    size_t n = wanted->byte_end - wanted->byte_start;
-
-    return occurs(p->text, p->text_bytes, name, n) || occurs(p->title, strlen(p->title), name, n) ||
-           occurs(p->heading, strlen(p->heading), name, n) ||
-           occurs(p->context, strlen(p->context), name, n) ||
-           (wanted->kind == ENTITY_CODE && passage_says(e, passage, wanted));
-}
-
-static bool has_name(const struct evidence *e, const struct sentence_support *s, size_t i)
-{
-    for (size_t k = 0; k < s->n_units; k++)
-        if (passage_names(e, e->units.items[s->units[k]].passage, &e->claim.entities[i].entity))
-            return true;
-    return false;
 }
 
 /* ---- the units that it rests on ---- */
@@ -372,10 +189,10 @@ static void gather(const struct evidence *e, const struct sentence_support *s, s
     memset(in, 0, sizeof *in);
     memset(around, 0, sizeof *around);
     for (size_t k = 0; k < s->n_units; k++) {
-        struct term_set more = around_unit(e, s->units[k]);
+        struct term_set more = evidence_around(e, s->units[k]);
 
-        set_join(in, &e->in_unit[s->units[k]]);
-        set_join(around, &more);
+        term_set_join(in, &e->in_unit[s->units[k]]);
+        term_set_join(around, &more);
     }
 }
 
@@ -383,11 +200,11 @@ static float coverage_with(const struct evidence *e, const struct sentence_suppo
 {
     struct term_set in;
     struct term_set around;
-    struct term_set more = around_unit(e, unit);
+    struct term_set more = evidence_around(e, unit);
 
     gather(e, s, &in, &around);
-    set_join(&in, &e->in_unit[unit]);
-    set_join(&around, &more);
+    term_set_join(&in, &e->in_unit[unit]);
+    term_set_join(&around, &more);
     return share(&e->claim, &in, &around, 0, SIZE_MAX);
 }
 
@@ -401,7 +218,7 @@ static float new_values(const struct evidence *e, const struct sentence_support 
         if (!is_value(&e->claim.entities[i].entity))
             continue;
         n++;
-        found += !has_value(e, s, i) && unit_has_value(e, unit, i);
+        found += !evidence_has_value(e, s, i) && evidence_unit_has_value(e, unit, i);
     }
     return n > 0 ? (float)found / (float)n : 0;
 }
@@ -451,8 +268,13 @@ static bool choose_unit(const struct evidence *e, const struct sentence_support 
 
 /* ---- negation ---- */
 
-/* Mass of a claim's clause that stands between two bytes of a passage. */
-static float clause_mass(const struct evidence *e, size_t passage, size_t from, size_t to,
+#define CLAUSE_SAME_MIN 0.4f /* of a clause's mass in the one that it comes from */
+#define CLAUSE_AGREES_MIN                                                                          \
+    0.9f /* of the best clause that says the opposite: one that agrees wins                        \
+          */
+
+/* Mass of the claim's terms of a clause that stand between two bytes of a passage. */
+static float clause_mass(const struct evidence *e, size_t passage, const struct clause *source,
                          const struct clause *clause)
 {
     const struct claim *c = &e->claim;
@@ -463,24 +285,36 @@ static float clause_mass(const struct evidence *e, size_t passage, size_t from, 
         const struct term *t = &e->terms[passage].items[k];
         size_t term;
 
-        if (t->byte_start < from || t->byte_start >= to)
+        if (t->byte_start < source->start || t->byte_start >= source->end)
             continue;
         term = claim_find(c, t->id);
-        if (term == CLAIM_NONE || set_has(&seen, term) ||
+        if (term == CLAIM_NONE || term_set_has(&seen, term) ||
             c->terms.items[term].byte_start < clause->start ||
             c->terms.items[term].byte_start >= clause->end)
             continue;
-        set_add(&seen, term);
+        term_set_add(&seen, term);
         sum += c->full_mass[term];
     }
     return sum;
+}
+
+/* One says no, the other does not: is it about the same? What the one says no to has to be said by
+ * the other ("책을 읽지 못하는 어른" says nothing of who is the head). */
+static bool denies_same(const struct evidence *e, size_t passage, const struct clause *source,
+                        const struct clause *source_said, bool source_negative,
+                        const struct clause *clause, const struct clause *clause_said)
+{
+    if (source_negative)
+        return clause_mass(e, passage, source_said, clause) > 0;
+    return clause_mass(e, passage, source, clause_said) > 0;
 }
 
 /* Does the clause of the passages that a clause of the claim comes from say the opposite? */
 static bool contradicts(const struct evidence *e, const struct sentence_support *s,
                         const struct clause *clause)
 {
-    bool negative = clause_negative(e->claim.text, clause);
+    struct clause said;
+    bool negative = clause_negative(e->claim.text, clause, &said);
     float best[2] = {0, 0}; /* of clauses that agree, and of those that do not */
     float total = 0;
 
@@ -494,13 +328,17 @@ static bool contradicts(const struct evidence *e, const struct sentence_support 
         struct clause source = {.end = u->byte_start};
 
         while (clause_next(text, u->byte_end, &source)) {
-            float mass = clause_mass(e, u->passage, source.start, source.end, clause);
-            int differs = clause_negative(text, &source) != negative;
+            float mass = clause_mass(e, u->passage, &source, clause);
+            struct clause source_said;
+            bool source_negative = clause_negative(text, &source, &source_said);
+            int differs =
+                source_negative != negative &&
+                denies_same(e, u->passage, &source, &source_said, source_negative, clause, &said);
 
             best[differs] = mass > best[differs] ? mass : best[differs];
         }
     }
-    return best[1] >= 0.4f * total && best[0] < 0.9f * best[1];
+    return best[1] >= CLAUSE_SAME_MIN * total && best[0] < CLAUSE_AGREES_MIN * best[1];
 }
 
 static bool negation_agrees(const struct evidence *e, const struct sentence_support *s)
@@ -519,17 +357,19 @@ static enum support_lack judge(const struct evidence *e, const struct sentence_s
 {
     const struct claim *c = &e->claim;
 
-    if (s->n_units == 0 || c->n_entities > CLAIM_ENTITIES_MAX)
+    if (s->n_units == 0)
         return LACK_WORDS;
     if (c->total > 0 ? s->coverage < SUPPORT_COVERAGE_MIN
                      : e->asked[s->units[0]] < SUPPORT_ASKED_MIN)
         return LACK_WORDS;
     for (size_t i = 0; i < c->n_entities; i++)
-        if (is_value(&c->entities[i].entity) && !has_value(e, s, i))
+        if (is_value(&c->entities[i].entity) && !evidence_has_value(e, s, i))
             return LACK_NUMBER;
     for (size_t i = 0; i < c->n_entities; i++)
-        if (!is_value(&c->entities[i].entity) && !has_name(e, s, i))
+        if (!is_value(&c->entities[i].entity) && !evidence_has_name(e, s, i))
             return LACK_NAME;
+    if (evidence_other_person(e, s))
+        return LACK_NAME;
     return negation_agrees(e, s) ? LACK_NOTHING : LACK_NEGATION;
 }
 
@@ -542,6 +382,10 @@ enum rag_status evidence_support(struct evidence *e, const char *sentence, size_
 
     if (status != RAG_OK)
         return status;
+    if (e->claim.n_entities > CLAIM_ENTITIES_MAX) { /* not all of it was read */
+        *ret = (struct sentence_support){.lack = LACK_NUMBER};
+        return RAG_OK;
+    }
     find_terms(e);
     while (s.n_units < GROUNDING_UNITS_MAX && choose_unit(e, &s, passages, &unit)) {
         s.coverage = coverage_with(e, &s, unit);
@@ -563,12 +407,12 @@ enum rag_status evidence_known(struct evidence *e, const char *text, size_t n, f
         return status;
     find_terms(e);
     for (size_t u = 0; u < e->units.n; u++)
-        set_join(&in, &e->in_unit[u]);
+        term_set_join(&in, &e->in_unit[u]);
     for (size_t i = 0; i < e->n_passages; i++)
-        set_join(&in, &e->in_title[i]);
+        term_set_join(&in, &e->in_title[i]);
     for (size_t i = 0; i < e->claim.terms.n; i++) {
         total += e->claim.full_mass[i];
-        if (set_has(&in, i) || e->claim.known[i])
+        if (term_set_has(&in, i) || e->claim.known[i])
             known += e->claim.full_mass[i];
     }
     *ret = total > 0 ? known / total : 1;
@@ -587,7 +431,7 @@ static enum rag_status read_question(struct evidence *e)
     find_terms(e);
     for (size_t u = 0; u < e->units.n; u++) {
         const struct unit *unit = &e->units.items[u];
-        struct term_set around = around_unit(e, u);
+        struct term_set around = evidence_around(e, u);
 
         e->instructs[u] = phrase_instructs(r->passages[unit->passage].text + unit->byte_start,
                                            unit->byte_end - unit->byte_start);

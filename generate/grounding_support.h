@@ -31,7 +31,7 @@
 #include "generate/generator.h"
 #include "text/analyzer.h"
 
-#define SUPPORT_COVERAGE_MIN 0.60f
+#define SUPPORT_COVERAGE_MIN 0.55f
 #define SUPPORT_AROUND       0.80f
 #define SUPPORT_ASKED        0.20f
 #define SUPPORT_NUMBERS      0.15f
