@@ -106,8 +106,7 @@ BL_INLINE void bl_prepare_block(struct block_format f, size_t n, const struct bl
     size_t chunk = f.integer ? bl_chunk(f) : BLOCK_GROUP;
     int centre = bl_centre(f);
 
-    BL_EACH(size_t r = 0; r < n; r++)
-    {
+    BL_EACH (size_t r = 0; r < n; r++) {
         const int16_t *pairs = f.group == 16 ? rows[r].sum16 : rows[r].sum32;
         const int16_t *chunks = chunk == 8    ? rows[r].sum8
                                 : chunk == 16 ? rows[r].sum16
@@ -181,17 +180,16 @@ BL_INLINE void bl_chunk_sums(struct block_format f, size_t n, const uint8_t *low
     size_t chunk = bl_chunk(f);
     size_t index = (g * BLOCK_GROUP + j * 4) / chunk;
 
-    BL_EACH(size_t r = 0; r < n; r++)
-    acc[r] = BL_VNNI && bl_centre(f) ? bl_prepared(x + bl_start_at(n), index, n, r) : bl_zero();
-    BL_EACH(size_t i = 0; i < chunk / 4; i++)
-    {
+    BL_EACH (size_t r = 0; r < n; r++)
+        acc[r] = BL_VNNI && bl_centre(f) ? bl_prepared(x + bl_start_at(n), index, n, r) : bl_zero();
+    BL_EACH (size_t i = 0; i < chunk / 4; i++) {
         bl_i w = bl_weights(f, low, high, j + i);
 
-        BL_EACH(size_t r = 0; r < n; r++)
-        acc[r] = bl_dot(acc[r], w, bl_prepared(x, g * 8 + j + i, n, r));
+        BL_EACH (size_t r = 0; r < n; r++)
+            acc[r] = bl_dot(acc[r], w, bl_prepared(x, g * 8 + j + i, n, r));
     }
-    BL_EACH(size_t r = 0; r < n; r++)
-    sum[r] = bl_add_scaled(sum[r], acc[r], scale);
+    BL_EACH (size_t r = 0; r < n; r++)
+        sum[r] = bl_add_scaled(sum[r], acc[r], scale);
 }
 
 /* y of n rows, a vector of outputs, over one block with integer scales. */
@@ -209,14 +207,12 @@ BL_INLINE void bl_integer_block(struct block_format f, size_t n, const uint8_t *
     bl_i sum[BL_ROWS_MAX];
     bl_f t[BL_ROWS_MAX];
 
-    BL_EACH(size_t r = 0; r < n; r++)
-    sum[r] = bl_zero();
-    BL_LOOP(size_t p = 0; p < BLOCK_INPUTS / (size_t)f.group / 2; p++)
-    {
+    BL_EACH (size_t r = 0; r < n; r++)
+        sum[r] = bl_zero();
+    BL_LOOP (size_t p = 0; p < BLOCK_INPUTS / (size_t)f.group / 2; p++) {
         bl_i pair = bl_wide8(scales + p * 32);
 
-        BL_EACH(size_t i = 0; i < 2 * (size_t)f.group; i += chunk)
-        {
+        BL_EACH (size_t i = 0; i < 2 * (size_t)f.group; i += chunk) {
             size_t input = p * 2 * f.group + i;
             size_t g = input / BLOCK_GROUP;
 
@@ -225,27 +221,26 @@ BL_INLINE void bl_integer_block(struct block_format f, size_t n, const uint8_t *
                           i < f.group ? bl_first_scale(pair) : bl_second_scale(pair), sum);
         }
         if (shift)
-            BL_EACH(size_t r = 0; r < n; r++)
-        sum[r] = bl_add_pairs(sum[r], bl_times16(pair, shift),
-                              bl_prepared(x + bl_pairs_at(f, n), p, n, r));
+            BL_EACH (size_t r = 0; r < n; r++)
+                sum[r] = bl_add_pairs(sum[r], bl_times16(pair, shift),
+                                      bl_prepared(x + bl_pairs_at(f, n), p, n, r));
     }
-    BL_EACH(size_t r = 0; r < n; r++)
-    t[r] = bl_mul(bl_half(d), bl_float(sum[r]));
+    BL_EACH (size_t r = 0; r < n; r++)
+        t[r] = bl_mul(bl_half(d), bl_float(sum[r]));
     if (f.minimum) {
-        BL_EACH(size_t r = 0; r < n; r++)
-        sum[r] = bl_zero();
-        BL_LOOP(size_t p = 0; p < BLOCK_INPUTS / (size_t)f.group / 2; p++)
-        {
+        BL_EACH (size_t r = 0; r < n; r++)
+            sum[r] = bl_zero();
+        BL_LOOP (size_t p = 0; p < BLOCK_INPUTS / (size_t)f.group / 2; p++) {
             bl_i pair = bl_wide8(minimums + p * 32);
 
-            BL_EACH(size_t r = 0; r < n; r++)
-            sum[r] = bl_add_pairs(sum[r], pair, bl_prepared(x + bl_pairs_at(f, n), p, n, r));
+            BL_EACH (size_t r = 0; r < n; r++)
+                sum[r] = bl_add_pairs(sum[r], pair, bl_prepared(x + bl_pairs_at(f, n), p, n, r));
         }
-        BL_EACH(size_t r = 0; r < n; r++)
-        t[r] = bl_fnma(bl_half(d + 32), bl_float(sum[r]), t[r]);
+        BL_EACH (size_t r = 0; r < n; r++)
+            t[r] = bl_fnma(bl_half(d + 32), bl_float(sum[r]), t[r]);
     }
-    BL_EACH(size_t r = 0; r < n; r++)
-    y[r] = bl_fma(t[r], bl_everyf(x + bl_scale_at(f, n) + r * 4), y[r]);
+    BL_EACH (size_t r = 0; r < n; r++)
+        y[r] = bl_fma(t[r], bl_everyf(x + bl_scale_at(f, n) + r * 4), y[r]);
 }
 
 /* ---- float scales ---- */
@@ -258,38 +253,34 @@ BL_INLINE void bl_group_sums(struct block_format f, size_t n, const uint8_t *low
     const size_t steps = f.bits == 8 ? 1 : bl_chunk(f) / 4;
 
 #endif
-    BL_EACH(size_t r = 0; r < n; r++)
-    sum[r] = bl_centre(f) ? bl_prepared(x + bl_start_at(n), g, n, r) : bl_zero();
+    BL_EACH (size_t r = 0; r < n; r++)
+        sum[r] = bl_centre(f) ? bl_prepared(x + bl_start_at(n), g, n, r) : bl_zero();
 #if BL_VNNI
-    BL_EACH(size_t j = 0; j < 8; j++)
-    {
+    BL_EACH (size_t j = 0; j < 8; j++) {
         bl_i w = bl_weights(f, low, high, j);
 
         if (f.bits == 8)
             w = bl_xor(w, bl_every8((char)128));
-        BL_EACH(size_t r = 0; r < n; r++)
-        sum[r] = bl_dot(sum[r], w, bl_prepared(x, g * 8 + j, n, r));
+        BL_EACH (size_t r = 0; r < n; r++)
+            sum[r] = bl_dot(sum[r], w, bl_prepared(x, g * 8 + j, n, r));
     }
 #else
-    BL_EACH(size_t j = 0; j < 8; j += steps)
-    {
+    BL_EACH (size_t j = 0; j < 8; j += steps) {
         bl_i acc[BL_ROWS_MAX];
 
-        BL_EACH(size_t r = 0; r < n; r++)
-        acc[r] = bl_zero();
-        BL_EACH(size_t i = 0; i < steps; i++)
-        {
+        BL_EACH (size_t r = 0; r < n; r++)
+            acc[r] = bl_zero();
+        BL_EACH (size_t i = 0; i < steps; i++) {
             bl_i w = bl_weights(f, low, high, j + i);
 
-            BL_EACH(size_t r = 0; r < n; r++)
-            {
+            BL_EACH (size_t r = 0; r < n; r++) {
                 bl_i q = bl_prepared(x, g * 8 + j + i, n, r);
 
                 acc[r] = f.bits == 8 ? bl_dot_signed(w, q) : bl_dot(acc[r], w, q);
             }
         }
-        BL_EACH(size_t r = 0; r < n; r++)
-        sum[r] = bl_add_pairs(sum[r], acc[r], bl_every16(1));
+        BL_EACH (size_t r = 0; r < n; r++)
+            sum[r] = bl_add_pairs(sum[r], acc[r], bl_every16(1));
     }
 #endif
 }
@@ -304,24 +295,24 @@ BL_INLINE void bl_float_block(struct block_format f, size_t n, const uint8_t *w,
     const uint8_t *minimums = scales + block_scale_bytes(f, groups);
     bl_f t[BL_ROWS_MAX];
 
-    BL_EACH(size_t r = 0; r < n; r++)
-    t[r] = bl_zerof();
+    BL_EACH (size_t r = 0; r < n; r++)
+        t[r] = bl_zerof();
     for (size_t g = 0; g < groups; g++) {
         bl_i sum[BL_ROWS_MAX];
         bl_f scale = bl_half(scales + g * 32);
 
         bl_group_sums(f, n, low + g * (f.bits == 8 ? 512 : 256), high + g * 64, x, g, sum);
-        BL_EACH(size_t r = 0; r < n; r++)
-        t[r] = bl_fma(bl_float(sum[r]), scale, t[r]);
+        BL_EACH (size_t r = 0; r < n; r++)
+            t[r] = bl_fma(bl_float(sum[r]), scale, t[r]);
         if (f.minimum) {
             bl_f minimum = bl_half(minimums + g * 32);
 
-            BL_EACH(size_t r = 0; r < n; r++)
-            t[r] = bl_fma(bl_everyf(x + bl_pairs_at(f, n) + (g * n + r) * 4), minimum, t[r]);
+            BL_EACH (size_t r = 0; r < n; r++)
+                t[r] = bl_fma(bl_everyf(x + bl_pairs_at(f, n) + (g * n + r) * 4), minimum, t[r]);
         }
     }
-    BL_EACH(size_t r = 0; r < n; r++)
-    y[r] = bl_fma(t[r], bl_everyf(x + bl_scale_at(f, n) + r * 4), y[r]);
+    BL_EACH (size_t r = 0; r < n; r++)
+        y[r] = bl_fma(t[r], bl_everyf(x + bl_scale_at(f, n) + r * 4), y[r]);
 }
 
 /* ---- rows x outputs ---- */
@@ -343,9 +334,9 @@ BL_INLINE void bl_strip(struct block_format f, size_t n, const struct block_weig
         const uint8_t *at = block;
         bl_f sum[BL_ROWS_MAX];
 
-        BL_EACH(size_t r = 0; r < n; r++)
-        sum[r] = first == 0 ? bl_loadf(bias)
-                            : bl_loadf_n(to + (r < n_rows ? r : n_rows - 1) * stride, left);
+        BL_EACH (size_t r = 0; r < n; r++)
+            sum[r] = first == 0 ? bl_loadf(bias)
+                                : bl_loadf_n(to + (r < n_rows ? r : n_rows - 1) * stride, left);
         for (size_t b = first; b < end; b++) {
             size_t groups = f.integer ? BLOCK_GROUPS : block_groups_at(w->n_groups, b);
 
@@ -355,9 +346,9 @@ BL_INLINE void bl_strip(struct block_format f, size_t n, const struct block_weig
                 bl_float_block(f, n, at, groups, half, x + b * bl_prepared_bytes(f, n), sum);
             at += block_packed_bytes(f, groups);
         }
-        BL_EACH(size_t r = 0; r < n; r++)
-        if (r < n_rows)
-            bl_storef_n(to + r * stride, left, sum[r]);
+        BL_EACH (size_t r = 0; r < n; r++)
+            if (r < n_rows)
+                bl_storef_n(to + r * stride, left, sum[r]);
     }
 }
 
