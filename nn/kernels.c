@@ -77,7 +77,7 @@ static const struct kernels tables[KERNEL_PATHS] = {
                           .name = "amx",
                           .wide_rows = false,
                           .linear_q8 = linear_q8_amx,
-                          BLOCKS(avx512_vnni, avx512),
+                          BLOCKS(amx, avx512),
                           ROWS(avx512),
                           FAST_ATTENTION(amx),
                           KV_ATTENTION(amx),
