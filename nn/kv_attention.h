@@ -6,12 +6,12 @@
  * Keys and values of a sequence lie in pages of KV_PAGE_TOKENS positions. For a layer a page holds,
  * for every kv head, KV_PAGE_TOKENS keys and as many values; how they lie inside is the path's own
  * affair (kv_page_bytes(), kv_store(); e.g. keys transposed so that a vector holds 16 positions).
- * KV_F16 rounds to half precision (paths with AMX may take bfloat16 where they multiply in it);
+ * KV_F16 rounds to half precision, and on AMX keys, values, queries and probabilities to bfloat16;
  * KV_F32 is the reference.
  *
- * No n x n matrix: for each query the pages are taken in order of position, each with one
- * maximum, one rescaling and one sum in a fixed order (online softmax, Milakov and Gimelshein 2018;
- * Dao et al. 2022). Pages begin at absolute positions, so a query's result depends on its own row
+ * No n x n matrix: for each query the pages are taken in order of position, each (on AMX four
+ * together) with one maximum, one rescaling and one sum in a fixed order (online softmax, Milakov
+ * and Gimelshein 2018; Dao et al. 2022). Pages begin at absolute positions, so a query's result depends on its own row
  * and on its keys alone, to the last bit: not on the chunk that it came with, on how many queries
  * there are, or on threads. */
 #ifndef RAG_NN_KV_ATTENTION_H
@@ -42,8 +42,9 @@ size_t kv_page_bytes(const struct kernels *k, const struct kv_shape *s);
 /* Keys and values of n tokens, positions first_position .., into the pages of the sequence:
  * pages[p] is the layer's part of the page of positions p * KV_PAGE_TOKENS ... Row i at
  * k_rows + i * stride, [n_kv_heads][head_dim] floats, rotated already; v_rows likewise. Different
- * kv heads (first_head .. + n_heads_here) may be stored by different threads. What a page holds
- * behind the last stored position must be finite (pages begin zeroed). */
+ * kv heads (first_head .. + n_heads_here) may be stored by different threads, positions of one page
+ * by one thread. What a page holds behind the last stored position must be finite (pages begin
+ * zeroed; storing a page's first position may clear the rest of it). */
 void kv_store(const struct kernels *k, const struct kv_shape *s, unsigned char *const *pages,
               size_t first_position, const float *k_rows, const float *v_rows, size_t stride,
               size_t n, size_t first_head, size_t n_heads_here);
