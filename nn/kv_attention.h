@@ -11,9 +11,9 @@
  *
  * No n x n matrix: for each query the pages are taken in order of position, each (on AMX four
  * together) with one maximum, one rescaling and one sum in a fixed order (online softmax, Milakov
- * and Gimelshein 2018; Dao et al. 2022). Pages begin at absolute positions, so a query's result depends on its own row
- * and on its keys alone, to the last bit: not on the chunk that it came with, on how many queries
- * there are, or on threads. */
+ * and Gimelshein 2018; Dao et al. 2022). Pages begin at absolute positions, so a query's result
+ * depends on its own row and on its keys alone, to the last bit: not on the chunk that it came
+ * with, on how many queries there are, or on threads. */
 #ifndef RAG_NN_KV_ATTENTION_H
 #define RAG_NN_KV_ATTENTION_H
 

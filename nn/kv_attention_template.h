@@ -22,7 +22,7 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 #define TILE_ROWS     128 /* about: whole queries, at least one */
-#define ROWS_DIRECT   8  /* up to here a page is read as it lies */
+#define ROWS_DIRECT   8   /* up to here a page is read as it lies */
 #define SCORE_VECTORS 2
 #define VALUE_VECTORS 3
 #define VALUE_UNIT    16 /* floats; a multiple of VF_LANES */
