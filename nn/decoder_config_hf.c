@@ -23,23 +23,25 @@ struct family {
     bool add_bos;
 };
 
-#define LLAMA_KEYS .n_layers = "num_hidden_layers", .epsilon = "rms_norm_eps"
+#define LLAMA_KEYS                                                                                 \
+    .n_layers = "num_hidden_layers", .epsilon = "rms_norm_eps", .activation = "hidden_act",        \
+    .epsilon_default = 1e-6
 
+/* clang-format off */
 static const struct family families[] = {
-    {"llama",          DECODER_LLAMA,  LLAMA_KEYS,               .activation = "hidden_act",      .epsilon_default = 1e-6,
-     .add_bos = true                                                                                                                                    },
-    {"exaone",         DECODER_EXAONE, .n_layers = "num_layers", .epsilon = "layer_norm_epsilon",
-     .activation = "activation_function",                                                                                        .epsilon_default = 1e-5},
-    {"qwen2",          DECODER_QWEN2,  LLAMA_KEYS,               .activation = "hidden_act",      .epsilon_default = 1e-6,
-     .qkv_bias = true                                                                                                                                   },
-    {"qwen3",          DECODER_QWEN3,  LLAMA_KEYS,               .activation = "hidden_act",      .epsilon_default = 1e-6,
-     .head_dim = 128,                                                                                                                                     .qk_norm = true},
-    {"gemma3_text",                DECODER_GEMMA3,                  LLAMA_KEYS,             .activation = "hidden_activation",
-     .epsilon_default = 1e-6, .head_dim = 256,                                                                                                                             .qk_norm = true, .tied = true, .add_bos = true},
- /* a Llama in another package; experts and its rope scaling are refused below */
-    {"minimind", DECODER_LLAMA,   LLAMA_KEYS,            .activation = "hidden_act",                                           .epsilon_default = 1e-5,
-     .tied = true},
+    {"llama", DECODER_LLAMA, LLAMA_KEYS, .add_bos = true},
+    {"exaone", DECODER_EXAONE, .n_layers = "num_layers", .epsilon = "layer_norm_epsilon",
+     .activation = "activation_function", .epsilon_default = 1e-5, .tied = true},
+    {"qwen2", DECODER_QWEN2, LLAMA_KEYS, .qkv_bias = true},
+    {"qwen3", DECODER_QWEN3, LLAMA_KEYS, .head_dim = 128, .qk_norm = true},
+    {"gemma3_text", DECODER_GEMMA3, .n_layers = "num_hidden_layers", .epsilon = "rms_norm_eps",
+     .activation = "hidden_activation", .epsilon_default = 1e-6, .head_dim = 256, .qk_norm = true,
+     .tied = true, .add_bos = true},
+    /* a Llama in another package; its experts and its rope scaling are refused below */
+    {"minimind", DECODER_LLAMA, .n_layers = "num_hidden_layers", .epsilon = "rms_norm_eps",
+     .activation = "hidden_act", .epsilon_default = 1e-5, .tied = true},
 };
+/* clang-format on */
 
 bool decoder_config_names_decoder(const struct json *config)
 {

@@ -9,8 +9,9 @@
  * lengths against what is left of the file before memory is asked for, products for overflow,
  * n_dims 1..4, dims > 0 and a whole number of blocks a row, alignment a power of two up to
  * GGUF_ALIGNMENT_MAX, offsets aligned, inside the data and without overlap, types of arrays (nested
- * ones are refused), keys and names neither empty nor twice. Opening reads the header alone: some
- * 10 ms for 250,000 tokens. Immutable after open; any number of threads. */
+ * ones are refused), keys and names neither empty nor twice. Opening reads the header alone: 60 ms
+ * for 250,000 tokens and 500,000 merges, whatever the size of the data. Immutable after open; any
+ * number of threads. */
 #ifndef RAG_NN_GGUF_H
 #define RAG_NN_GGUF_H
 
