@@ -764,7 +764,7 @@ enum rag_status config_model_dir(const struct config *c, const char *name, char 
 
     if (!name)
         n = asprintf(&path, "%s", "");
-    else if (strchr(name, '/'))
+    else if (name[0] == '/' || name[0] == '.')
         n = asprintf(&path, "%s", name);
     else if (c->models_dir[0] != '\0')
         n = asprintf(&path, "%s/%s", c->models_dir, name);

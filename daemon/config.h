@@ -119,8 +119,9 @@ enum rag_status config_set(struct config *config, const char *key, const char *v
 /* What no single key can tell: paths too long, TCP without tokens, queue sizes. */
 enum rag_status config_check(const struct config *config, struct rag_error *reterr);
 
-/* The directory of a model: 'name' where it has a slash, else one of that name below models_dir, or
- * below models/ of the state directory when that is empty. malloc'ed; "" when name is NULL. */
+/* Where a model is: 'name' itself where it begins as a path does, with "/" or ".", else what has
+ * that name ("org/name" too) below models_dir, or below models/ of the state directory when that is
+ * empty. malloc'ed; "" when name is NULL. */
 enum rag_status config_model_dir(const struct config *config, const char *name, char **ret,
                                  struct rag_error *reterr);
 

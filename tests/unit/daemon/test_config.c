@@ -200,6 +200,9 @@ static void models_are_found_by_path_or_name(void **state)
         {"/models", "e5-small",   "/models/e5-small"      },
         {"/models", "/data/kure", "/data/kure"            },
         {"/models", "./kure",     "./kure"                },
+        {"/models", "../kure",    "../kure"               },
+        {"",        "org/kure",   "/state/models/org/kure"},
+        {"/models", "org/x.gguf", "/models/org/x.gguf"    },
     };
     struct rag_error error = {RAG_OK, ""};
     struct config *c = NULL;
