@@ -45,7 +45,7 @@ struct block_linear; /* opaque, immutable, packed for one path */
  * what the file says (or, for types that have no packed format of their own, the next wider one):
  * Q4_0, Q4_1, Q4_K, Q2_K, Q3_K -> 4 bits; Q5_* -> 5; Q6_K -> 6; Q8_0, IQ4_* -> 8 (scales of IQ4_XS
  * are rounded to f16).
- * BLOCK_F32, F16 and BF16 are quantised to 'dense_type' (BLOCK_Q8_0 or BLOCK_Q4_1) first. bias
+ * BLOCK_F32, F16, BF16 and IQ2_XXS are quantised to 'dense_type' (BLOCK_Q8_0 or BLOCK_Q4_1) first. bias
  * [n_out] or NULL. RAG_ENOMEM, RAG_ELIMIT, RAG_ENUMERIC (a weight or scale is not finite). */
 enum rag_status block_linear_new(const struct kernels *k, enum block_type type, const uint8_t *rows,
                                  size_t row_bytes, size_t n_out, size_t n_in,

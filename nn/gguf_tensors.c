@@ -72,7 +72,7 @@ static enum rag_status read_type(struct gguf_cursor *c, const char *name, uint32
     if (ggml_types[number].type < 0)
         return rag_fail(reterr, RAG_EFORMAT,
                         "gguf '%s': tensor '%s': type %s is not supported (F32, F16, BF16, Q4_0 to "
-                        "Q8_0, Q2_K to Q6_K, IQ4_NL and IQ4_XS are)",
+                        "Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS and IQ2_XXS are)",
                         c->path, name, known);
     *ret = (enum block_type)ggml_types[number].type;
     return RAG_OK;

@@ -13,6 +13,8 @@
  *   Q6_K     256     210    0 q[128], 128 bits[64], 192 s[16] signed, 208 d   (d s) (q - 32)
  *   IQ4_NL   32      18     0 d, 2 q[16]                                  d levels[q]
  *   IQ4_XS   256     136    0 d, 2 high scale bits, 4 scales[4], 8 q      (d (s - 32)) levels[q]
+ *   IQ2_XXS  256     66     0 d, 2 eight times u32 q, u32 signs and scale (d (s + 1/2) / 4) +-
+ * vectors[q]
  *
  * Which weight a nibble or a pair of bits belongs to is said at each function. */
 #include "nn/quant_blocks.h"
@@ -34,26 +36,54 @@ static const struct {
     size_t n_elements;
     size_t n_bytes;
 } types[BLOCK_TYPES] = {
-    [BLOCK_F32] = {"F32",    1,           4  },
-    [BLOCK_F16] = {"F16",    1,           2  },
-    [BLOCK_BF16] = {"BF16",   1,           2  },
-    [BLOCK_Q4_0] = {"Q4_0",   SMALL_BLOCK, 18 },
-    [BLOCK_Q4_1] = {"Q4_1",   SMALL_BLOCK, 20 },
-    [BLOCK_Q5_0] = {"Q5_0",   SMALL_BLOCK, 22 },
-    [BLOCK_Q5_1] = {"Q5_1",   SMALL_BLOCK, 24 },
-    [BLOCK_Q8_0] = {"Q8_0",   SMALL_BLOCK, 34 },
-    [BLOCK_Q2_K] = {"Q2_K",   LARGE_BLOCK, 84 },
-    [BLOCK_Q3_K] = {"Q3_K",   LARGE_BLOCK, 110},
-    [BLOCK_Q4_K] = {"Q4_K",   LARGE_BLOCK, 144},
-    [BLOCK_Q5_K] = {"Q5_K",   LARGE_BLOCK, 176},
-    [BLOCK_Q6_K] = {"Q6_K",   LARGE_BLOCK, 210},
-    [BLOCK_IQ4_NL] = {"IQ4_NL", SMALL_BLOCK, 18 },
-    [BLOCK_IQ4_XS] = {"IQ4_XS", LARGE_BLOCK, 136},
+    [BLOCK_F32] = {"F32",     1,           4  },
+    [BLOCK_F16] = {"F16",     1,           2  },
+    [BLOCK_BF16] = {"BF16",    1,           2  },
+    [BLOCK_Q4_0] = {"Q4_0",    SMALL_BLOCK, 18 },
+    [BLOCK_Q4_1] = {"Q4_1",    SMALL_BLOCK, 20 },
+    [BLOCK_Q5_0] = {"Q5_0",    SMALL_BLOCK, 22 },
+    [BLOCK_Q5_1] = {"Q5_1",    SMALL_BLOCK, 24 },
+    [BLOCK_Q8_0] = {"Q8_0",    SMALL_BLOCK, 34 },
+    [BLOCK_Q2_K] = {"Q2_K",    LARGE_BLOCK, 84 },
+    [BLOCK_Q3_K] = {"Q3_K",    LARGE_BLOCK, 110},
+    [BLOCK_Q4_K] = {"Q4_K",    LARGE_BLOCK, 144},
+    [BLOCK_Q5_K] = {"Q5_K",    LARGE_BLOCK, 176},
+    [BLOCK_Q6_K] = {"Q6_K",    LARGE_BLOCK, 210},
+    [BLOCK_IQ4_NL] = {"IQ4_NL",  SMALL_BLOCK, 18 },
+    [BLOCK_IQ4_XS] = {"IQ4_XS",  LARGE_BLOCK, 136},
+    [BLOCK_IQ2_XXS] = {"IQ2_XXS", LARGE_BLOCK, 66 },
 };
 
 /* What the 16 values of an IQ4 nibble stand for (kvalues_iq4nl of ggml-common.h). */
 static const int8_t levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                   1,    13,   25,  38,  53,  69,  89,  113};
+
+/* The 256 vectors of eight magnitudes that an IQ2_XXS byte stands for, two bits each from the
+ * lowest: 0 is 8, 1 is 25, 2 is 43 (iq2xxs_grid of ggml-common.h). */
+static const uint16_t iq2_vectors[256] = {
+    0x0000, 0x0002, 0x0005, 0x0008, 0x000A, 0x0011, 0x0014, 0x0020, 0x0022, 0x0028, 0x002A, 0x0041,
+    0x0044, 0x0050, 0x0058, 0x0061, 0x0064, 0x0080, 0x0082, 0x008A, 0x00A2, 0x0101, 0x0104, 0x0110,
+    0x0115, 0x0140, 0x0184, 0x0198, 0x0200, 0x0202, 0x0222, 0x0282, 0x0401, 0x0404, 0x0410, 0x0421,
+    0x0424, 0x0440, 0x0442, 0x0448, 0x0460, 0x0481, 0x0484, 0x0490, 0x04A4, 0x0500, 0x0502, 0x0508,
+    0x0520, 0x0546, 0x0569, 0x0580, 0x0591, 0x0609, 0x0610, 0x0640, 0x0684, 0x06A4, 0x0800, 0x0805,
+    0x0808, 0x0814, 0x0828, 0x0841, 0x0844, 0x0850, 0x0852, 0x0888, 0x0904, 0x0940, 0x0A02, 0x0A14,
+    0x1001, 0x1004, 0x1010, 0x1021, 0x1040, 0x1060, 0x1084, 0x1090, 0x1095, 0x1100, 0x1108, 0x1120,
+    0x1150, 0x115A, 0x1180, 0x1224, 0x1245, 0x1400, 0x1408, 0x1420, 0x1425, 0x1449, 0x1480, 0x1518,
+    0x1562, 0x1600, 0x1616, 0x1801, 0x1804, 0x1810, 0x1840, 0x1881, 0x1900, 0x1905, 0x19A0, 0x1A51,
+    0x2000, 0x2002, 0x200A, 0x2044, 0x2061, 0x2080, 0x2082, 0x2129, 0x2148, 0x2200, 0x2202, 0x2401,
+    0x2404, 0x2410, 0x2440, 0x2456, 0x2500, 0x2541, 0x2564, 0x2690, 0x2808, 0x2820, 0x2894, 0x2A44,
+    0x4001, 0x4004, 0x4010, 0x4018, 0x4021, 0x4024, 0x4040, 0x4048, 0x4056, 0x4060, 0x4081, 0x4084,
+    0x4090, 0x4100, 0x4120, 0x4161, 0x4180, 0x4185, 0x4201, 0x4210, 0x4248, 0x4256, 0x4268, 0x4400,
+    0x4408, 0x4420, 0x4480, 0x4499, 0x4512, 0x4524, 0x4600, 0x4801, 0x4804, 0x4810, 0x4840, 0x4845,
+    0x4900, 0x4958, 0x4961, 0x4982, 0x4A45, 0x4A90, 0x5000, 0x5008, 0x5011, 0x5019, 0x5020, 0x5080,
+    0x5088, 0x5104, 0x5142, 0x51A4, 0x5291, 0x5490, 0x5492, 0x550A, 0x5601, 0x5654, 0x5800, 0x5811,
+    0x5819, 0x5864, 0x5940, 0x5A08, 0x6004, 0x6010, 0x6040, 0x6068, 0x6100, 0x6155, 0x6218, 0x6260,
+    0x6400, 0x6405, 0x6510, 0x6512, 0x6584, 0x6842, 0x8000, 0x8002, 0x800A, 0x8041, 0x8082, 0x8104,
+    0x8118, 0x8140, 0x8211, 0x8401, 0x8404, 0x8410, 0x8415, 0x8440, 0x8460, 0x8500, 0x8546, 0x8594,
+    0x8609, 0x8640, 0x8660, 0x8802, 0x8904, 0x8A11, 0x9004, 0x9010, 0x9024, 0x9040, 0x90A1, 0x9116,
+    0x9180, 0x9245, 0x9400, 0x9422, 0x9444, 0x9551, 0x9881, 0x9920, 0xA002, 0xA050, 0xA085, 0xA109,
+    0xA200, 0xA418, 0xA850, 0xA904,
+};
 
 const char *block_type_name(enum block_type type)
 {
@@ -305,6 +335,28 @@ static void read_iq4_xs(const uint8_t *b, float *ret)
     }
 }
 
+/* Eight groups of 32: four bytes name vectors of eight, then come seven bits of signs for each of
+ * them (the eighth makes their number even) and, on top, the scale. */
+static void read_iq2_xxs(const uint8_t *b, float *ret)
+{
+    static const float magnitudes[3] = {8.0f, 25.0f, 43.0f};
+    float d = f16_at(b);
+
+    for (size_t i = 0; i < 32; i++) { /* the vectors */
+        const uint8_t *q = b + 2 + i / 4 * 8;
+        uint32_t rest = (uint32_t)u16_at(q + 4) | (uint32_t)u16_at(q + 6) << 16;
+        uint32_t signs = rest >> (i % 4 * 7) & 127;
+        float scale = d * (0.5f + (float)(rest >> 28)) * 0.25f;
+
+        signs |= (uint32_t)__builtin_parity(signs) << 7;
+        for (size_t j = 0; j < 8; j++) {
+            float value = scale * magnitudes[iq2_vectors[q[i % 4]] >> (2 * j) & 3];
+
+            ret[8 * i + j] = signs >> j & 1 ? -value : value;
+        }
+    }
+}
+
 typedef void read_block(const uint8_t *block, float *ret);
 
 /* In line where it is called, so that each type's loop is its own. */
@@ -318,10 +370,11 @@ static inline __attribute__((always_inline)) void read_all(read_block *read, enu
 void blocks_read_f32(enum block_type type, const void *blocks, size_t n, float *ret)
 {
     static read_block *const readers[BLOCK_TYPES] = {
-        [BLOCK_Q4_0] = read_q4_0, [BLOCK_Q4_1] = read_q4_1,     [BLOCK_Q5_0] = read_q5_0,
-        [BLOCK_Q5_1] = read_q5_1, [BLOCK_Q8_0] = read_q8_0,     [BLOCK_Q2_K] = read_q2_k,
-        [BLOCK_Q3_K] = read_q3_k, [BLOCK_Q4_K] = read_q4_k,     [BLOCK_Q5_K] = read_q5_k,
-        [BLOCK_Q6_K] = read_q6_k, [BLOCK_IQ4_NL] = read_iq4_nl, [BLOCK_IQ4_XS] = read_iq4_xs,
+        [BLOCK_Q4_0] = read_q4_0,       [BLOCK_Q4_1] = read_q4_1,     [BLOCK_Q5_0] = read_q5_0,
+        [BLOCK_Q5_1] = read_q5_1,       [BLOCK_Q8_0] = read_q8_0,     [BLOCK_Q2_K] = read_q2_k,
+        [BLOCK_Q3_K] = read_q3_k,       [BLOCK_Q4_K] = read_q4_k,     [BLOCK_Q5_K] = read_q5_k,
+        [BLOCK_Q6_K] = read_q6_k,       [BLOCK_IQ4_NL] = read_iq4_nl, [BLOCK_IQ4_XS] = read_iq4_xs,
+        [BLOCK_IQ2_XXS] = read_iq2_xxs,
     };
     const uint8_t *b = blocks;
 

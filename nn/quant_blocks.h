@@ -29,6 +29,7 @@ enum block_type {
     BLOCK_Q6_K,
     BLOCK_IQ4_NL,
     BLOCK_IQ4_XS,
+    BLOCK_IQ2_XXS,
     BLOCK_TYPES /* their number */
 };
 

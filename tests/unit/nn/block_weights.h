@@ -27,6 +27,7 @@ static inline const int *block_scales_at(enum block_type type)
         [BLOCK_Q6_K] = {208, -1},
           [BLOCK_IQ4_NL] = {0,   -1},
           [BLOCK_IQ4_XS] = {0,   -1},
+        [BLOCK_IQ2_XXS] = {0,   -1},
     };
 
     return at[type];
@@ -59,7 +60,9 @@ static inline uint8_t *random_blocks(enum block_type type, size_t n, uint64_t *s
     for (size_t b = 0; b < bytes; b += block_bytes(type))
         for (size_t i = 0; i < 2; i++)
             if (block_scales_at(type)[i] >= 0) {
-                uint16_t half = f16_from_f32((1.5f + draw_float(seed)) / 64);
+                /* multiplied by up to 170 in IQ2_XXS */
+                float parts = type == BLOCK_IQ2_XXS ? 512 : 64;
+                uint16_t half = f16_from_f32((1.5f + draw_float(seed)) / parts);
 
                 memcpy(ret + b + (size_t)block_scales_at(type)[i], &half, 2);
             }

@@ -106,9 +106,10 @@ static void for_each_case(void (*check)(enum block_type type, const struct shape
 
 /* ---- the portable twin ---- */
 
+/* Quantised when packed. */
 static bool plain(enum block_type type)
 {
-    return type == BLOCK_F32 || type == BLOCK_F16 || type == BLOCK_BF16;
+    return type == BLOCK_F32 || type == BLOCK_F16 || type == BLOCK_BF16 || type == BLOCK_IQ2_XXS;
 }
 
 /* Of the sum of magnitudes: what float steps may lose, what rounding a scale to f16, and of weights

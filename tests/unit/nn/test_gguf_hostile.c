@@ -296,7 +296,7 @@ static void type_of_2_31(struct gguf_builder *b)
 
 static void type_that_is_not_read(struct gguf_builder *b)
 {
-    tensor(b, "t", 1, (const uint64_t[]){256}, 16, 0, 4096);
+    tensor(b, "t", 1, (const uint64_t[]){256}, 17, 0, 4096);
 }
 
 static void offset_behind_the_end(struct gguf_builder *b)
@@ -526,8 +526,7 @@ static const struct row {
     {"a type that was removed from the format",     type_that_was_removed,               RAG_EFORMAT,
      "type 4 is not known"                                                                                                                },
     {"a type of 2^31",                              type_of_2_31,                        RAG_EFORMAT, "type 2147483648"                   },
-    {"a type that is not read",                     type_that_is_not_read,               RAG_EFORMAT,
-     "type IQ2_XXS is not supported"                                                                                                      },
+    {"a type that is not read",                     type_that_is_not_read,               RAG_EFORMAT, "type IQ2_XS is not supported"      },
     {"an offset behind the end",                    offset_behind_the_end,               RAG_EFORMAT,
      "bytes 64 to 96 in a file with 64"                                                                                                   },
     {"an offset whose end wraps",                   offset_that_wraps,                   RAG_EFORMAT, "more than 2^64"                    },

@@ -236,8 +236,9 @@ static void what_has_no_block_is_refused(void **state)
 
 int main(void)
 {
-    static const char *const names[] = {"F16",  "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1",   "Q8_0",
-                                        "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"};
+    static const char *const names[] = {"F16",  "BF16", "Q4_0",   "Q4_1",   "Q5_0",
+                                        "Q5_1", "Q8_0", "Q2_K",   "Q3_K",   "Q4_K",
+                                        "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "IQ2_XXS"};
     static const struct CMUnitTest others[] = {
         cmocka_unit_test(iq4_xs_of_random_bytes),
         cmocka_unit_test(sizes_are_those_of_the_format),
