@@ -85,18 +85,18 @@
 
 /* ---- grounded answers of a decoder ---- */
 #define GROUNDING_PROMPT_BYTES_MAX   (8u << 20) /* PASSAGES_MAX chunks of CHUNK_CHARS_MAX, thrice */
-#define GROUNDING_HISTORY_TURNS_MAX  8     /* questions with their answers; older ones say nothing */
+#define GROUNDING_HISTORY_TURNS_MAX  8 /* questions with their answers; older ones say nothing */
 #define GROUNDING_HISTORY_BYTES_MAX  24576 /* of them together: passages are worth more */
 #define GROUNDING_SENTENCE_BYTES_MAX 4096  /* a model that ends no sentence is cut after a page */
-#define GROUNDING_UNITS_MAX          3     /* sentences of the passages that one sentence rests on */
-#define GROUNDING_REPEATS_MAX        3     /* of sentences said before: the model runs in a circle */
+#define GROUNDING_UNITS_MAX          3 /* sentences of the passages that one sentence rests on */
+#define GROUNDING_REPEATS_MAX        3 /* of sentences said before: the model runs in a circle */
 #define GROUNDING_PAIR_MIN                                                                         \
     0.02f /* a cross-encoder's score below it says "unrelated"; above it the words decide, because \
              such scores are not calibrated */
-#define CONDENSE_NEW_TOKENS     96    /* of a standalone question; usual ones have 30 */
-#define CONDENSE_MS_MAX         8000  /* of a model for it, and at most a quarter of the deadline */
-#define CONDENSE_TURNS_MAX      3     /* earlier questions that it sees */
-#define CONDENSE_ANSWER_CHARS   300   /* of an earlier answer: what a pronoun may point at */
+#define CONDENSE_NEW_TOKENS   96   /* of a standalone question; usual ones have 30 */
+#define CONDENSE_MS_MAX       8000 /* of a model for it, and at most a quarter of the deadline */
+#define CONDENSE_TURNS_MAX    3    /* earlier questions that it sees */
+#define CONDENSE_ANSWER_CHARS 300  /* of an earlier answer: what a pronoun may point at */
 
 /* ---- JSON ---- */
 #define JSON_DEPTH_MAX 64 /* recursion of the parser */
@@ -257,6 +257,11 @@
 #define TOKENIZER_MERGES_MAX             (4u << 20)  /* of a GGUF; the largest have 450,000 */
 #define TOKENIZER_PATTERN_STEPS          100000 /* of a split pattern on a text; and per byte: */
 #define TOKENIZER_PATTERN_STEPS_PER_BYTE 256    /* the known patterns take 20 */
+
+/* ---- chat templates ---- */
+#define CHAT_TEMPLATE_BYTES_MAX (1u << 20) /* a Jinja text; the longest, with tools, have 20,000   \
+                                            */
+#define CHAT_SYSTEM_BYTES_MAX   8192       /* a default system message in it; known ones have 70 */
 
 /* ---- evaluation files (read by ragctl) ---- */
 #define EVAL_FILE_BYTES_MAX   (512u << 20) /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */

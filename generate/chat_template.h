@@ -5,16 +5,18 @@
  * messages that a conversation can hold. A text that is none of them is an error that says how to
  * name one ("chat_template = chatml" in ragd.conf, --chat-template).
  *
- *     exaone    [|system|]...[|endofturn|]\n[|user|]...\n[|assistant|]
+ *     exaone    [|system|]...[|endofturn|]\n[|user|]...\n[|assistant|]    (3.0, 3.5)
  *     chatml    <|im_start|>user\n...<|im_end|>\n<|im_start|>assistant\n    (Qwen, MiniMind; Qwen3
  *               with an empty <think></think> unless thinking is wanted)
  *     llama3    <|start_header_id|>user<|end_header_id|>\n\n...<|eot_id|>
  *     gemma     <start_of_turn>user\n...<end_of_turn>\n<start_of_turn>model\n
- *     llama2    [INST] <<SYS>>\n...\n<</SYS>>\n\n... [/INST]
- *     zephyr    <|user|>\n...</s>\n<|assistant|>\n
+ *     llama2    <s>[INST] <<SYS>>\n...\n<</SYS>>\n\n... [/INST]
+ *     zephyr    <|user|>\n...</s>\n<|assistant|>\n    (TinyLlama)
  *
  * Control tokens are put in by id; all else, the user's text before all, is encoded as plain text:
- * nothing that a user or a document writes becomes a control token. */
+ * nothing that a user or a document writes becomes a control token, whatever flags the tokenizer's
+ * file gives it. Words that mean a role without being a token ([INST], <|user|>) get a space inside
+ * where a message has them. */
 #ifndef RAG_GENERATE_CHAT_TEMPLATE_H
 #define RAG_GENERATE_CHAT_TEMPLATE_H
 
@@ -57,11 +59,14 @@ enum rag_status chat_template_text_of_gguf(const struct gguf *g, char **ret, siz
 struct chat_render_options {
     bool open_answer; /* end with the beginning of the assistant's turn */
     bool thinking;    /* Qwen3: leave room for thoughts */
+    const char
+        *date; /* Llama 3.1 and later write one, as "26 Jul 2024"; NULL: just that, which their
+                * text names itself: a prompt that changes at midnight cannot be reused */
 };
 
-/* Token ids of the messages (system first or nowhere; then user and assistant by turns), beginning
- * token included where the format has one. ret is replaced. RAG_EINVAL (an order that the format
- * cannot say), RAG_ELIMIT, RAG_ENOMEM. */
+/* Token ids of the messages (system first or nowhere; gemma and llama2: then user and assistant by
+ * turns), beginning token included where the format has one. ret is replaced. RAG_EINVAL (an order
+ * that the format cannot say; not UTF-8), RAG_ELIMIT, RAG_ENOMEM. */
 enum rag_status chat_template_render(const struct chat_template *c, const struct message *messages,
                                      size_t n, const struct chat_render_options *options,
                                      struct token_list *ret, struct rag_error *reterr);

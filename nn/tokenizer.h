@@ -42,8 +42,9 @@ void token_list_release(struct token_list *list); /* a zeroed one is a no-op */
 struct tokenize_options {
     bool plain;        /* special tokens written in the text are text, and no other way (a merge, a
                         * word of the vocabulary) leads to their ids: a user cannot write a control
-                        * token. Added tokens that are not special are recognised still. The
-                        * unknown token stands for unknown characters as ever */
+                        * token. Added tokens that are not special are recognised still, unless
+                        * they look like it (<|x|>, [|x|]). The unknown token stands for unknown
+                        * characters as ever */
     bool special;      /* add [CLS], [SEP], <s> ... as the post-processor says */
     size_t max_tokens; /* truncate to this, special tokens kept, longest first for pairs
                         * (the end is cut); 0: no limit */

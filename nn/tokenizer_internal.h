@@ -31,9 +31,9 @@
 struct vocab_token {
     uint32_t offset; /* into bytes */
     uint32_t n;
-    bool used;  /* does a token have this id? */
-    bool added; /* only an added token: the model does not know it */
-    bool special;
+    bool used;     /* does a token have this id? */
+    bool added;    /* only an added token: the model does not know it */
+    bool special;  /* or an added one that looks like it: not in plain text */
     bool reserved; /* of a list of pieces: no piece of a text is looked up as this one */
 };
 
@@ -59,7 +59,10 @@ enum rag_status vocab_put(struct vocab *v, uint32_t id, const char *text, size_t
                           bool may_repeat);
 uint32_t vocab_find(const struct vocab *v, const char *text, size_t n);    /* ID_NONE */
 const char *vocab_text(const struct vocab *v, uint32_t id, size_t *ret_n); /* NULL: no such id */
-enum rag_status vocab_trie(const struct vocab *v, struct trie *ret);       /* text to id */
+/* Is it written as control tokens are: <|x|>, [|x|], or with U+FF5C? Files do not always flag them.
+ */
+bool looks_special(const char *text, size_t n);
+enum rag_status vocab_trie(const struct vocab *v, struct trie *ret); /* text to id */
 
 /* ---- regular expressions (tokenizer_pattern.c) ---- */
 

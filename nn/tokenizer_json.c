@@ -326,7 +326,7 @@ static enum rag_status added_token_read(const struct json *node, struct tokenize
             return status;
         t->vocab.tokens[id].added = true;
     }
-    t->vocab.tokens[id].special = a.special;
+    t->vocab.tokens[id].special = a.special || looks_special(content, strlen(content));
     t->added[t->n_added++] = a;
     return RAG_OK;
 }

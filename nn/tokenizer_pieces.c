@@ -71,8 +71,10 @@ static enum rag_status put_piece(struct tokenizer *t, uint32_t id, const struct 
                         vocab_find(&t->vocab, p->text, p->n));
     if (status != RAG_OK)
         return rag_fail(reterr, status, "token %u: the vocabulary's hashes collide", id);
-    token->special = p->type == PIECE_CONTROL || p->type == PIECE_UNKNOWN;
-    token->reserved = token->special || p->type == PIECE_UNUSED || p->type == PIECE_BYTE;
+    token->reserved = p->type == PIECE_CONTROL || p->type == PIECE_UNKNOWN ||
+                      p->type == PIECE_UNUSED || p->type == PIECE_BYTE;
+    token->special = p->type == PIECE_CONTROL || p->type == PIECE_UNKNOWN ||
+                     (p->type == PIECE_USER_DEFINED && looks_special(p->text, p->n));
     if (p->type == PIECE_UNKNOWN && t->model.unk == ID_NONE)
         t->model.unk = id;
     if (p->type == PIECE_BYTE) {
@@ -118,7 +120,7 @@ static enum rag_status added_pieces(struct tokenizer *t, const struct vocab_piec
     for (size_t i = 0; i < n; i++) {
         const struct vocab_piece *p = &pieces[i];
         struct trie_key key = {p->text, (uint32_t)p->n, (uint32_t)t->n_added};
-        struct added_token a = {.id = (uint32_t)i, .special = t->vocab.tokens[i].special};
+        struct added_token a = {.id = (uint32_t)i, .special = p->type != PIECE_USER_DEFINED};
 
         if (!is_added(p))
             continue;

@@ -128,6 +128,24 @@ const char *vocab_text(const struct vocab *v, uint32_t id, size_t *ret_n)
     return v->bytes + v->tokens[id].offset;
 }
 
+bool looks_special(const char *text, size_t n)
+{
+    static const char *const brackets[][2] = {
+        {"<|",            "|>"           },
+        {"[|",            "|]"           },
+        {"<\xEF\xBD\x9C", "\xEF\xBD\x9C>"}, /* U+FF5C, DeepSeek's */
+    };
+
+    for (size_t i = 0; i < sizeof brackets / sizeof brackets[0]; i++) {
+        size_t n_open = strlen(brackets[i][0]);
+
+        if (n > 2 * n_open && memcmp(text, brackets[i][0], n_open) == 0 &&
+            memcmp(text + n - n_open, brackets[i][1], n_open) == 0)
+            return true;
+    }
+    return false;
+}
+
 enum rag_status vocab_trie(const struct vocab *v, struct trie *ret)
 {
     struct trie_key *keys = calloc((size_t)v->n + 1, sizeof *keys);
