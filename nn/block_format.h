@@ -118,11 +118,11 @@ static inline struct block_rows block_rows_after(const struct block_rows *rows, 
 {
     struct block_rows rest = *rows;
 
-    rest.q += i * rows->stride;
-    rest.scale += i * rows->n_blocks;
-    rest.sum8 += i * 4 * rows->n_groups;
-    rest.sum16 += i * 2 * rows->n_groups;
-    rest.sum32 += i * rows->n_groups;
+    rest.q += i * BLOCK_ROWS_BLOCK;
+    rest.scale += i;
+    rest.sum8 += i * (BLOCK_ROWS_BLOCK / 8);
+    rest.sum16 += i * (BLOCK_ROWS_BLOCK / 16);
+    rest.sum32 += i * (BLOCK_ROWS_BLOCK / 32);
     return rest;
 }
 

@@ -9,7 +9,7 @@
  * of 16 rows x 1 strip are 16 registers.
  *
  * What follows the integers is done for the unit before while the tiles multiply. Blocks outside,
- * then rows, then the strips of a panel: its unpacked weights stay in L1, rows are read from L2
+ * then groups of rows, then the strips of a panel, then the rows of the group: all rows are read
  * once a panel; y holds what the blocks before gave. Few rows are VNNI's. */
 #include <immintrin.h>
 #include <stdbool.h>
@@ -22,16 +22,16 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-#define FEW_ROWS  8 /* up to so many are faster without tiles */
-#define TILE_ROWS 16
-#define UNIT_ROWS 32
-#define PANEL     2 /* strips */
-#define PLANE     (BLOCK_INPUTS * BLOCK_STRIP)
+#define FEW_ROWS   8 /* up to so many are faster without tiles */
+#define TILE_ROWS  16
+#define UNIT_ROWS  32
+#define GROUP_ROWS 64 /* of a block: 16 KiB, which stay in L1 while the strips pass */
+#define PANEL      8  /* strips whose unpacked blocks, 64 KiB, stay in L2 while the rows pass */
+#define PLANE      (BLOCK_INPUTS * BLOCK_STRIP)
 
 struct scratch {
     int8_t planes[PANEL][2][PLANE];
     int32_t sums[2][4][TILE_ROWS * BLOCK_STRIP]; /* of a unit and of the one before */
-    int8_t last_rows[];                          /* the last tile of A, filled up */
 };
 
 /* What is to be done with the sums of a unit. */
@@ -70,6 +70,13 @@ INLINE __m512i every32(const int16_t *p)
 
     memcpy(&two, p, sizeof two);
     return _mm512_set1_epi32(two);
+}
+
+/* Bytes that are needed soon, into L2. */
+INLINE void fetch(const void *p, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64)
+        _mm_prefetch((const char *)p + i, _MM_HINT_T1);
 }
 
 /* Four inputs 4 j .. of 16 outputs, unsigned, of a group with 4, 5 or 6 bits. */
@@ -126,6 +133,8 @@ INLINE void unpack_integer(struct block_format f, const uint8_t *block, int8_t p
         second = _mm512_mask_blend_epi16(0x55555555, pair, _mm512_srli_epi32(pair, 16));
         if (f.group == 32)
             first = second = g % 2 ? second : first;
+        fetch(block + block_packed_bytes(f, BLOCK_GROUPS) * (BLOCK_GROUPS + g) / BLOCK_GROUPS,
+              block_packed_bytes(f, BLOCK_GROUPS) / BLOCK_GROUPS);
         for (size_t j = 0; j < 8; j++) {
             __m512i scale = j < 4 ? first : second;
             size_t at = (g * 8 + j) * 64;
@@ -144,8 +153,9 @@ INLINE void finish_integer(struct block_format f, const struct unit *u, size_t f
                               block_scale_bytes(f, BLOCK_GROUPS);
     const uint8_t *d = minimums + (f.minimum ? block_scale_bytes(f, BLOCK_GROUPS) : 0);
     const size_t n_pairs = (size_t)(BLOCK_INPUTS / f.group / 2);
-    const int16_t *sums = f.group == 16 ? u->x->sum16 : u->x->sum32;
-    size_t n_sums = u->x->n_groups * BLOCK_GROUP / f.group;
+    const size_t n_sums = (size_t)(BLOCK_INPUTS / f.group);
+    const size_t at_row = block_rows_at(u->x, u->row, u->b);
+    const int16_t *sums = (f.group == 16 ? u->x->sum16 : u->x->sum32) + at_row * n_sums;
     size_t end = u->n_rows < first + 8 ? u->n_rows : first + 8;
     __m512i minimum[8];
     __m512 scale = halves(d);
@@ -156,7 +166,6 @@ INLINE void finish_integer(struct block_format f, const struct unit *u, size_t f
         minimum[p] = pairs(minimums + p * 32);
     for (size_t r = first; r < end; r++) {
         const int32_t *at = u->sums + (r / 16 * 2 * 16 + r % 16) * BLOCK_STRIP;
-        size_t row = u->row + r;
         float *y = u->y + r * u->stride;
         __m512i sum =
             _mm512_add_epi32(_mm512_slli_epi32(_mm512_load_si512(at + TILE_ROWS * BLOCK_STRIP), 7),
@@ -164,35 +173,32 @@ INLINE void finish_integer(struct block_format f, const struct unit *u, size_t f
         __m512 t = _mm512_mul_ps(scale, _mm512_cvtepi32_ps(sum));
 
         if (f.minimum) {
-            const int16_t *row_sums = sums + row * n_sums + u->b * BLOCK_INPUTS / f.group;
-
             sum = _mm512_setzero_si512();
             for (size_t p = 0; p < n_pairs; p++)
-                sum = _mm512_dpwssd_epi32(sum, minimum[p], every32(row_sums + 2 * p));
+                sum = _mm512_dpwssd_epi32(sum, minimum[p], every32(sums + r * n_sums + 2 * p));
             t = _mm512_fnmadd_ps(low_scale, _mm512_cvtepi32_ps(sum), t);
         }
-        t = _mm512_fmadd_ps(t, _mm512_set1_ps(u->x->scale[row * u->x->n_blocks + u->b]),
+        t = _mm512_fmadd_ps(t, _mm512_set1_ps(u->x->scale[at_row + r]),
                             u->b ? _mm512_maskz_loadu_ps(u->mask, y) : bias);
         _mm512_mask_storeu_ps(y, u->mask, t);
     }
 }
 
 /* The tiles of a unit, and what is left to do of the one before. */
-INLINE void multiply_integer(struct block_format f, const int8_t *upper, const int8_t *lower,
-                             size_t stride, int8_t planes[2][PLANE], int32_t *ret_sums,
-                             const struct unit *before)
+INLINE void multiply_integer(struct block_format f, const int8_t *rows, int8_t planes[2][PLANE],
+                             int32_t *ret_sums, const struct unit *before)
 {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
     for (size_t k = 0; k < BLOCK_INPUTS; k += 64) {
-        _tile_loadd(4, upper + k, stride);
+        _tile_loadd(4, rows + k, BLOCK_INPUTS);
         _tile_loadd(6, planes[0] + k * BLOCK_STRIP, 64);
         _tile_dpbssd(0, 4, 6);
         _tile_loadd(7, planes[1] + k * BLOCK_STRIP, 64);
         _tile_dpbssd(1, 4, 7);
-        _tile_loadd(5, lower + k, stride);
+        _tile_loadd(5, rows + TILE_ROWS * BLOCK_INPUTS + k, BLOCK_INPUTS);
         _tile_dpbssd(2, 5, 6);
         _tile_dpbssd(3, 5, 7);
         finish_integer(f, before, k / 64 * 8);
@@ -227,40 +233,67 @@ INLINE void finish_group(struct block_format f, const struct unit *u, size_t g,
         t[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(sums + r * BLOCK_STRIP)), scale,
                                t[r]);
     if (f.minimum) {
-        const int16_t *row_sums = u->x->sum32 + u->row * u->x->n_groups + u->b * BLOCK_GROUPS + g;
+        const int16_t *row_sums =
+            u->x->sum32 + block_rows_at(u->x, u->row, u->b) * BLOCK_GROUPS + g;
         __m512 minimum = halves(minimums + g * 32);
 
 #pragma GCC unroll 16
         for (size_t r = 0; r < TILE_ROWS; r++) {
             size_t row = r < u->n_rows ? r : 0;
 
-            t[r] = _mm512_fmadd_ps(_mm512_set1_ps((float)row_sums[row * u->x->n_groups]), minimum,
-                                   t[r]);
+            t[r] =
+                _mm512_fmadd_ps(_mm512_set1_ps((float)row_sums[row * BLOCK_GROUPS]), minimum, t[r]);
         }
     }
 }
 
-INLINE void multiply_group(const int8_t *rows, size_t stride, const int8_t *plane, size_t g,
-                           int32_t sums[4][TILE_ROWS * BLOCK_STRIP])
+#define MULTIPLY(sum, a, b)                                                                        \
+    do {                                                                                           \
+        _tile_loadd(a, rows + g * BLOCK_GROUP, BLOCK_INPUTS);                                      \
+        _tile_loadd(b, plane + g * BLOCK_GROUP * BLOCK_STRIP, 64);                                 \
+        _tile_zero(sum);                                                                           \
+        _tile_dpbssd(sum, a, b);                                                                   \
+    } while (0)
+
+INLINE void multiply_group(const int8_t *rows, const int8_t *plane, size_t g)
 {
-    if (g % 2 == 0) {
-        _tile_loadd(4, rows + g * BLOCK_GROUP, stride);
-        _tile_loadd(6, plane + g * BLOCK_GROUP * BLOCK_STRIP, 64);
-        _tile_zero(0);
-        _tile_dpbssd(0, 4, 6);
-        _tile_stored(0, sums[g % 4], 64);
-    } else {
-        _tile_loadd(5, rows + g * BLOCK_GROUP, stride);
-        _tile_loadd(7, plane + g * BLOCK_GROUP * BLOCK_STRIP, 64);
-        _tile_zero(1);
-        _tile_dpbssd(1, 5, 7);
-        _tile_stored(1, sums[g % 4], 64);
+    switch (g % 4) {
+    case 0:
+        MULTIPLY(0, 4, 6);
+        break;
+    case 1:
+        MULTIPLY(1, 5, 7);
+        break;
+    case 2:
+        MULTIPLY(2, 4, 6);
+        break;
+    default:
+        MULTIPLY(3, 5, 7);
+        break;
     }
 }
 
-/* 16 rows of one strip over a block; sums leave a group later than they are made. */
+INLINE void store_group(size_t g, int32_t sums[4][TILE_ROWS * BLOCK_STRIP])
+{
+    switch (g % 4) {
+    case 0:
+        _tile_stored(0, sums[0], 64);
+        break;
+    case 1:
+        _tile_stored(1, sums[1], 64);
+        break;
+    case 2:
+        _tile_stored(2, sums[2], 64);
+        break;
+    default:
+        _tile_stored(3, sums[3], 64);
+        break;
+    }
+}
+
+/* 16 rows of one strip over a block; sums are used two groups after they are made. */
 INLINE void block_float(struct block_format f, const struct unit *u, const int8_t *rows,
-                        size_t stride, const int8_t *plane, size_t groups,
+                        const int8_t *plane, size_t groups,
                         int32_t sums[4][TILE_ROWS * BLOCK_STRIP])
 {
     const uint8_t *scales = u->block + block_low_bytes(f, groups) + block_high_bytes(f, groups);
@@ -271,21 +304,20 @@ INLINE void block_float(struct block_format f, const struct unit *u, const int8_
 #pragma GCC unroll 16
     for (size_t r = 0; r < TILE_ROWS; r++)
         t[r] = _mm512_setzero_ps();
-    multiply_group(rows, stride, plane, 0, sums);
-    multiply_group(rows, stride, plane, 1, sums);
-    for (size_t g = 2; g < groups; g += 2) {
-        multiply_group(rows, stride, plane, g, sums);
-        finish_group(f, u, g - 2, scales, minimums, sums[(g - 2) % 4], t);
-        multiply_group(rows, stride, plane, g + 1, sums);
-        finish_group(f, u, g - 1, scales, minimums, sums[(g - 1) % 4], t);
+#pragma GCC unroll 16
+    for (size_t g = 0; g < BLOCK_GROUPS + 2; g++) {
+        if (g < groups)
+            multiply_group(rows, plane, g);
+        if (g >= 1 && g - 1 < groups)
+            store_group(g - 1, sums);
+        if (g >= 2 && g - 2 < groups)
+            finish_group(f, u, g - 2, scales, minimums, sums[(g - 2) % 4], t);
     }
-    finish_group(f, u, groups - 2, scales, minimums, sums[(groups - 2) % 4], t);
-    finish_group(f, u, groups - 1, scales, minimums, sums[(groups - 1) % 4], t);
 #pragma GCC unroll 16
     for (size_t r = 0; r < TILE_ROWS; r++)
         if (r < u->n_rows) {
             float *y = u->y + r * u->stride;
-            float scale = u->x->scale[(u->row + r) * u->x->n_blocks + u->b];
+            float scale = u->x->scale[block_rows_at(u->x, u->row + r, u->b)];
 
             _mm512_mask_storeu_ps(y, u->mask,
                                   _mm512_fmadd_ps(t[r], _mm512_set1_ps(scale),
@@ -294,13 +326,6 @@ INLINE void block_float(struct block_format f, const struct unit *u, const int8_
 }
 
 /* ---- all of it ---- */
-
-/* Rows of a tile: those of x, or the copy of the last ones. */
-INLINE const int8_t *tile_rows(const struct block_rows *x, size_t n, size_t row,
-                               const struct scratch *s)
-{
-    return row + TILE_ROWS <= n ? x->q + row * x->stride : s->last_rows;
-}
 
 static void configure(bool integer)
 {
@@ -348,6 +373,15 @@ INLINE struct unit unit_of(const struct call *c, size_t strip, const uint8_t *bl
                                                      : (__mmask16)((1u << left) - 1)};
 }
 
+/* The p-th of n parts of these rows in the next block. */
+INLINE void fetch_next(const struct call *c, const int8_t *rows, size_t b, size_t p, size_t n)
+{
+    size_t part = (size_t)UNIT_ROWS * BLOCK_INPUTS / n;
+
+    if (b + 1 < c->w->n_blocks)
+        fetch(rows + c->x->n_rows * BLOCK_INPUTS + p * part, part);
+}
+
 INLINE void panel_integer(struct block_format f, const struct call *c, size_t first, size_t n)
 {
     struct unit before = {.w = c->w, .x = c->x, .block = c->w->packed}; /* no rows */
@@ -359,22 +393,20 @@ INLINE void panel_integer(struct block_format f, const struct call *c, size_t fi
 
         for (size_t p = 0; p < n; p++)
             unpack_integer(f, block + p * c->w->strip_bytes, c->s->planes[p]);
-        for (size_t row = 0; row < c->n; row += UNIT_ROWS) {
-            const int8_t *upper = tile_rows(c->x, c->n, row, c->s) + b * BLOCK_INPUTS;
-            const int8_t *lower =
-                row + TILE_ROWS < c->n
-                    ? tile_rows(c->x, c->n, row + TILE_ROWS, c->s) + b * BLOCK_INPUTS
-                    : upper;
+        for (size_t first_row = 0; first_row < c->n; first_row += GROUP_ROWS)
+            for (size_t p = 0; p < n; p++)
+                for (size_t row = first_row; row < c->n && row < first_row + GROUP_ROWS;
+                     row += UNIT_ROWS) {
+                    const int8_t *rows = c->x->q + block_rows_at(c->x, row, b) * BLOCK_INPUTS;
+                    int32_t *sums = c->s->sums[parity][0];
 
-            for (size_t p = 0; p < n; p++) {
-                int32_t *sums = c->s->sums[parity][0];
-
-                multiply_integer(f, upper, lower, c->x->stride, c->s->planes[p], sums, &before);
-                before = unit_of(c, first + p, block + p * c->w->strip_bytes, b, row, UNIT_ROWS);
-                before.sums = sums;
-                parity ^= 1;
-            }
-        }
+                    fetch_next(c, rows, b, p, n);
+                    multiply_integer(f, rows, c->s->planes[p], sums, &before);
+                    before =
+                        unit_of(c, first + p, block + p * c->w->strip_bytes, b, row, UNIT_ROWS);
+                    before.sums = sums;
+                    parity ^= 1;
+                }
     }
     for (size_t r = 0; r < UNIT_ROWS; r += 8)
         finish_integer(f, &before, r);
@@ -387,20 +419,27 @@ INLINE void panel_float(struct block_format f, const struct call *c, size_t firs
     for (size_t b = 0; b < c->w->n_blocks; b++) {
         size_t groups = block_groups_at(c->w->n_groups, b);
 
-        for (size_t p = 0; f.bits != 8 && p < n; p++)
-            unpack_float(f, block + p * c->w->strip_bytes, groups, c->s->planes[p][0]);
-        for (size_t row = 0; row < c->n; row += TILE_ROWS) {
-            const int8_t *rows = tile_rows(c->x, c->n, row, c->s) + b * BLOCK_INPUTS;
-
+        for (size_t p = 0; p < n; p++) {
+            if (f.bits != 8)
+                unpack_float(f, block + p * c->w->strip_bytes, groups, c->s->planes[p][0]);
+            fetch(block + p * c->w->strip_bytes + block_packed_bytes(f, groups),
+                  block_packed_bytes(f, groups));
+        }
+        for (size_t first_row = 0; first_row < c->n; first_row += GROUP_ROWS)
             for (size_t p = 0; p < n; p++) {
                 const uint8_t *at = block + p * c->w->strip_bytes;
-                struct unit u = unit_of(c, first + p, at, b, row, TILE_ROWS);
 
-                block_float(f, &u, rows, c->x->stride,
-                            f.bits == 8 ? (const int8_t *)at : c->s->planes[p][0], groups,
-                            c->s->sums[0]);
+                for (size_t row = first_row; row < c->n && row < first_row + GROUP_ROWS;
+                     row += TILE_ROWS) {
+                    const int8_t *rows = c->x->q + block_rows_at(c->x, row, b) * BLOCK_INPUTS;
+                    struct unit u = unit_of(c, first + p, at, b, row, TILE_ROWS);
+
+                    if (row % UNIT_ROWS == 0)
+                        fetch_next(c, rows, b, p, n);
+                    block_float(f, &u, rows, f.bits == 8 ? (const int8_t *)at : c->s->planes[p][0],
+                                groups, c->s->sums[0]);
+                }
             }
-        }
         block += block_packed_bytes(f, groups);
     }
 }
@@ -427,24 +466,19 @@ static const struct {
 size_t block_linear_scratch_amx(const struct block_weights *w, size_t n, size_t n_outs)
 {
     size_t few = block_linear_scratch_avx512_vnni(w, n, n_outs);
-    /* rows of a tile as far apart as those of x: K rounded up to an odd number of lines */
-    size_t many = sizeof(struct scratch) + TILE_ROWS * (w->n_groups * BLOCK_GROUP + 64);
 
-    return few > many ? few : many;
+    return few > sizeof(struct scratch) ? few : sizeof(struct scratch);
 }
 
 void block_linear_amx(const struct block_weights *w, const struct block_rows *x, size_t n,
                       const struct block_range *out, void *scratch)
 {
     struct call c = {.w = w, .x = x, .n = n, .out = out, .s = scratch};
-    size_t last = n / TILE_ROWS * TILE_ROWS;
 
     if (n <= FEW_ROWS) {
         block_linear_avx512_vnni(w, x, n, out, scratch);
         return;
     }
-    memset(c.s->last_rows, 0, TILE_ROWS * x->stride);
-    memcpy(c.s->last_rows, x->q + last * x->stride, (n - last) * x->stride);
     configure(formats[w->format].integer);
     for (size_t o = 0; o < out->n; o += PANEL * BLOCK_STRIP) {
         size_t left = (out->n - o + BLOCK_STRIP - 1) / BLOCK_STRIP;

@@ -127,16 +127,15 @@ static void strip(struct block_format f, const struct block_weights *w, size_t s
 
         unpack(f, block, groups, &u);
         for (size_t i = 0; i < n; i++) {
-            struct block_rows row = block_rows_from(x, i);
-            const int8_t *q = row.q + b * BLOCK_INPUTS;
-            const int16_t *sums =
-                (f.group == 16 ? row.sum16 : row.sum32) + b * BLOCK_INPUTS / f.group;
+            size_t at = block_rows_at(x, i, b);
+            const int8_t *q = x->q + at * BLOCK_INPUTS;
+            const int16_t *sums = f.group == 16 ? x->sum16 + at * 16 : x->sum32 + at * 8;
 
             for (size_t o = 0; o < n_outs; o++) {
                 float t = f.integer ? integer_block(f, &u, o, q, sums, n_scales)
                                     : float_block(f, &u, o, q, sums, n_scales);
 
-                y[i * stride + o] = fmaf(t, row.scale[b], y[i * stride + o]);
+                y[i * stride + o] = fmaf(t, x->scale[at], y[i * stride + o]);
             }
         }
         block += block_packed_bytes(f, groups);

@@ -98,23 +98,22 @@ BL_INLINE void bl_turn4(const int8_t *const *q, size_t at, size_t n, uint8_t *re
     _mm_storeu_si128((__m128i *)(void *)(ret + n * 12), _mm_unpackhi_epi64(b, d));
 }
 
-/* Block b of the n (1, 2, 4 or 8) rows. */
-BL_INLINE void bl_prepare_block(struct block_format f, size_t n, const struct block_rows *rows,
-                                size_t b, size_t groups, uint8_t *ret)
+/* Block b of the n (1, 2, 4 or 8) rows from first on; only n_rows are there. */
+BL_INLINE void bl_prepare_block(struct block_format f, size_t n, const struct block_rows *x,
+                                size_t first, size_t n_rows, size_t b, size_t groups, uint8_t *ret)
 {
     const int8_t *q[BL_ROWS_MAX];
     size_t chunk = f.integer ? bl_chunk(f) : BLOCK_GROUP;
     int centre = bl_centre(f);
 
     BL_EACH (size_t r = 0; r < n; r++) {
-        const int16_t *pairs = f.group == 16 ? rows[r].sum16 : rows[r].sum32;
-        const int16_t *chunks = chunk == 8    ? rows[r].sum8
-                                : chunk == 16 ? rows[r].sum16
-                                              : rows[r].sum32;
+        size_t at = block_rows_at(x, first + (r < n_rows ? r : n_rows - 1), b);
+        const int16_t *pairs = f.group == 16 ? x->sum16 + at * 16 : x->sum32 + at * 8;
+        const int16_t *chunks = chunk == 8    ? x->sum8 + at * 32
+                                : chunk == 16 ? x->sum16 + at * 16
+                                              : x->sum32 + at * 8;
 
-        q[r] = rows[r].q + b * BLOCK_INPUTS;
-        pairs += b * BLOCK_INPUTS / f.group;
-        chunks += b * BLOCK_INPUTS / chunk;
+        q[r] = x->q + at * BLOCK_INPUTS;
         for (size_t i = 0; i < groups * BLOCK_GROUP / chunk; i++)
             bl_put32(ret + bl_start_at(n) + (i * n + r) * 4, -centre * chunks[i]);
         for (size_t i = 0; f.integer && i < bl_n_pairs(f); i++)
@@ -124,7 +123,7 @@ BL_INLINE void bl_prepare_block(struct block_format f, size_t n, const struct bl
 
             memcpy(ret + bl_pairs_at(f, n) + (i * n + r) * 4, &sum, 4);
         }
-        memcpy(ret + bl_scale_at(f, n) + r * 4, &rows[r].scale[b], 4);
+        memcpy(ret + bl_scale_at(f, n) + r * 4, &x->scale[at], 4);
     }
     if (n == 1)
         memcpy(ret, q[0], groups * BLOCK_GROUP);
@@ -354,16 +353,13 @@ BL_INLINE void bl_strip(struct block_format f, size_t n, const struct block_weig
 
 /* n_rows <= n rows, all outputs of the range. */
 BL_INLINE void bl_rows(struct block_format f, size_t n, const struct block_weights *w,
-                       const struct block_rows *x, size_t n_rows, const struct block_range *out,
-                       float *y, uint8_t *prepared)
+                       const struct block_rows *x, size_t first, size_t n_rows,
+                       const struct block_range *out, float *y, uint8_t *prepared)
 {
-    struct block_rows rows[BL_ROWS_MAX];
     size_t at_once = n == 1 ? w->n_blocks : BL_BLOCKS_AT_ONCE;
 
-    for (size_t r = 0; r < n; r++)
-        rows[r] = block_rows_after(x, r < n_rows ? r : n_rows - 1);
     for (size_t b = 0; b < w->n_blocks; b++)
-        bl_prepare_block(f, n, rows, b, block_groups_at(w->n_groups, b),
+        bl_prepare_block(f, n, x, first, n_rows, b, block_groups_at(w->n_groups, b),
                          prepared + b * bl_prepared_bytes(f, n));
     for (size_t b = 0; b < w->n_blocks; b += at_once)
         for (size_t o = 0; o < out->n; o += BLOCK_STRIP)
@@ -373,16 +369,16 @@ BL_INLINE void bl_rows(struct block_format f, size_t n, const struct block_weigh
 }
 
 typedef void bl_rows_function(const struct block_weights *w, const struct block_rows *x,
-                              size_t n_rows, const struct block_range *out, float *y,
+                              size_t first, size_t n_rows, const struct block_range *out, float *y,
                               uint8_t *prepared);
 
 /* For each format, functions for 1, 2, 4 and, where registers suffice, 8 rows. */
 #define BL_DEFINE_N(name, n, ...)                                                                  \
     static void bl_rows_##name##_##n(const struct block_weights *w, const struct block_rows *x,    \
-                                     size_t n_rows, const struct block_range *out, float *y,       \
-                                     uint8_t *prepared)                                            \
+                                     size_t first, size_t n_rows, const struct block_range *out,   \
+                                     float *y, uint8_t *prepared)                                  \
     {                                                                                              \
-        bl_rows((struct block_format){__VA_ARGS__}, n, w, x, n_rows, out, y, prepared);            \
+        bl_rows((struct block_format){__VA_ARGS__}, n, w, x, first, n_rows, out, y, prepared);     \
     }
 #if BL_ROWS_MAX == 8
 #define BL_DEFINE_8(name, ...) BL_DEFINE_N(name, 8, __VA_ARGS__)
@@ -416,9 +412,8 @@ BL_INLINE void bl_forward(const struct block_weights *w, const struct block_rows
     for (size_t row = 0; row < n;) {
         size_t n_rows = n - row < BL_ROWS_MAX ? n - row : BL_ROWS_MAX;
         size_t which = n_rows > 4 ? 3 : n_rows > 2 ? 2 : n_rows - 1;
-        struct block_rows rows = block_rows_after(x, row);
 
-        bl_functions[w->format][which](w, &rows, n_rows, out, out->y + row * out->stride, scratch);
+        bl_functions[w->format][which](w, x, row, n_rows, out, out->y + row * out->stride, scratch);
         row += n_rows;
     }
 }

@@ -21,19 +21,27 @@
 #define BLOCK_ROWS_BLOCK 256
 #define BLOCK_ROWS_GROUP 32
 
+/* Block by block, and in each the rows one after another, so that what a matrix product reads of
+ * many rows lies close together. 64-byte aligned. */
 struct block_rows {
-    int8_t *q;       /* row i at q + i * stride; 64-byte aligned */
-    size_t stride;   /* bytes: K rounded up to 64, an odd number of cache lines */
-    float *scale;    /* row i at scale + i * n_blocks */
-    int16_t *sum8;   /* row i at sum8 + i * 4 * n_groups */
-    int16_t *sum16;  /* row i at sum16 + i * 2 * n_groups */
-    int16_t *sum32;  /* row i at sum32 + i * n_groups */
+    int8_t *q;       /* block b of row i at q + (b * n_rows + i) * 256; zeros behind K */
+    float *scale;    /* ... at scale + b * n_rows + i */
+    int16_t *sum8;   /* its 32 at sum8 + (b * n_rows + i) * 32 */
+    int16_t *sum16;  /* its 16 at sum16 + (b * n_rows + i) * 16 */
+    int16_t *sum32;  /* its 8 at sum32 + (b * n_rows + i) * 8 */
+    size_t n_rows;   /* that there is memory for */
     size_t n_blocks; /* ceil(K / 256) */
-    size_t n_groups; /* ceil(K / 32), rounded up to even */
     size_t width;    /* K */
 };
 
-/* Memory for n rows: a multiple of 64, to be aligned to 64. */
+/* Where block b of row i begins, in units of blocks. */
+static inline size_t block_rows_at(const struct block_rows *rows, size_t i, size_t b)
+{
+    return b * rows->n_rows + i;
+}
+
+/* Memory for n rows: a multiple of 64, to be aligned to 64. It must not be uninitialised: tiles
+ * read rows behind the last one, whatever is there. */
 size_t block_rows_bytes(const struct kernels *k, size_t n, size_t width);
 struct block_rows block_rows_in(const struct kernels *k, void *memory, size_t n, size_t width);
 struct block_rows block_rows_from(const struct block_rows *rows, size_t first);

@@ -81,6 +81,7 @@ static struct block_rows quantized(const struct kernels *k, const struct shape *
     struct block_rows rows;
 
     *ret_memory = floats(block_rows_bytes(k, n, s->n_in) / sizeof(float));
+    memset(*ret_memory, 0x7F, block_rows_bytes(k, n, s->n_in));
     rows = block_rows_in(k, *ret_memory, n, s->n_in);
     block_rows_quantize(k, x, s->n_in, n, &rows);
     return rows;
@@ -146,8 +147,9 @@ static void check_meaning(enum block_type type, const struct shape *s)
             double got = (double)y[i * s->n_out + o];
 
             for (size_t j = 0; j < s->n_in; j++) {
-                double q = (double)rows.q[i * rows.stride + j] *
-                           (double)rows.scale[i * rows.n_blocks + j / BLOCK_ROWS_BLOCK];
+                size_t at = block_rows_at(&rows, i, j / BLOCK_ROWS_BLOCK);
+                double q = (double)rows.q[at * BLOCK_ROWS_BLOCK + j % BLOCK_ROWS_BLOCK] *
+                           (double)rows.scale[at];
                 double weight = (double)values[o * s->n_in + j];
 
                 expected += weight * q;

@@ -50,48 +50,53 @@ static struct block_rows quantized(const struct kernels *k, const float *x, size
     return rows;
 }
 
+static void check_block(const struct kernels *k, const struct block_rows *row, size_t i, size_t b,
+                        const float *x)
+{
+    size_t at = block_rows_at(row, 0, b);
+    const int8_t *q = row->q + at * BLOCK_ROWS_BLOCK;
+    size_t n = row->width - b * BLOCK_ROWS_BLOCK;
+    float max = 0;
+    bool finite = true;
+
+    n = n < BLOCK_ROWS_BLOCK ? n : BLOCK_ROWS_BLOCK;
+    for (size_t j = 0; j < n; j++) {
+        finite = finite && isfinite(x[j]);
+        max = fmaxf(max, fabsf(x[j]));
+    }
+    if (!finite)
+        assert_true(isnan(row->scale[at]));
+    else
+        assert_true(row->scale[at] == (max < 1e-30f ? 0 : max / 127.0f));
+    for (size_t j = 0; j < BLOCK_ROWS_BLOCK; j++) {
+        long expected = finite && max >= 1e-30f && j < n ? lrintf(x[j] * (127.0f / max)) : 0;
+
+        if (q[j] != expected)
+            fail_msg("%s, width %zu, row %zu, block %zu: value %zu is %d, not %ld", kernels_name(k),
+                     row->width, i, b, j, q[j], expected);
+    }
+    for (size_t s = 0; s < 32; s++) {
+        int sum = 0;
+
+        for (size_t j = 0; j < 8; j++)
+            sum += q[s * 8 + j];
+        assert_int_equal(row->sum8[at * 32 + s], sum);
+    }
+    for (size_t s = 0; s < 16; s++)
+        assert_int_equal(row->sum16[at * 16 + s],
+                         row->sum8[at * 32 + 2 * s] + row->sum8[at * 32 + 2 * s + 1]);
+    for (size_t s = 0; s < 8; s++)
+        assert_int_equal(row->sum32[at * 8 + s],
+                         row->sum16[at * 16 + 2 * s] + row->sum16[at * 16 + 2 * s + 1]);
+}
+
 static void check_definition(const struct kernels *k, const struct block_rows *rows, const float *x)
 {
     for (size_t i = 0; i < ROWS; i++) {
         struct block_rows row = block_rows_from(rows, i);
 
-        for (size_t b = 0; b < row.n_blocks; b++) {
-            size_t first = b * BLOCK_ROWS_BLOCK;
-            size_t end = row.width < first + 256 ? row.width : first + 256;
-            float max = 0;
-            bool finite = true;
-
-            for (size_t j = first; j < end; j++) {
-                finite = finite && isfinite(x[i * row.width + j]);
-                max = fmaxf(max, fabsf(x[i * row.width + j]));
-            }
-            if (!finite)
-                assert_true(isnan(row.scale[b]));
-            else
-                assert_true(row.scale[b] == (max < 1e-30f ? 0 : max / 127.0f));
-            for (size_t j = first; j < end; j++) {
-                long q =
-                    finite && max >= 1e-30f ? lrintf(x[i * row.width + j] * (127.0f / max)) : 0;
-
-                if (row.q[j] != q)
-                    fail_msg("%s, width %zu, row %zu: value %zu is %d, not %ld", kernels_name(k),
-                             row.width, i, j, row.q[j], q);
-            }
-        }
-        for (size_t j = row.width; j < row.n_groups * BLOCK_ROWS_GROUP; j++)
-            assert_int_equal(row.q[j], 0);
-        for (size_t g = 0; g < row.n_groups * 4; g++) {
-            int sum = 0;
-
-            for (size_t j = 0; j < 8; j++)
-                sum += row.q[g * 8 + j];
-            assert_int_equal(row.sum8[g], sum);
-        }
-        for (size_t g = 0; g < row.n_groups; g++) {
-            assert_int_equal(row.sum16[2 * g], row.sum8[4 * g] + row.sum8[4 * g + 1]);
-            assert_int_equal(row.sum16[2 * g + 1], row.sum8[4 * g + 2] + row.sum8[4 * g + 3]);
-            assert_int_equal(row.sum32[g], row.sum16[2 * g] + row.sum16[2 * g + 1]);
-        }
+        for (size_t b = 0; b < row.n_blocks; b++)
+            check_block(k, &row, i, b, x + i * row.width + b * BLOCK_ROWS_BLOCK);
     }
 }
 
