@@ -257,25 +257,32 @@ static void a_large_file_costs_its_header(void **state)
     gguf_drop(&b);
 }
 
-static void a_file_of_the_reference(void **state)
+/* Every type of tests/data/quant by its number in the format. */
+static void files_of_the_reference(void **state)
 {
-    char name[512];
-    struct gguf *g = NULL;
-    struct gguf_string s;
-    const struct gguf_tensor *t;
-
     (void)state;
-    snprintf(name, sizeof name, "%s/quant/Q4_K.gguf", RAG_TEST_DATA);
-    assert_int_equal(gguf_open(name, &g, NULL), RAG_OK);
-    assert_int_equal(gguf_get_string(g, "general.architecture", &s, NULL), RAG_OK);
-    assert_int_equal(s.n_bytes, 4);
-    assert_memory_equal(s.text, "test", 4);
-    t = gguf_find(g, "t.weight");
-    assert_non_null(t);
-    assert_int_equal(t->type, BLOCK_Q4_K);
-    assert_int_equal(t->n_rows, 8);
-    assert_int_equal(t->row_bytes, 288);
-    gguf_close(g);
+    for (int i = BLOCK_F16; i < BLOCK_TYPES; i++) {
+        enum block_type type = (enum block_type)i;
+        struct rag_error error = {.text = ""};
+        const struct gguf_tensor *t;
+        struct gguf *g = NULL;
+        struct gguf_string s;
+        char name[512];
+
+        snprintf(name, sizeof name, "%s/quant/%s.gguf", RAG_TEST_DATA, block_type_name(type));
+        if (gguf_open(name, &g, &error) != RAG_OK)
+            fail_msg("%s", error.text);
+        assert_int_equal(gguf_get_string(g, "general.architecture", &s, NULL), RAG_OK);
+        assert_int_equal(s.n_bytes, 4);
+        assert_memory_equal(s.text, "test", 4);
+        t = gguf_find(g, "t.weight");
+        assert_non_null(t);
+        assert_int_equal(t->type, type);
+        assert_int_equal(t->n_rows, 8);
+        assert_int_equal(t->n_cols, 512);
+        assert_int_equal(t->row_bytes, 512 / block_elements(type) * block_bytes(type));
+        gguf_close(g);
+    }
 }
 
 int main(void)
@@ -289,7 +296,7 @@ int main(void)
         cmocka_unit_test(a_part_of_a_split_file),
         cmocka_unit_test(a_file_that_is_cut_while_it_is_open),
         cmocka_unit_test(a_large_file_costs_its_header),
-        cmocka_unit_test(a_file_of_the_reference),
+        cmocka_unit_test(files_of_the_reference),
     };
 
     return cmocka_run_group_tests(tests, open_right, close_right);
