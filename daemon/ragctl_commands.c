@@ -238,13 +238,16 @@ static const char model_help[] =
     "  embed DIR TEXT...        unit vectors\n"
     "  tokenize DIR TEXT...     token ids\n"
     "  score DIR QUERY PASSAGE...  how well each passage answers, 0..1\n"
+    "  generate MODEL --prompt TEXT   what the model writes behind TEXT\n"
+    "  logits MODEL --ids IDS   its scores of every token behind each of these\n"
     "\n"
     "  --models-dir DIR      list, pull: where models are (/var/lib/ragd/models)\n"
     "  --file JSONL          embed, tokenize, score: a \"text\" a line, and maybe a\n"
     "                        \"pair\" (score: query and passage), in place of words\n"
-    "  --precision P         embed, score: fp32 (default here) or int8\n"
+    "  --precision P         embed, score: fp32 (default here) or int8; generate,\n"
+    "                        logits: fp32, int8 (default) or int4\n"
     "  --max-length N        tokens that longer texts are cut to\n"
-    "  --threads N           embed, score, check: that compute (default: the cores)\n"
+    "  --threads N           that compute (default: the cores)\n"
     "  --role R              embed: plain (default), query or passage, which put the\n"
     "                        model's prompt before the text\n"
     "  --pooling P           embed: mean, cls or max, whatever the model's files say\n"
@@ -252,10 +255,21 @@ static const char model_help[] =
     "  --no-special          tokenize: no [CLS], [SEP], <s> ...\n"
     "  --pair TEXT           tokenize: the second text of a pair\n"
     "  --raw                 score: logits\n"
+    "  --ids 1,2,3           generate, logits: token ids, taken as they are\n"
+    "  --chat                generate: the prompt is a message; the model's template\n"
+    "                        goes around it (--chat-template NAME: another)\n"
+    "  --max-new-tokens N    generate: at most (default 256)\n"
+    "  --temperature T --top-k N --top-p P --min-p P --repetition-penalty R --seed N\n"
+    "                        generate: how tokens are drawn; temperature 0 (default)\n"
+    "                        takes the likeliest\n"
+    "  --stop TEXT           generate: ends there; may be given several times\n"
+    "  --ignore-eos          generate: an end token does not end it\n"
     "\n"
     "JSON: embed {\"dim\",\"embeddings\":[[...]]}, tokenize {\"ids\":[[...]]}, score\n"
     "{\"scores\":[...]}, list {\"models\":[...]}, check {\"int8_good\",\"layers\":[...]},\n"
-    "pull {\"name\",\"dir\",\"commit\",\"licence\",\"files\":[...]}\n";
+    "pull {\"name\",\"dir\",\"commit\",\"licence\",\"files\":[...]}, generate\n"
+    "{\"prompt_ids\",\"ids\",\"text\",\"prefill_tokens_per_s\",\"decode_tokens_per_s\"},\n"
+    "logits {\"logits\":[[...]]}\n";
 
 static const struct ragctl_command table[] = {
     {"ingest", "ingest --collection C [options] PATH...",
@@ -281,7 +295,7 @@ static const struct ragctl_command table[] = {
      "measure how BM25 and vectors are best joined", tune_help, true, ragctl_tune},
     {"export", "export pairs --collection C [options]", "training pairs for an encoder",
      export_help, true, ragctl_export},
-    {"model", "model list|check|pull|embed|tokenize|score [DIR] [options] [TEXT]",
+    {"model", "model list|check|pull|embed|tokenize|score|generate|logits [DIR] [options] [TEXT]",
      "models: fetch, check, and use without a daemon", model_help, false, ragctl_model},
     {"status", "status", "is ragd there and ready", status_help, false, ragctl_status},
     {"doctor", "doctor [--state DIR] [--config FILE]", "find out what is wrong", doctor_help,

@@ -30,6 +30,8 @@ int ragctl_model(const struct ragctl_options *options, int argc, char **argv)
         {"embed",    true,  ragctl_model_embed   },
         {"tokenize", false, ragctl_model_tokenize},
         {"score",    true,  ragctl_model_score   },
+        {"generate", true,  ragctl_model_generate},
+        {"logits",   true,  ragctl_model_logits  },
     };
     const char *names[sizeof verbs / sizeof verbs[0]];
     struct rag_error error = {0};

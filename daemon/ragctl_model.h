@@ -10,6 +10,8 @@
 int ragctl_model_embed(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_model_tokenize(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_model_score(const struct ragctl_options *options, int argc, char **argv);
+int ragctl_model_generate(const struct ragctl_options *options, int argc, char **argv);
+int ragctl_model_logits(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_model_list(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_model_check(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_model_pull(const struct ragctl_options *options, int argc, char **argv);
