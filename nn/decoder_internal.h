@@ -57,6 +57,7 @@ struct decoder {
     uint64_t n_parameters;
     uint64_t bytes;
     char kernels_name[64];
+    size_t n_embedded;               /* rows of the table read since its pages were let go */
     struct decoder_scratch *scratch; /* of the call in progress, kept for the next one; owned */
 };
 

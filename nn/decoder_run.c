@@ -10,8 +10,11 @@
 #include "base/clock.h"
 #include "nn/decoder_internal.h"
 
-#define LINE   64
-#define RUN_NS 10000000 /* of a part of the steps: what starting one costs, 50 us, is nothing */
+#define LINE              64
+/* Rows of the embedding table read before its pages are let go: each may take 64 KiB of this
+ * process's memory, since the system maps what lies around a page as well. */
+#define EMBEDDED_ROWS_MAX 64
+#define RUN_NS            10000000 /* of a part of the steps: what starting one costs, 50 us, is nothing */
 
 static size_t max_size(size_t a, size_t b)
 {
@@ -379,7 +382,10 @@ enum rag_status decoder_run(struct decoder *d, const struct decoder_input *input
         else
             kv_sequence_truncate(inputs[i].sequence, kv_sequence_length(inputs[i].sequence));
     }
-    if (n_rows > DECODER_SMALL_ROWS) /* its pages need not count as memory of this process */
+    d->n_embedded += n_rows;
+    if (d->n_embedded >= EMBEDDED_ROWS_MAX) {
         model_tensors_forget(d->tensors, &d->embedding);
+        d->n_embedded = 0;
+    }
     return status;
 }
