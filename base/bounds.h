@@ -158,7 +158,7 @@
 #define ENCODER_CACHED_BYTES     (2u << 20)  /* of a layer's weights: what a core's L2 may hold */
 #define ENCODER_CACHED_ROWS      64          /* at once through such a layer; docs/SPEED.md */
 #define ENCODER_HEAD_ROWS        256         /* classified at once */
-#define DECODER_SLICE_ROWS       512        /* that go through all layers together; docs/SPEED.md */
+#define DECODER_SLICE_ROWS       256        /* that go through all layers together; docs/SPEED.md */
 #define DECODER_RUN_TOKENS_MAX   (1u << 20) /* of one call: bounds sums over inputs */
 #define CHECK_COSINE_MIN         0.99       /* of int8 to fp32 rows of a layer that stays int8 */
 #define CHECK_PROBE_INPUTS       4  /* sequences that an int8 model is tried with at open: */

@@ -64,8 +64,8 @@ struct decoder_input {
 };
 
 struct decoder_run_options {
-    /* Both are looked at between layers, on the caller's thread, about every 10 ms (or after each
-     * layer that takes longer). */
+    /* Both are looked at on the caller's thread about every 10 ms: after some layers, or, where a
+     * layer takes longer, after each of its ten steps. */
     const atomic_bool *cancel;             /* or NULL */
     void (*between_layers)(void *context); /* others may compute now; or NULL */
     void *context;

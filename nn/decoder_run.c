@@ -1,6 +1,6 @@
 /* One call: rows are cut into slices of at most DECODER_SLICE_ROWS; a slice goes through all layers
- * as a list of steps. With a cancel flag or somebody who may compute between layers, the list runs
- * in parts of about RUN_NS, so that nobody waits long; else in one. */
+ * as a list of steps. With a cancel flag or somebody who may compute in between, the list runs in
+ * parts of about RUN_NS, so that nobody waits long; else in one. */
 #define _GNU_SOURCE
 #include <assert.h>
 #include <stdlib.h>
@@ -213,40 +213,67 @@ static void plan_steps(struct decoder_slice *s)
     s->scratch->layer_ends[n_layers - 1] = s->n_steps;
 }
 
-static void run_steps(struct decoder_slice *s, size_t first, size_t end)
+/* Steps first .. end - 1; *ret_ns grows by the time that they took. */
+static void run_steps(struct decoder_slice *s, size_t first, size_t end, int64_t *ret_ns)
 {
+    int64_t begin = clock_monotonic_ns();
+
     s->first_step = first;
     compute_pool_run_steps(s->d->pool, end - first, s->d->n_threads, decoder_step_work, s);
+    *ret_ns += clock_monotonic_ns() - begin;
+}
+
+/* Others' turn, and whether to go on. */
+static enum rag_status pause_run(const struct decoder_run_options *options, size_t layer,
+                                 struct rag_error *reterr)
+{
+    if (options->between_layers && layer > 0)
+        options->between_layers(options->context);
+    if (options->cancel && atomic_load(options->cancel))
+        return rag_fail(reterr, RAG_ECANCELLED, "model: cancelled in layer %zu", layer + 1);
+    return RAG_OK;
+}
+
+/* With pauses: as many layers at once as take RUN_NS; where one takes longer, step by step. */
+static enum rag_status run_with_pauses(struct decoder_slice *s,
+                                       const struct decoder_run_options *options,
+                                       struct rag_error *reterr)
+{
+    size_t n_layers = s->d->config->n_layers;
+    bool by_steps = s->n_rows >= DECODER_NARROW_ROWS;
+    enum rag_status status = RAG_OK;
+    size_t n_together = 1;
+    size_t first = 0;
+
+    for (size_t layer = 0; layer < n_layers && status == RAG_OK;) {
+        size_t next = min_size(layer + n_together, n_layers);
+        size_t end = s->scratch->layer_ends[next - 1];
+        int64_t ns = 0;
+
+        while (first < end && status == RAG_OK) {
+            size_t stop = by_steps ? first + 1 : end;
+
+            status = pause_run(options, layer, reterr);
+            if (status == RAG_OK)
+                run_steps(s, first, stop, &ns);
+            first = stop;
+        }
+        n_together = max_size(1, (size_t)(RUN_NS * (int64_t)(next - layer) / (ns + 1)));
+        by_steps = ns / (int64_t)(next - layer) > RUN_NS;
+        layer = next;
+    }
+    return status;
 }
 
 static enum rag_status run_slice(struct decoder_slice *s, const struct decoder_run_options *options,
                                  struct rag_error *reterr)
 {
-    size_t n_layers = s->d->config->n_layers;
-    bool whole = !options || (!options->cancel && !options->between_layers);
-    size_t n_together = whole ? n_layers : 1;
-    size_t first = 0;
-    size_t layer = 0;
+    int64_t ns = 0;
 
     plan_steps(s);
-    while (layer < n_layers) {
-        size_t next = min_size(layer + n_together, n_layers);
-        size_t end = s->scratch->layer_ends[next - 1];
-        int64_t each;
-
-        if (options && options->between_layers && layer > 0)
-            options->between_layers(options->context);
-        if (options && options->cancel && atomic_load(options->cancel))
-            return rag_fail(reterr, RAG_ECANCELLED, "model: cancelled before layer %zu of %zu",
-                            layer + 1, n_layers);
-        each = clock_monotonic_ns();
-        run_steps(s, first, end);
-        each = (clock_monotonic_ns() - each) / (int64_t)(next - layer) + 1;
-        if (!whole)
-            n_together = max_size(1, (size_t)(RUN_NS / each));
-        first = end;
-        layer = next;
-    }
+    if (options && (options->cancel || options->between_layers))
+        return run_with_pauses(s, options, reterr);
+    run_steps(s, 0, s->n_steps, &ns);
     return RAG_OK;
 }
 
