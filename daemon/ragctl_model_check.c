@@ -8,6 +8,7 @@
 #include "base/json_writer.h"
 #include "daemon/model_sentences.h"
 #include "daemon/ragctl_args.h"
+#include "daemon/ragctl_model_decoder.h"
 #include "daemon/ragctl_model_run.h"
 #include "daemon/ragctl_print.h"
 #include "embed/bi_encoder.h"
@@ -326,23 +327,30 @@ int ragctl_model_check(const struct ragctl_options *options, int argc, char **ar
     enum rag_status status;
     bool usage = true;
     int n_words = 0;
+    int code;
 
     status = words ? ragctl_args_parse(table, sizeof table / sizeof table[0], argc, argv, words,
                                        &n_words, &error)
                    : rag_fail(&error, RAG_ENOMEM, "model check: out of memory");
     if (status == RAG_OK && n_words != 1)
-        status = rag_fail(&error, RAG_EINVAL, "model check: needs one model directory");
+        status = rag_fail(&error, RAG_EINVAL,
+                          "model check: needs one model: a directory or a GGUF file");
     if (status == RAG_OK) {
         usage = false;
         c.dir = words[0];
         status = compute_pool_open((size_t)n_threads, &c.pool, &error);
     }
-    if (status == RAG_OK)
-        status = check_model(&c, &error);
+    if (status == RAG_OK && decoder_config_is_decoder(c.dir)) {
+        code = ragctl_model_check_decoder(options, c.dir, c.pool);
+    } else {
+        if (status == RAG_OK)
+            status = check_model(&c, &error);
+        code = status == RAG_OK ? RAGCTL_OK
+               : usage          ? ragctl_usage("model", &error)
+                                : ragctl_fail(options, &error);
+    }
     compute_pool_close(c.pool);
     free(c.layers);
     free(words);
-    if (status == RAG_OK)
-        return RAGCTL_OK;
-    return usage ? ragctl_usage("model", &error) : ragctl_fail(options, &error);
+    return code;
 }

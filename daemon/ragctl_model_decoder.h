@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "daemon/ragctl.h"
+#include "nn/compute_pool.h"
 #include "nn/model_tensors.h"
 
 struct decoder_facts {
@@ -18,5 +20,10 @@ struct decoder_facts {
 
 /* O(tensors); nothing but the header is read. */
 void decoder_facts(const struct model_tensors *t, struct decoder_facts *ret);
+
+/* 'model check' of a decoder: loads it as the daemon would, and prints what it is. 'path': a GGUF
+ * file or a directory. The exit status. */
+int ragctl_model_check_decoder(const struct ragctl_options *options, const char *path,
+                               struct compute_pool *pool);
 
 #endif

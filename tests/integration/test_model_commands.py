@@ -20,6 +20,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODELS = ROOT / "tests" / "data" / "models"
 REAL = pathlib.Path(os.environ.get("RAG_TEST_MODELS", ROOT / "build" / "models")) / \
     "all-MiniLM-L6-v2"
+CHATML = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
+          "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+          "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
 
 
 def records(name):
@@ -249,6 +252,33 @@ class Commands(unittest.TestCase):
         out = self.run_model("check", MODELS / "tiny-xlmr-embed").stdout
         self.assertIn("verdict: int8 is good", out)
         self.assertIn(got["layers"][0]["name"], out)
+
+    def test_check_of_a_decoder(self):
+        model = self.copy("tiny-llama3")
+        got = self.model("check", model)
+        self.assertEqual({k: got[k] for k in ("kind", "format", "family", "layers_count", "hidden",
+                                              "heads", "kv_heads", "head_dim", "intermediate",
+                                              "vocab_size", "tokenizer_tokens", "context_max",
+                                              "tied", "eos_ids")},
+                         {"kind": "decoder", "format": "safetensors", "family": "llama",
+                          "layers_count": 2, "hidden": 64, "heads": 4, "kv_heads": 2,
+                          "head_dim": 16, "intermediate": 96, "vocab_size": 320,
+                          "tokenizer_tokens": 320, "context_max": 512, "tied": False,
+                          "eos_ids": [314]})
+        self.assertEqual([(t["type"], t["tensors"]) for t in got["types"]], [("F32", 21)])
+        self.assertEqual(got["parameters"] * 4, got["types"][0]["bytes"])
+        self.assertGreater(got["memory_bytes"], got["parameters"])
+        self.assertIsNone(got["chat_template"])
+        self.assertIn("its template must be named", self.run_model("check", model).stdout)
+        (model / "tokenizer_config.json").write_text(json.dumps({"chat_template": CHATML}))
+        named = self.model("check", model)
+        self.assertEqual((named["chat_template"], named["problem"]), ("chatml", None))
+        self.assertNotEqual(named["fingerprint"], got["fingerprint"])
+        listed = self.model("list", "--models-dir", self.folder)["models"]
+        self.assertEqual([m["fingerprint"] for m in listed], [named["fingerprint"]])
+        self.assertIn("chatted with", self.run_model("check", model).stdout)
+        done = self.run_model("check", MODELS / "tiny-llama.gguf", code=1)
+        self.assertIn("tokenizer.ggml.model is missing", done.stderr)
 
     def test_check_of_a_reranker(self):
         for name in ("tiny-bert-ce", "tiny-electra-ce"):
