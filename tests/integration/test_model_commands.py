@@ -267,7 +267,8 @@ class Commands(unittest.TestCase):
                           "eos_ids": [314]})
         self.assertEqual([(t["type"], t["tensors"]) for t in got["types"]], [("F32", 21)])
         self.assertEqual(got["parameters"] * 4, got["types"][0]["bytes"])
-        self.assertGreater(got["memory_bytes"], got["parameters"])
+        # the embedding table stays in the file
+        self.assertGreater(got["memory_bytes"], got["parameters"] // 2)
         self.assertIsNone(got["chat_template"])
         self.assertIn("its template must be named", self.run_model("check", model).stdout)
         (model / "tokenizer_config.json").write_text(json.dumps({"chat_template": CHATML}))
