@@ -7,8 +7,8 @@
 
 #include "base/bounds.h"
 #include "base/clock.h"
-#include "base/sha256.h"
 #include "generate/decode_job.h"
+#include "nn/kv_cache_file.h"
 
 _Static_assert(DECODE_RUNNING_MAX + DECODE_DRAFT_MAX + DECODE_CHUNK_MAX <= DECODER_RUN_TOKENS_MAX,
                "a turn is one run");
@@ -645,6 +645,50 @@ enum rag_status decode_scheduler_run(struct decode_scheduler *s, const struct de
             ret->finish_reason = FINISH_CANCELLED;
     }
     decode_job_release(&job);
+    return status;
+}
+
+/* With the mutex and without a job the cache is the caller's: the thread touches it for jobs, or
+ * with the mutex. */
+static enum rag_status be_alone(struct decode_scheduler *s, struct rag_error *reterr)
+{
+    pthread_mutex_lock(&s->mutex);
+    if (s->n_callers == 0)
+        return RAG_OK;
+    pthread_mutex_unlock(&s->mutex);
+    return rag_fail(reterr, RAG_EBUSY, "KV cache: %zu requests use it", s->n_callers);
+}
+
+enum rag_status decode_scheduler_load(struct decode_scheduler *s, const char *path,
+                                      const uint8_t binding[SHA256_BYTES], size_t *ret_n,
+                                      struct rag_error *reterr)
+{
+    enum rag_status status = be_alone(s, reterr);
+    size_t n_pages = 0;
+
+    if (status != RAG_OK)
+        return status;
+    status = kv_cache_load(s->kv, path, binding, &n_pages, reterr);
+    kv_cache_stats(s->kv, &s->stats.kv);
+    pthread_mutex_unlock(&s->mutex);
+    if (status == RAG_OK)
+        *ret_n = n_pages * KV_PAGE_TOKENS;
+    return status;
+}
+
+enum rag_status decode_scheduler_save(struct decode_scheduler *s, const char *path,
+                                      const uint8_t binding[SHA256_BYTES], uint64_t bytes_max,
+                                      size_t *ret_n, struct rag_error *reterr)
+{
+    enum rag_status status = be_alone(s, reterr);
+    size_t n_pages = 0;
+
+    if (status != RAG_OK)
+        return status;
+    status = kv_cache_save(s->kv, path, binding, bytes_max, &n_pages, reterr);
+    pthread_mutex_unlock(&s->mutex);
+    if (status == RAG_OK)
+        *ret_n = n_pages * KV_PAGE_TOKENS;
     return status;
 }
 

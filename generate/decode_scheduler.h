@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/sha256.h"
 #include "base/status.h"
 #include "generate/generator.h"
 #include "generate/json_schema.h"
@@ -92,6 +93,15 @@ struct decode_outcome {
  * decoder_run() and of what turns logits into text. */
 enum rag_status decode_scheduler_run(struct decode_scheduler *s, const struct decode_request *r,
                                      struct decode_outcome *ret, struct rag_error *reterr);
+
+/* What is known of earlier prompts from and to a file (nn/kv_cache_file.h), while nobody asks:
+ * RAG_EBUSY else; their other statuses. *ret_n: tokens. */
+enum rag_status decode_scheduler_load(struct decode_scheduler *s, const char *path,
+                                      const uint8_t binding[SHA256_BYTES], size_t *ret_n,
+                                      struct rag_error *reterr);
+enum rag_status decode_scheduler_save(struct decode_scheduler *s, const char *path,
+                                      const uint8_t binding[SHA256_BYTES], uint64_t bytes_max,
+                                      size_t *ret_n, struct rag_error *reterr);
 
 struct decode_scheduler_stats {
     size_t n_running;

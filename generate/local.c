@@ -504,3 +504,41 @@ void local_stats(const struct generator *g, struct decode_scheduler_stats *ret)
 
     decode_scheduler_stats(self->scheduler, ret);
 }
+
+/* What the bytes of keys and values depend on. */
+static enum rag_status binding_of(const struct local *self, uint8_t ret[SHA256_BYTES],
+                                  struct rag_error *reterr)
+{
+    struct decoder_info info;
+    struct sha256_part parts[2];
+
+    decoder_info(self->decoder, &info);
+    parts[0] = (struct sha256_part){self->fingerprint, strlen(self->fingerprint)};
+    parts[1] = (struct sha256_part){info.kernels, strlen(info.kernels)};
+    if (sha256_lengths(parts, 2, ret) != RAG_OK)
+        return rag_fail(reterr, RAG_ENOMEM, "KV cache: out of memory");
+    return RAG_OK;
+}
+
+enum rag_status local_load(struct generator *g, const char *path, size_t *ret_n,
+                           struct rag_error *reterr)
+{
+    const struct local *self = (const struct local *)g;
+    uint8_t binding[SHA256_BYTES];
+    enum rag_status status = binding_of(self, binding, reterr);
+
+    return status == RAG_OK ? decode_scheduler_load(self->scheduler, path, binding, ret_n, reterr)
+                            : status;
+}
+
+enum rag_status local_save(struct generator *g, const char *path, uint64_t bytes_max, size_t *ret_n,
+                           struct rag_error *reterr)
+{
+    const struct local *self = (const struct local *)g;
+    uint8_t binding[SHA256_BYTES];
+    enum rag_status status = binding_of(self, binding, reterr);
+
+    if (status != RAG_OK)
+        return status;
+    return decode_scheduler_save(self->scheduler, path, binding, bytes_max, ret_n, reterr);
+}

@@ -52,8 +52,14 @@ struct local_info {
     size_t context_tokens;
     size_t new_tokens;
 };
-/* Of a generator that local_open() made. */
+/* All of a generator that local_open() made. */
 void local_info(const struct generator *g, struct local_info *ret);
 void local_stats(const struct generator *g, struct decode_scheduler_stats *ret);
+/* What earlier prompts left, from and to a file that belongs to this model, its precision and this
+ * machine's kernels: decode_scheduler_load(), decode_scheduler_save(). */
+enum rag_status local_load(struct generator *g, const char *path, size_t *ret_n,
+                           struct rag_error *reterr);
+enum rag_status local_save(struct generator *g, const char *path, uint64_t bytes_max, size_t *ret_n,
+                           struct rag_error *reterr);
 
 #endif
