@@ -10,6 +10,7 @@
 #include "daemon/collections.h"
 #include "daemon/config.h"
 #include "daemon/embedding_worker.h"
+#include "daemon/generators.h"
 #include "daemon/http_server.h"
 #include "daemon/ingest.h"
 #include "daemon/metrics.h"
@@ -26,6 +27,7 @@ struct app {
     struct audit *audit;
     struct analyzer *analyzer;
     struct models *models;
+    struct generators generators;
     struct embedding_worker *embedding;
     struct collections *collections;
     struct workers *workers;

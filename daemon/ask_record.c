@@ -2,6 +2,7 @@
 
 #include "base/json_writer.h"
 #include "daemon/reply.h"
+#include "daemon/sampling_settings.h"
 
 #define RECORD_BYTES_MAX (16u << 20) /* an answer, history, CANDIDATES_MAX ids and scores */
 
@@ -16,6 +17,8 @@ static void write_settings(struct json_writer *w, const struct pipeline *p,
     json_put_double(w, "gate_relevance_min", (double)p->gate.relevance_min);
     if (request->filter_text)
         json_put_raw(w, "filter", request->filter_text);
+    if (p->local)
+        sampling_write(w, request->sampling ? request->sampling : &p->sampling);
     json_end_object(w);
     json_begin_array(w, "messages");
     for (size_t i = 0; i < request->n_history; i++) {

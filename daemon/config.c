@@ -219,6 +219,10 @@ static const struct row rows[] = {
       "MiB for the keys and values of all conversations, those kept for the next question included; never more. What "
       "one token takes is in the log at start."},
      KEY_INT, AT(kv_budget_mb), 1, 1048576},
+    {{"generate", "kv_disk_mb", "0",
+      "MiB of them that are written to the state folder at stop, those used last first, and read at start, so that a "
+      "restart does not forget what prompts have in common; 0: none. The file holds what was asked and read, mode 0600."},
+     KEY_INT, AT(kv_disk_mb), 0, 1048576},
     {{"generate", "context_tokens", "0",
       "Tokens of prompt and answer together; 0: what the model was made for, at most 8192 and what kv_budget_mb holds."},
      KEY_INT, AT(context_tokens), 0, 1048576},

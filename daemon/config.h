@@ -87,6 +87,7 @@ struct config {
     char *generate_template;    /* NULL: the model's own */
     int64_t generate_precision; /* enum generate_precision */
     int64_t kv_budget_mb;
+    int64_t kv_disk_mb;     /* 0: nothing of it on disk */
     int64_t context_tokens; /* 0: the model's, with limits */
     int64_t generate_running_max;
     int64_t draft_tokens;

@@ -29,6 +29,7 @@ void handle_document_delete(struct http_request *request, struct http_response *
 void handle_chunks_list(struct http_request *request, struct http_response *response, void *app);
 void handle_search(struct http_request *request, struct http_response *response, void *app);
 void handle_ask(struct http_request *request, struct http_response *response, void *app);
+void handle_chat(struct http_request *request, struct http_response *response, void *app);
 void handle_models(struct http_request *request, struct http_response *response, void *app);
 void handle_embeddings(struct http_request *request, struct http_response *response, void *app);
 void handle_rerank(struct http_request *request, struct http_response *response, void *app);
@@ -58,6 +59,12 @@ enum rag_status handle_need_admin(const struct app *app, const struct http_reque
 enum rag_status handle_record(const struct app *app, const struct http_request *request,
                               const char *kind, const char *collection, uint64_t change,
                               struct rag_error *reterr);
+
+/* Of a search: what ran, for the metrics; what was left out, for the log too. */
+void handle_count_stages(struct app *app, const char *request_id, const struct retrieval *r);
+/* The same of a question, and how it ended. */
+void handle_count_ask(struct app *app, const char *request_id, const struct pipeline_answer *a,
+                      enum rag_status status);
 
 #define HANDLE_REPLY_BYTES_MAX (256u << 20) /* TOP_K_MAX passages of the largest chunk, escaped */
 

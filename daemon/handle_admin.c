@@ -3,6 +3,7 @@
 
 #include "daemon/handle.h"
 #include "daemon/version.h"
+#include "generate/local.h"
 #include "store/backup.h"
 
 void handle_health(struct http_request *request, struct http_response *response, void *context)
@@ -67,6 +68,23 @@ static enum rag_status sum_one(void *context, struct collection *c, struct rag_e
     return RAG_OK;
 }
 
+static void set_decoder(struct metrics *m, const struct generator *local)
+{
+    struct decode_scheduler_stats d;
+
+    local_stats(local, &d);
+    metrics_set_total(m, METRIC_PROMPT_TOKENS, d.n_prompt_tokens);
+    metrics_set_total(m, METRIC_CACHED_TOKENS, d.n_cached_tokens);
+    metrics_set_total(m, METRIC_OUTPUT_TOKENS, d.n_output_tokens);
+    metrics_set_total(m, METRIC_DRAFTED_TOKENS, d.n_drafted);
+    metrics_set_total(m, METRIC_ACCEPTED_TOKENS, d.n_accepted);
+    metrics_set(m, METRIC_DECODER_RUNNING, (double)d.n_running);
+    metrics_set(m, METRIC_DECODER_WAITING, (double)d.n_waiting);
+    metrics_set(m, METRIC_KV_BUDGET_BYTES, (double)d.kv.budget_bytes);
+    metrics_set(m, METRIC_KV_HELD_BYTES, (double)d.kv.held_bytes);
+    metrics_set(m, METRIC_KV_USED_BYTES, (double)d.kv.used_bytes);
+}
+
 void handle_metrics(struct http_request *request, struct http_response *response, void *context)
 {
     struct rag_error error = {RAG_OK, ""};
@@ -98,9 +116,12 @@ void handle_metrics(struct http_request *request, struct http_response *response
         metrics_set(app->metrics, METRIC_VECTOR_BYTES, (double)sums.vector_bytes);
         models_stats(app->models, &models);
         metrics_set(app->metrics, METRIC_MODELS_WAITING, (double)models.n_waiting);
+        if (app->generators.local)
+            set_decoder(app->metrics, app->generators.local);
         workers_stats(app->workers, &workers);
         metrics_set(app->metrics, METRIC_WORKERS_BUSY, (double)workers.n_busy);
         metrics_set(app->metrics, METRIC_JOBS_QUEUED, (double)workers.n_queued[JOB_INTERACTIVE]);
+        metrics_set(app->metrics, METRIC_ANSWERS_QUEUED, (double)workers.n_queued[JOB_ANSWER]);
         metrics_set(app->metrics, METRIC_BULK_QUEUED, (double)workers.n_queued[JOB_BULK]);
         metrics_write(app->metrics, &body);
         http_response_type(response, "text/plain; version=0.0.4; charset=utf-8");

@@ -8,6 +8,7 @@
 #include "daemon/handle.h"
 #include "daemon/log.h"
 #include "daemon/reply.h"
+#include "daemon/sampling_settings.h"
 
 #define HISTORY_MAX 64 /* earlier turns of a chat */
 
@@ -19,6 +20,7 @@ struct query {
     struct collection *collection; /* a reference, or NULL */
     struct pipeline_request request;
     struct fusion_options fusion; /* of this search, when request.fusion points here */
+    struct sampling sampling;     /* of this answer */
     bool stream;
 };
 
@@ -87,13 +89,38 @@ static enum rag_status read_search(struct app *app, struct query *q, struct rag_
     return fusion_settings_read(fusion, &q->fusion, reterr);
 }
 
+/* Who answers and how it is drawn: "backend", "sampling". */
+static enum rag_status read_generation(struct app *app, struct query *q, struct rag_error *reterr)
+{
+    const struct json *sampling = NULL;
+    const char *backend = NULL;
+    enum rag_status status = json_get_string(q->body, "backend", 16, &backend, reterr);
+
+    if (status == RAG_OK && backend) {
+        q->request.generator = generators_find(&app->generators, backend);
+        if (!q->request.generator)
+            status = rag_fail(reterr, RAG_EINVAL, "'backend': '%s' is not 'extractive'%s", backend,
+                              app->generators.local ? " or 'local'"
+                                                    : " ('local' needs [generate] model)");
+    }
+    if (status == RAG_OK)
+        status = json_get_object(q->body, "sampling", &sampling, reterr);
+    if (status == RAG_OK && sampling)
+        status = json_only(sampling, sampling_keys, reterr);
+    q->sampling = app->generators.sampling;
+    q->request.sampling = &q->sampling;
+    /* an absent object too: a draw needs a seed */
+    return status == RAG_OK ? sampling_read(sampling, &q->arena, &q->sampling, reterr) : status;
+}
+
 static enum rag_status query_read(struct app *app, struct http_request *request, bool ask,
                                   struct query *q, struct rag_error *reterr)
 {
     static const char *const search_keys[] = {"collection", "query",  "top_k",  "filter", "stages",
                                               "mode",       "fusion", "rerank", NULL};
     static const char *const ask_keys[] = {"collection", "question",    "top_k",    "filter",
-                                           "stream",     "deadline_ms", "messages", NULL};
+                                           "stream",     "deadline_ms", "messages", "backend",
+                                           "sampling",   NULL};
     const char *text_key = ask ? "question" : "query";
     const struct json *filter = NULL;
     const char *collection = NULL;
@@ -129,6 +156,8 @@ static enum rag_status query_read(struct app *app, struct http_request *request,
     q->request.filter_text = q->filter_text;
     if (status == RAG_OK && ask)
         status = read_history(q, reterr);
+    if (status == RAG_OK && ask)
+        status = read_generation(app, q, reterr);
     if (status == RAG_OK)
         status = collections_get(app->collections, collection, request->principal, ACCESS_READ,
                                  &q->collection, reterr);
@@ -159,8 +188,7 @@ static enum metric degraded_metric(enum stage stage)
     }
 }
 
-/* What ran, for the metrics; what was left out, for the log too. */
-static void count_stages(struct app *app, const char *request_id, const struct retrieval *r)
+void handle_count_stages(struct app *app, const char *request_id, const struct retrieval *r)
 {
     for (int s = 0; s < N_STAGES; s++)
         if (r->ran[s])
@@ -190,7 +218,7 @@ void handle_search(struct http_request *request, struct http_response *response,
     if (status == RAG_OK) {
         size_t top_k = q.request.top_k ? q.request.top_k : TOP_K_DEFAULT;
 
-        count_stages(app, request->id, &r);
+        handle_count_stages(app, request->id, &r);
         json_begin_object(&w, NULL);
         reply_write_results(&w, "results", &r, top_k);
         reply_write_retrieval(&w, &r);
@@ -302,10 +330,10 @@ static void send_error(struct events *e, enum rag_status status, const struct ra
     end_event(e, &w, "error");
 }
 
-static void count_ask(struct app *app, const char *request_id, const struct pipeline_answer *a,
+void handle_count_ask(struct app *app, const char *request_id, const struct pipeline_answer *a,
                       enum rag_status status)
 {
-    count_stages(app, request_id, &a->retrieval);
+    handle_count_stages(app, request_id, &a->retrieval);
     metrics_add(app->metrics,
                 status == RAG_ECANCELLED ? METRIC_ASKS_CANCELLED
                 : status != RAG_OK       ? METRIC_ASKS_FAILED
@@ -331,7 +359,7 @@ static void ask_stream(struct app *app, struct http_request *request,
     json_put_string(&w, "collection", q->collection->name);
     end_event(&e, &w, "meta");
     status = pipeline_ask(&app->pipeline, &q->request, &sink, &a, &error);
-    count_ask(app, request->id, &a, status);
+    handle_count_ask(app, request->id, &a, status);
     if (status == RAG_OK)
         send_outcome(&e, &a, request->id);
     else
@@ -353,7 +381,7 @@ static void ask_plain(struct app *app, struct http_request *request, struct http
     buf_init(&body, HANDLE_REPLY_BYTES_MAX);
     json_writer_init(&w, &body);
     status = pipeline_ask(&app->pipeline, &q->request, NULL, &a, &error);
-    count_ask(app, request->id, &a, status);
+    handle_count_ask(app, request->id, &a, status);
     if (status == RAG_OK) {
         json_begin_object(&w, NULL);
         reply_write_answer(&w, &a);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "daemon/handle.h"
 #include "daemon/models.h"
+#include "generate/local.h"
 #include "text/nfc.h"
 
 #define MODEL_NAME_BYTES_MAX  256
@@ -123,6 +124,36 @@ static void write_encoder(struct json_writer *w, const struct app *app, const ch
     json_put_string(w, "kernels", info->kernels);
 }
 
+/* The decoder: what it is, what it holds, and what is left for it. */
+static void write_generator(struct json_writer *w, const struct generator *local)
+{
+    struct decode_scheduler_stats stats;
+    struct local_info i;
+
+    local_info(local, &i);
+    local_stats(local, &stats);
+    json_begin_object(w, NULL);
+    json_put_string(w, "id", i.name);
+    json_put_string(w, "object", "model");
+    json_put_int(w, "created", 0);
+    json_put_string(w, "owned_by", "local");
+    json_put_string(w, "kind", "generator");
+    json_put_string(w, "family", i.decoder.family);
+    json_put_int(w, "parameters", (int64_t)i.decoder.n_parameters);
+    json_put_int(w, "bytes", (int64_t)i.decoder.bytes);
+    json_put_int(w, "file_bytes", (int64_t)i.file_bytes);
+    json_put_string(w, "precision", i.precision);
+    json_put_string(w, "kernels", i.decoder.kernels);
+    json_put_int(w, "context_tokens", (int64_t)i.context_tokens);
+    json_put_string(w, "chat_template", i.chat_template);
+    json_put_int(w, "kv_budget_bytes", (int64_t)i.kv_budget_bytes);
+    json_put_int(w, "kv_held_bytes", (int64_t)stats.kv.held_bytes);
+    json_put_int(w, "kv_bytes_per_token", (int64_t)i.decoder.kv_bytes_per_token);
+    json_put_int(w, "memory_available_bytes", (int64_t)memory_available_bytes());
+    json_put_string(w, "fingerprint", i.fingerprint);
+    json_end_object(w);
+}
+
 void handle_models(struct http_request *request, struct http_response *response, void *context)
 {
     struct rag_error error = {RAG_OK, ""};
@@ -157,6 +188,8 @@ void handle_models(struct http_request *request, struct http_response *response,
         json_put_string(&w, "fingerprint", reranker.fingerprint);
         json_end_object(&w);
     }
+    if (app->generators.local)
+        write_generator(&w, app->generators.local);
     json_end_array(&w);
     json_end_object(&w);
     handle_finish(request, response, 200, &body, RAG_OK, &error);

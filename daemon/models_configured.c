@@ -19,6 +19,7 @@ enum rag_status models_open_configured(const struct config *config, struct metri
         .query_prompt = config->query_prompt,
         .passage_prompt = config->passage_prompt,
         .reranker_max_tokens = (size_t)config->reranker_max_tokens,
+        .for_decoder = config->generate_model != NULL,
         .metrics = metrics,
     };
     enum rag_status status = config_model_dir(config, config->models_embedder, &embedder, reterr);

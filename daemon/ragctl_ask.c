@@ -133,6 +133,8 @@ static enum rag_status make_request(const struct ragctl_client *client, const st
     json_begin_object(&w, NULL);
     json_put_string(&w, "question", ask->question);
     json_put_bool(&w, "stream", stream);
+    if (ask->backend)
+        json_put_string(&w, "backend", ask->backend);
     status = ragctl_query_write(&w, client->options->collection, ask->query, reterr);
     if (ask->history && ask->history->n > 0) {
         json_begin_array(&w, "messages");
@@ -290,17 +292,18 @@ enum rag_status ragctl_ask_once(struct ragctl_client *client, const struct ask *
 /* ---- the command ---- */
 
 static enum rag_status read_args(int argc, char **argv, struct ragctl_query *query,
-                                 bool *ret_stream, struct buf *ret_question,
-                                 struct rag_error *reterr)
+                                 bool *ret_stream, const char **ret_backend,
+                                 struct buf *ret_question, struct rag_error *reterr)
 {
     bool stream = false;
     bool no_stream = false;
     const struct ragctl_arg table[] = {
         {.name = "--top-k",       .number = &query->top_k, .min = 1, .max = PASSAGES_MAX},
         {.name = "--filter",    .text = &query->filter                          },
-        {.name = "--where",.list = &query->only},
-        {.name = "--stream",      .flag = &stream                                  },
-        {.name = "--no-stream",   .flag = &no_stream},
+        {.name = "--backend",.text = ret_backend},
+        {.name = "--where",       .list = &query->only                                   },
+        {.name = "--stream",.flag = &stream},
+        {.name = "--no-stream",            .flag = &no_stream                                                  },
     };
     char **words = calloc((size_t)argc + 1, sizeof *words);
     enum rag_status status;
@@ -328,7 +331,7 @@ int ragctl_ask(const struct ragctl_options *options, int argc, char **argv)
     struct buf question;
 
     buf_init(&question, QUESTION_BYTES_MAX + 1);
-    if (read_args(argc, argv, &query, &ask.stream, &question, &error) != RAG_OK) {
+    if (read_args(argc, argv, &query, &ask.stream, &ask.backend, &question, &error) != RAG_OK) {
         exit_status = ragctl_usage("ask", &error);
         goto out;
     }

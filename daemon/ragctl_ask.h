@@ -27,6 +27,7 @@ struct ask {
     const struct ragctl_query *query;
     const char *question;
     const struct chat_history *history; /* or NULL */
+    const char *backend;                /* "local", "extractive"; NULL: as the daemon has it */
     bool stream;                        /* print sentences as they come, then the citations */
 };
 /* Ask and, without --json, print. *ret_reply: the answer object ("answer", "refused", ...);

@@ -65,6 +65,8 @@ static const char ask_help[] =
     "\n"
     "  --top-k N              passages to answer from (1..50)\n"
     "  --where, --filter      as in search\n"
+    "  --backend NAME         who answers: local (a model) or extractive (sentences\n"
+    "                         of the passages); else as ragd.conf says\n"
     "  --stream, --no-stream  whether sentences appear one by one, terminal or not\n"
     "\n"
     "Exit status: 0 answered, 3 refused, 1 failed.\n"

@@ -215,6 +215,35 @@ static void check_vectors(struct doctor *d, const char *name, const struct json 
         finding(d, FINDING_OK, "vectors", "collection '%s': %.0f vectors", name, n);
 }
 
+/* The decoder's memory: its weights are there, its conversations' may still have to come. */
+static void check_generator(struct doctor *d, const struct json *m, const char *id)
+{
+    double available = json_number(json_member(m, "memory_available_bytes"));
+    double to_come = json_number(json_member(m, "kv_budget_bytes")) -
+                     json_number(json_member(m, "kv_held_bytes"));
+    struct buf text;
+
+    buf_init(&text, SCRATCH_BYTES_MAX);
+    buf_printf(&text, "generator '%s': %s on %s, chat template %s, %.0f tokens of context, ", id,
+               json_string(json_member(m, "precision")), json_string(json_member(m, "kernels")),
+               json_string(json_member(m, "chat_template")),
+               json_number(json_member(m, "context_tokens")));
+    progress_append_bytes(&text, (uint64_t)json_number(json_member(m, "bytes")));
+    buf_append_str(&text, " of weights");
+    finding(d, FINDING_OK, "models", "%s", buf_str(&text));
+    buf_reset(&text);
+    progress_append_bytes(&text, (uint64_t)(to_come > 0 ? to_come : 0));
+    buf_append_str(&text, " may still be taken by conversations, ");
+    progress_append_bytes(&text, (uint64_t)available);
+    buf_append_str(&text, " are free");
+    if (available > 0 && to_come > available)
+        finding(d, FINDING_WARN, "memory", "%s; lower kv_budget_mb, or take a smaller model",
+                buf_str(&text));
+    else
+        finding(d, FINDING_OK, "memory", "%s", buf_str(&text));
+    buf_release(&text);
+}
+
 /* What is loaded, and what it computes with. */
 static void check_models(struct doctor *d)
 {
@@ -238,6 +267,10 @@ static void check_models(struct doctor *d)
 
         if (!id || !kind || !precision || !kernels)
             continue;
+        if (strcmp(kind, "generator") == 0) {
+            check_generator(d, m, id);
+            continue;
+        }
         if (n_fp32 > 0)
             finding(d, FINDING_OK, "models", "%s '%s': %s on %s, %.0f layers kept in fp32", kind,
                     id, precision, kernels, n_fp32);

@@ -22,7 +22,6 @@
 #include "daemon/reexec.h"
 #include "daemon/version.h"
 #include "daemon/workers.h"
-#include "generate/extractive.h"
 #include "nn/kernels.h"
 #include "nn/mapped_file.h"
 
@@ -144,6 +143,18 @@ static struct fusion_options configured_fusion(const struct config *config)
     };
 }
 
+/* Threads for short requests, and for answers that a decoder writes: those wait for it, some for
+ * their turn and twice as many as have one, and searches must not wait with them. */
+static size_t n_answers(const struct config *config)
+{
+    return config->generate_model ? 2 * (size_t)config->generate_running_max : 0;
+}
+
+static size_t n_workers(const struct config *config)
+{
+    return (size_t)config->workers + n_answers(config);
+}
+
 static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
 {
     const struct config *config = d->config;
@@ -153,8 +164,7 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
         .synonyms = config->analyzer_synonyms,
         .mecab_dictionary = config->analyzer_mecab_dictionary,
     };
-    struct store_options store = {.state_dir = config->state_dir,
-                                  .n_readers = (size_t)config->workers};
+    struct store_options store = {.state_dir = config->state_dir, .n_readers = n_workers(config)};
     struct collections_options collections;
     struct embedding_worker_options embedding;
     enum rag_status status;
@@ -167,9 +177,14 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
         status = audit_open(config->state_dir, &app->audit, reterr);
     if (status == RAG_OK)
         status = models_open_configured(config, app->metrics, &app->models, reterr);
+    if (status == RAG_OK) {
+        models_log(app->models);
+        status = generators_open(config, app->models, &app->generators, reterr);
+    }
     if (status != RAG_OK)
         return status;
-    models_log(app->models);
+    generators_log(&app->generators);
+    generators_load(&app->generators, config);
     embedding = (struct embedding_worker_options){
         .store = app->store,
         .models = app->models,
@@ -210,7 +225,7 @@ static enum rag_status open_pipeline(struct daemon *d, struct rag_error *reterr)
 {
     struct pipeline *p = &d->app.pipeline;
     const struct config *config = d->config;
-    enum rag_status status;
+    const struct generators *g = &d->app.generators;
 
     *p = (struct pipeline){
         .store = d->app.store,
@@ -226,21 +241,22 @@ static enum rag_status open_pipeline(struct daemon *d, struct rag_error *reterr)
         .n_passages = (size_t)config->retrieve_top_k,
         .gate = {.relevance_min = (float)config->gate_relevance_min},
         .rerank_pass_min = (float)config->rerank_pass_min,
+        .local = g->local,
+        .n_generators = g->n_order,
+        .sampling = g->sampling,
     };
-    status = extractive_open(&p->generators[0], reterr);
-    if (status == RAG_OK)
-        p->n_generators = 1;
+    for (size_t i = 0; i < g->n_order; i++)
+        p->generators[i] = g->order[i];
     /* each worker has one question at most: as many as can want a vector at once */
-    if (status == RAG_OK)
-        status = side_work_start((size_t)config->workers, &p->side, reterr);
-    return status;
+    return side_work_start(n_workers(config), &p->side, reterr);
 }
 
 static enum rag_status start(struct daemon *d, struct rag_error *reterr)
 {
     const struct config *config = d->config;
     struct workers_options workers = {
-        .n_threads = (size_t)config->workers,
+        .n_threads = n_workers(config),
+        .n_answers = n_answers(config),
         .queue_max = (size_t)config->job_queue_max,
         .bulk_queue_max = (size_t)config->ingest_queue_max,
     };
@@ -282,8 +298,8 @@ static void stop(struct daemon *d)
             log_event(LOG_INFO, NULL, "indexes_saved", "n=%zu", n);
     }
     side_work_stop(d->app.pipeline.side);
-    for (size_t i = 0; i < d->app.pipeline.n_generators; i++)
-        d->app.pipeline.generators[i]->close(d->app.pipeline.generators[i]);
+    generators_save(&d->app.generators, d->config);
+    generators_close(&d->app.generators);
     collections_close(d->app.collections);
     embedding_worker_close(d->app.embedding);
     models_close(d->app.models);
@@ -385,11 +401,15 @@ static enum rag_status load_config(const struct options *options, struct config 
 static int check_only(const struct config *config)
 {
     struct rag_error error = {RAG_OK, ""};
+    struct generators generators = {0};
     struct models *models = NULL;
     enum rag_status status = mapped_file_guard(&error);
 
     if (status == RAG_OK)
         status = models_open_configured(config, NULL, &models, &error);
+    if (status == RAG_OK)
+        status = generators_open(config, models, &generators, &error);
+    generators_close(&generators);
     models_close(models);
     if (status != RAG_OK) {
         fprintf(stderr, "ragd: %s\n", error.text);

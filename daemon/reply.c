@@ -24,19 +24,6 @@ void reply_write_citation(struct json_writer *w, const char *key, const struct p
     json_end_object(w);
 }
 
-/* What a decoder read and wrote, and how long it took. */
-static void write_usage(struct json_writer *w, const struct generator_result *r)
-{
-    json_begin_object(w, "usage");
-    json_put_string(w, "model", r->model_fingerprint);
-    json_put_int(w, "prompt_tokens", (int64_t)r->prompt_tokens);
-    json_put_int(w, "cached_tokens", (int64_t)r->cached_tokens);
-    json_put_int(w, "output_tokens", (int64_t)r->output_tokens);
-    json_put_double(w, "prefill_ms", r->prefill_ms);
-    json_put_double(w, "decode_ms", r->decode_ms);
-    json_end_object(w);
-}
-
 void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a)
 {
     json_put_string(w, "answer", a->refused ? "" : buf_str(&a->result.answer));
@@ -59,10 +46,28 @@ void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a)
         json_put_int(w, "passages_dropped", (int64_t)a->result.passages_dropped);
         json_put_int(w, "sentences_removed", (int64_t)a->result.sentences_removed);
     }
-    if (a->result.output_tokens > 0 || a->result.prompt_tokens > 0)
-        write_usage(w, &a->result);
+    if (a->result.prompt_tokens > 0) { /* a decoder */
+        json_put_string(w, "model_fingerprint", a->result.model_fingerprint);
+        reply_write_usage(w, &a->result);
+    }
     json_put_string(w, "standalone_question", buf_str(&a->standalone));
     json_put_string(w, "cache", "none");
+}
+
+void reply_write_usage(struct json_writer *w, const struct generator_result *r)
+{
+    json_begin_object(w, "usage");
+    json_put_int(w, "prompt_tokens", (int64_t)r->prompt_tokens);
+    json_put_int(w, "completion_tokens", (int64_t)r->output_tokens);
+    json_put_int(w, "total_tokens", (int64_t)(r->prompt_tokens + r->output_tokens));
+    json_begin_object(w, "prompt_tokens_details");
+    json_put_int(w, "cached_tokens", (int64_t)r->cached_tokens);
+    json_end_object(w);
+    json_end_object(w);
+    json_begin_object(w, "timings_ms");
+    json_put_double(w, "prefill", r->prefill_ms);
+    json_put_double(w, "decode", r->decode_ms);
+    json_end_object(w);
 }
 
 /* A rank, or null where the stage ran and did not return the passage, and its score. */

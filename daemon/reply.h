@@ -8,8 +8,11 @@
 /* Members of an open object: "answer", "refused", "reason", "reason_code", "citations",
  * "short_answer", "relevance", "confidence", "backend", "standalone_question", "cache"; of a
  * backend that ran "finish_reason", "passages_given", "passages_dropped", "sentences_removed"; of a
- * decoder "usage". */
+ * decoder reply_write_usage() and "model_fingerprint". */
 void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a);
+/* "usage": {prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details:
+ * {cached_tokens}}; "timings_ms": {prefill, decode}. */
+void reply_write_usage(struct json_writer *w, const struct generator_result *r);
 /* One citation as an object: n, document, chunk, byte_start, byte_end, text, title, heading. */
 void reply_write_citation(struct json_writer *w, const char *key, const struct pipeline_answer *a,
                           size_t i);
