@@ -232,6 +232,9 @@
 #define LOCAL_KV_BYTES_DEFAULT   (1ull << 30) /* 13,000 tokens of a 2.4B model */
 #define LOCAL_CONTEXT_DEFAULT    8192         /* a question with 20 passages has 6,000 tokens */
 #define LOCAL_CONTEXT_MIN        256          /* less holds no passage and no answer */
+#define CHAT_MESSAGES_MAX        256          /* of one request, all turns so far */
+#define CHAT_BYTES_MAX           (1u << 20)   /* of their text: more than a context of 131,072 */
+#define CHAT_ARENA_BYTES_MAX     (8u << 20)   /* those in NFC, three times as long at worst */
 #define LOCAL_NEW_TOKENS_DEFAULT 512          /* of an answer: a page */
 
 /* ---- text analysis ---- */

@@ -6,36 +6,39 @@
 #include "base/clock.h"
 
 /* A question with its history is small; only documents are not. */
-#define SMALL ((size_t)256 << 10)
+#define SMALL     ((size_t)256 << 10)
+/* A chat brings all its turns along each time. */
+#define CHAT_BODY ((size_t)2 << 20)
 
 const struct http_route app_routes[] = {
-    {"GET",    "/healthz",                           handle_health,            JOB_INTERACTIVE, "healthz",    SMALL},
-    {"GET",    "/readyz",                            handle_ready,             JOB_INTERACTIVE, "readyz",     SMALL},
-    {"GET",    "/metrics",                           handle_metrics,           JOB_INTERACTIVE, "metrics",    SMALL},
-    {"GET",    "/v1/collections",                    handle_collections_list,  JOB_INTERACTIVE, "collection", SMALL},
-    {"PUT",    "/v1/collections/{c}",                handle_collection_put,    JOB_INTERACTIVE, "collection", SMALL},
-    {"GET",    "/v1/collections/{c}",                handle_collection_get,    JOB_INTERACTIVE, "collection", SMALL},
-    {"DELETE", "/v1/collections/{c}",                handle_collection_delete, JOB_BULK,        "collection", SMALL},
-    {"POST",   "/v1/collections/{c}/check",          handle_collection_check,  JOB_BULK,        "check",      SMALL},
-    {"POST",   "/v1/collections/{c}/documents",      handle_documents_post,    JOB_BULK,        "ingest",     0    },
+    {"GET",    "/healthz",                           handle_health,            JOB_INTERACTIVE, "healthz",    SMALL    },
+    {"GET",    "/readyz",                            handle_ready,             JOB_INTERACTIVE, "readyz",     SMALL    },
+    {"GET",    "/metrics",                           handle_metrics,           JOB_INTERACTIVE, "metrics",    SMALL    },
+    {"GET",    "/v1/collections",                    handle_collections_list,  JOB_INTERACTIVE, "collection", SMALL    },
+    {"PUT",    "/v1/collections/{c}",                handle_collection_put,    JOB_INTERACTIVE, "collection", SMALL    },
+    {"GET",    "/v1/collections/{c}",                handle_collection_get,    JOB_INTERACTIVE, "collection", SMALL    },
+    {"DELETE", "/v1/collections/{c}",                handle_collection_delete, JOB_BULK,        "collection", SMALL    },
+    {"POST",   "/v1/collections/{c}/check",          handle_collection_check,  JOB_BULK,        "check",      SMALL    },
+    {"POST",   "/v1/collections/{c}/documents",      handle_documents_post,    JOB_BULK,        "ingest",     0        },
     {"GET",    "/v1/collections/{c}/documents",      handle_documents_list,    JOB_INTERACTIVE, "documents",
-     SMALL                                                                                                         },
-    {"GET",    "/v1/collections/{c}/chunks",         handle_chunks_list,       JOB_BULK,        "chunks",     SMALL},
-    {"PUT",    "/v1/collections/{c}/documents/{id}", handle_document_put,      JOB_BULK,        "ingest",     0    },
+     SMALL                                                                                                             },
+    {"GET",    "/v1/collections/{c}/chunks",         handle_chunks_list,       JOB_BULK,        "chunks",     SMALL    },
+    {"PUT",    "/v1/collections/{c}/documents/{id}", handle_document_put,      JOB_BULK,        "ingest",     0        },
     {"GET",    "/v1/collections/{c}/documents/{id}", handle_document_get,      JOB_INTERACTIVE, "documents",
-     SMALL                                                                                                         },
+     SMALL                                                                                                             },
     {"DELETE", "/v1/collections/{c}/documents/{id}", handle_document_delete,   JOB_BULK,        "ingest",
-     SMALL                                                                                                         },
-    {"POST",   "/v1/search",                         handle_search,            JOB_INTERACTIVE, "search",     SMALL},
-    {"POST",   "/v1/ask",                            handle_ask,               JOB_ANSWER,      "ask",        SMALL},
-    {"GET",    "/v1/models",                         handle_models,            JOB_INTERACTIVE, "models",     SMALL},
-    {"POST",   "/v1/embeddings",                     handle_embeddings,        JOB_BULK,        "embeddings", 0    },
-    {"POST",   "/v1/rerank",                         handle_rerank,            JOB_BULK,        "rerank",     0    },
-    {"GET",    "/v1/audit",                          handle_audit_list,        JOB_INTERACTIVE, "audit",      SMALL},
-    {"GET",    "/v1/audit/{seq}",                    handle_audit_get,         JOB_INTERACTIVE, "audit",      SMALL},
-    {"POST",   "/v1/audit/verify",                   handle_audit_verify,      JOB_BULK,        "audit",      SMALL},
-    {"POST",   "/v1/audit/{seq}/erase",              handle_audit_erase,       JOB_BULK,        "audit",      SMALL},
-    {"POST",   "/v1/backup",                         handle_backup,            JOB_BULK,        "backup",     SMALL},
+     SMALL                                                                                                             },
+    {"POST",   "/v1/search",                         handle_search,            JOB_INTERACTIVE, "search",     SMALL    },
+    {"POST",   "/v1/ask",                            handle_ask,               JOB_ANSWER,      "ask",        SMALL    },
+    {"POST",   "/v1/chat/completions",               handle_chat,              JOB_ANSWER,      "chat",       CHAT_BODY},
+    {"GET",    "/v1/models",                         handle_models,            JOB_INTERACTIVE, "models",     SMALL    },
+    {"POST",   "/v1/embeddings",                     handle_embeddings,        JOB_BULK,        "embeddings", 0        },
+    {"POST",   "/v1/rerank",                         handle_rerank,            JOB_BULK,        "rerank",     0        },
+    {"GET",    "/v1/audit",                          handle_audit_list,        JOB_INTERACTIVE, "audit",      SMALL    },
+    {"GET",    "/v1/audit/{seq}",                    handle_audit_get,         JOB_INTERACTIVE, "audit",      SMALL    },
+    {"POST",   "/v1/audit/verify",                   handle_audit_verify,      JOB_BULK,        "audit",      SMALL    },
+    {"POST",   "/v1/audit/{seq}/erase",              handle_audit_erase,       JOB_BULK,        "audit",      SMALL    },
+    {"POST",   "/v1/backup",                         handle_backup,            JOB_BULK,        "backup",     SMALL    },
 };
 const size_t app_n_routes = sizeof app_routes / sizeof app_routes[0];
 

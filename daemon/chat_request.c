@@ -1,0 +1,306 @@
+#include "daemon/chat_request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "daemon/filter.h"
+#include "daemon/handle.h"
+#include "daemon/sampling_settings.h"
+#include "generate/json_schema.h"
+#include "generate/local.h"
+#include "text/nfc.h"
+
+#define MODEL_NAME_BYTES_MAX 256
+
+void chat_request_release(struct app *app, struct chat_request *c)
+{
+    collection_release(app->collections, c->collection);
+    arena_release(&c->arena);
+    free(c->filter_text);
+    json_free(c->body);
+}
+
+/* ---- the model ---- */
+
+/* "ragd" stands for whoever is configured: clients that must name a model have a name then. */
+static enum rag_status read_model(struct app *app, struct chat_request *c, struct rag_error *reterr)
+{
+    const struct generators *g = &app->generators;
+    struct local_info info = {.name = g->extractive->name};
+    const char *wanted = NULL;
+    enum rag_status status =
+        json_get_string(c->body, "model", MODEL_NAME_BYTES_MAX, &wanted, reterr);
+
+    if (status != RAG_OK)
+        return status;
+    if (g->local)
+        local_info(g->local, &info);
+    if (!g->local && !c->collection)
+        return rag_fail(reterr, RAG_ENOTFOUND,
+                        "no model is configured ([generate] model of ragd.conf); with a "
+                        "'collection' questions are answered without one");
+    c->model = info.name;
+    c->generator = c->collection ? NULL : g->local;
+    if (!wanted || strcmp(wanted, "ragd") == 0)
+        return RAG_OK;
+    c->generator =
+        g->local && strcmp(wanted, info.name) == 0 ? g->local : generators_find(g, wanted);
+    if (c->generator && (c->collection || c->generator != g->extractive)) {
+        c->model = c->generator == g->local ? info.name : g->extractive->name;
+        return RAG_OK;
+    }
+    return rag_fail(reterr, RAG_ENOTFOUND, "model '%s': is not loaded; here is '%s'", wanted,
+                    info.name);
+}
+
+/* ---- messages ---- */
+
+static enum rag_status bad_message(size_t i, struct rag_error *reterr)
+{
+    return rag_fail(reterr, RAG_EINVAL,
+                    "'messages': element %zu needs \"role\" (system, user or assistant) and "
+                    "\"content\" (a text, or an array of {\"type\":\"text\",\"text\":...})",
+                    i + 1);
+}
+
+static bool read_role(const char *name, enum message_role *ret)
+{
+    static const struct {
+        const char *name;
+        enum message_role role;
+    } roles[] = {
+        {"system",    ROLE_SYSTEM   },
+        {"developer", ROLE_SYSTEM   },
+        {"user",      ROLE_USER     },
+        {"assistant", ROLE_ASSISTANT},
+    };
+
+    for (size_t i = 0; name && i < sizeof roles / sizeof roles[0]; i++) {
+        if (strcmp(name, roles[i].name) == 0) {
+            *ret = roles[i].role;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The text of a message, appended in NFC; its parts are put together. */
+static enum rag_status read_content(const struct json *content, size_t i, struct buf *ret,
+                                    struct rag_error *reterr)
+{
+    const char *text = json_string(content);
+    enum rag_status status = RAG_OK;
+
+    if (text)
+        return nfc_append(text, strlen(text), ret, reterr);
+    if (!json_is_array(content))
+        return bad_message(i, reterr);
+    for (const struct json *p = json_first(content); p && status == RAG_OK; p = json_next(p)) {
+        const char *type = json_string(json_member(p, "type"));
+
+        text = json_string(json_member(p, "text"));
+        status = type && text && strcmp(type, "text") == 0
+                     ? nfc_append(text, strlen(text), ret, reterr)
+                     : bad_message(i, reterr);
+    }
+    return status;
+}
+
+static enum rag_status read_messages(struct chat_request *c, struct rag_error *reterr)
+{
+    const struct json *list = NULL;
+    enum rag_status status = json_get_array(c->body, "messages", &list, reterr);
+    size_t n = json_size(list);
+    struct buf text;
+
+    if (status != RAG_OK)
+        return status;
+    if (n == 0 || n > CHAT_MESSAGES_MAX)
+        return rag_fail(reterr, RAG_EINVAL, "'messages': %zu elements, needs 1 to %d", n,
+                        CHAT_MESSAGES_MAX);
+    c->messages = arena_calloc(&c->arena, n, sizeof *c->messages);
+    if (!c->messages)
+        return rag_fail(reterr, RAG_ENOMEM, "'messages': out of memory");
+    buf_init(&text, CHAT_BYTES_MAX);
+    for (const struct json *m = json_first(list); m && status == RAG_OK; m = json_next(m)) {
+        struct message *to = &c->messages[c->n_messages];
+
+        buf_reset(&text);
+        status = read_role(json_string(json_member(m, "role")), &to->role)
+                     ? read_content(json_member(m, "content"), c->n_messages, &text, reterr)
+                     : bad_message(c->n_messages, reterr);
+        if (status != RAG_OK)
+            break;
+        to->text = arena_strndup(&c->arena, buf_str(&text), text.len);
+        if (!to->text)
+            status = rag_fail(reterr, RAG_ELIMIT, "'messages': over %u bytes of text together",
+                              CHAT_BYTES_MAX);
+        c->n_messages++;
+    }
+    buf_release(&text);
+    if (status == RAG_OK && c->messages[n - 1].role != ROLE_USER)
+        status = rag_fail(reterr, RAG_EINVAL, "'messages': the last one must be the user's");
+    return status;
+}
+
+/* ---- what else OpenAI's clients send ---- */
+
+/* "response_format": what JSON the answer has to be. */
+static enum rag_status read_format(struct chat_request *c, struct rag_error *reterr)
+{
+    const struct json *format = NULL;
+    enum rag_status status = json_get_object(c->body, "response_format", &format, reterr);
+    const char *type = json_string(json_member(format, "type"));
+    const struct json *schema = json_member(json_member(format, "json_schema"), "schema");
+    struct json_schema *compiled = NULL;
+    char *text = NULL;
+
+    if (status != RAG_OK || !format || (type && strcmp(type, "text") == 0))
+        return status;
+    if (!type || strcmp(type, "json_schema") != 0 || !json_is_object(schema))
+        return rag_fail(reterr, RAG_EINVAL,
+                        "'response_format': needs {\"type\":\"text\"} or {\"type\":\"json_schema\","
+                        "\"json_schema\":{\"schema\":{...}}}");
+    if (c->collection)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "'response_format': an answer from a collection is held to its citations "
+                        "sentence by sentence, so it cannot be JSON of a schema; leave out one of "
+                        "both");
+    if (json_print(schema, &text) != RAG_OK)
+        return rag_fail(reterr, RAG_ENOMEM, "'response_format': out of memory");
+    status = json_schema_compile(text, strlen(text), &compiled, reterr);
+    json_schema_free(compiled);
+    c->sampling.schema = arena_strndup(&c->arena, text, strlen(text));
+    free(text);
+    if (status == RAG_OK && !c->sampling.schema)
+        status = rag_fail(reterr, RAG_ENOMEM, "'response_format': out of memory");
+    return status;
+}
+
+/* What only its own value leaves as it is: clients send these without being asked. */
+static enum rag_status check_defaults(const struct json *body, struct rag_error *reterr)
+{
+    int64_t n = 1;
+    double zero = 0;
+    bool off = false;
+    enum rag_status status = json_get_int(body, "n", 1, 1, &n, reterr);
+
+    if (status == RAG_OK)
+        status = json_get_double(body, "presence_penalty", 0, 0, &zero, reterr);
+    if (status == RAG_OK)
+        status = json_get_double(body, "frequency_penalty", 0, 0, &zero, reterr);
+    if (status == RAG_OK)
+        status = json_get_bool(body, "logprobs", &off, reterr);
+    if (status == RAG_OK && off)
+        status = rag_fail(reterr, RAG_EINVAL, "'logprobs': true is not supported");
+    return status;
+}
+
+static enum rag_status read_stream(struct chat_request *c, struct rag_error *reterr)
+{
+    static const char *const keys[] = {"include_usage", NULL};
+    const struct json *options = NULL;
+    enum rag_status status = json_get_bool(c->body, "stream", &c->stream, reterr);
+
+    if (status == RAG_OK)
+        status = json_get_object(c->body, "stream_options", &options, reterr);
+    if (status == RAG_OK && options)
+        status = json_only(options, keys, reterr);
+    if (status == RAG_OK)
+        status = json_get_bool(options, "include_usage", &c->include_usage, reterr);
+    return status;
+}
+
+static enum rag_status check_keys(const struct json *body, struct rag_error *reterr)
+{
+    static const char *const own[] = {
+        "model",           "messages", "stream",           "stream_options",
+        "response_format", "n",        "presence_penalty", "frequency_penalty",
+        "logprobs",        "user",     "deadline_ms",      "collection",
+        "filter",          "passages",
+    };
+    const char *keys[40] = {NULL};
+    size_t n = 0;
+
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        keys[n++] = own[i];
+    for (size_t i = 0; sampling_keys[i]; i++)
+        keys[n++] = sampling_keys[i];
+    return json_only(body, keys, reterr);
+}
+
+/* ---- with a collection ---- */
+
+/* The last message is the question, the others before it are its history; what a system message
+ * says is ours to say where answers are held to passages. */
+static enum rag_status make_ask(const struct http_request *request, struct chat_request *c,
+                                struct rag_error *reterr)
+{
+    const struct json *filter = NULL;
+    struct message *history = arena_calloc(&c->arena, c->n_messages, sizeof *history);
+    int64_t passages = 0;
+    size_t n = 0;
+    enum rag_status status = json_get_int(c->body, "passages", 1, PASSAGES_MAX, &passages, reterr);
+
+    if (!history)
+        return rag_fail(reterr, RAG_ENOMEM, "'messages': out of memory");
+    for (size_t i = 0; i + 1 < c->n_messages; i++)
+        if (c->messages[i].role != ROLE_SYSTEM)
+            history[n++] = c->messages[i];
+    if (status == RAG_OK)
+        status = json_get_object(c->body, "filter", &filter, reterr);
+    if (status == RAG_OK && filter)
+        status = filter_read(filter, &c->arena, &c->ask.filter, &c->ask.n_filter, reterr);
+    if (status == RAG_OK && filter && json_print(filter, &c->filter_text) != RAG_OK)
+        status = rag_fail(reterr, RAG_ENOMEM, "'filter': out of memory");
+    c->ask.filter_text = c->filter_text;
+    c->ask.collection = c->collection;
+    c->ask.question = c->messages[c->n_messages - 1].text;
+    c->ask.history = history;
+    c->ask.n_history = n;
+    c->ask.top_k = (size_t)passages;
+    c->ask.generator = c->generator;
+    c->ask.sampling = &c->sampling;
+    c->ask.deadline_ns = c->deadline_ns;
+    c->ask.cancel = request->cancelled;
+    c->ask.principal = request->principal;
+    c->ask.request_id = request->id;
+    return status;
+}
+
+enum rag_status chat_request_read(struct app *app, const struct http_request *request,
+                                  struct chat_request *c, struct rag_error *reterr)
+{
+    int64_t deadline_ms = app->config->ask_deadline_ms;
+    const char *collection = NULL;
+    enum rag_status status;
+
+    arena_init(&c->arena, CHAT_ARENA_BYTES_MAX);
+    c->sampling = app->generators.sampling;
+    status = handle_body_object(request, &c->body, reterr);
+    if (status == RAG_OK)
+        status = check_keys(c->body, reterr);
+    if (status == RAG_OK)
+        status =
+            json_get_string(c->body, "collection", COLLECTION_NAME_BYTES_MAX, &collection, reterr);
+    if (status == RAG_OK && collection)
+        status = collections_get(app->collections, collection, request->principal, ACCESS_READ,
+                                 &c->collection, reterr);
+    if (status == RAG_OK)
+        status = read_model(app, c, reterr);
+    if (status == RAG_OK)
+        status = read_messages(c, reterr);
+    if (status == RAG_OK)
+        status = sampling_read(c->body, &c->arena, &c->sampling, reterr);
+    if (status == RAG_OK)
+        status = read_format(c, reterr);
+    if (status == RAG_OK)
+        status = check_defaults(c->body, reterr);
+    if (status == RAG_OK)
+        status = read_stream(c, reterr);
+    if (status == RAG_OK)
+        status = json_get_int(c->body, "deadline_ms", 1, 3600000, &deadline_ms, reterr);
+    c->deadline_ns = clock_monotonic_ns() + deadline_ms * 1000000;
+    return status == RAG_OK && collection ? make_ask(request, c, reterr) : status;
+}
