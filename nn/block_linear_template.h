@@ -168,6 +168,17 @@ BL_INLINE bl_i bl_weights(struct block_format f, const uint8_t *low, const uint8
     return bl_and_or(h, bl_every8(f.bits == 5 ? 16 : 48), nibble);
 }
 
+/* Few rows read every weight once, faster than the hardware looks ahead (it stops at pages of
+ * 4 KiB): ask for the n bytes that are read BL_AHEAD later. */
+#define BL_AHEAD 4096
+#define BL_FEW   4
+
+BL_INLINE void bl_ask(const uint8_t *at, size_t n)
+{
+    BL_EACH (size_t i = 0; i < n; i += 64)
+        _mm_prefetch((const char *)at + BL_AHEAD + i, _MM_HINT_T0);
+}
+
 /* ---- integer scales ---- */
 
 /* acc[r] and I[r] for one chunk whose four-input steps begin at j of group g. */
@@ -202,6 +213,7 @@ BL_INLINE void bl_integer_block(struct block_format f, size_t n, const uint8_t *
     const uint8_t *minimums = scales + block_scale_bytes(f, BLOCK_GROUPS);
     const uint8_t *d = minimums + (f.minimum ? block_scale_bytes(f, BLOCK_GROUPS) : 0);
     size_t chunk = bl_chunk(f);
+    size_t part = block_packed_bytes(f, BLOCK_GROUPS) * f.group * 2 / BLOCK_INPUTS;
     int shift = bl_centre(f) - f.zero;
     bl_i sum[BL_ROWS_MAX];
     bl_f t[BL_ROWS_MAX];
@@ -211,6 +223,8 @@ BL_INLINE void bl_integer_block(struct block_format f, size_t n, const uint8_t *
     BL_LOOP (size_t p = 0; p < BLOCK_INPUTS / (size_t)f.group / 2; p++) {
         bl_i pair = bl_wide8(scales + p * 32);
 
+        if (n <= BL_FEW && half == 0)
+            bl_ask(w + p * part, part);
         BL_EACH (size_t i = 0; i < 2 * (size_t)f.group; i += chunk) {
             size_t input = p * 2 * f.group + i;
             size_t g = input / BLOCK_GROUP;
@@ -292,6 +306,7 @@ BL_INLINE void bl_float_block(struct block_format f, size_t n, const uint8_t *w,
     const uint8_t *scales =
         w + block_low_bytes(f, groups) + block_high_bytes(f, groups) + half * BL_LANES * 2;
     const uint8_t *minimums = scales + block_scale_bytes(f, groups);
+    size_t part = block_packed_bytes(f, 2) / 2;
     bl_f t[BL_ROWS_MAX];
 
     BL_EACH (size_t r = 0; r < n; r++)
@@ -300,6 +315,8 @@ BL_INLINE void bl_float_block(struct block_format f, size_t n, const uint8_t *w,
         bl_i sum[BL_ROWS_MAX];
         bl_f scale = bl_half(scales + g * 32);
 
+        if (n <= BL_FEW && half == 0)
+            bl_ask(w + g * part, part);
         bl_group_sums(f, n, low + g * (f.bits == 8 ? 512 : 256), high + g * 64, x, g, sum);
         BL_EACH (size_t r = 0; r < n; r++)
             t[r] = bl_fma(bl_float(sum[r]), scale, t[r]);

@@ -9,7 +9,7 @@
  *     ttft                 a prompt of 1,536 tokens to its first token: cold, then another one with
  *                          the same beginning (640 tokens: instruction and two passages)
  *     top N                the likeliest 50 tokens after N tokens, and ln p of each
- *     bandwidth            {"bytes_per_s"}: reading 512 MB on all threads, best of five
+ *     bandwidth            {"bytes_per_s"}: reading 512 MB on all threads, best of 20
  *     info                 {"kernels","weights_bytes","file_bytes",...}
  *
  * Each answers {"wall_s","cpu_s","tokens"} and what memory it has by then. Prompts longer than
@@ -321,7 +321,7 @@ static enum rag_status do_bandwidth(struct bench *b)
     if (!words)
         return RAG_ENOMEM;
     memset(words, 1, n_bytes);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 20; i++) {
         int64_t begun = clock_monotonic_ns();
 
         compute_pool_run(b->pool, READ_ITEMS, read_item, &r);
