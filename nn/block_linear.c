@@ -1,17 +1,19 @@
+#define _GNU_SOURCE /* MADV_HUGEPAGE */
 #include "nn/block_linear.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "nn/block_pack.h"
 #include "nn/gemm_fp32.h"
 #include "nn/kernels_table.h"
 
-#define LINE 64
-#define FP32_OUT                                                                                   \
-    64 /* outputs of one call of sgemm, always: its sums may differ with their number */
+#define LINE      64
+#define HUGE_PAGE ((size_t)2 << 20)
+#define FP32_OUT  64 /* outputs of each call of sgemm: its sums may differ with their number */
 
 struct block_linear {
     const struct kernels *kernels;
@@ -46,6 +48,20 @@ static enum rag_status check(size_t n_out, size_t n_in, const float *bias, struc
     return RAG_OK;
 }
 
+/* In pages of 2 MiB where the system has them: reading weights through is then less work for the
+ * TLB. The last pages are small ones, so that no memory is held that is not used. */
+static void *new_memory(size_t bytes)
+{
+    void *memory;
+
+    if (bytes < HUGE_PAGE)
+        return aligned_alloc(LINE, bytes);
+    memory = aligned_alloc(HUGE_PAGE, rounded(bytes, HUGE_PAGE));
+    if (memory)
+        (void)madvise(memory, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return memory;
+}
+
 static enum rag_status new_empty(const struct kernels *k, size_t n_out, size_t n_in,
                                  size_t weight_bytes, const float *bias, struct block_linear **ret,
                                  struct rag_error *reterr)
@@ -54,7 +70,7 @@ static enum rag_status new_empty(const struct kernels *k, size_t n_out, size_t n
     struct block_linear *l = calloc(1, sizeof *l);
 
     if (l)
-        l->memory = aligned_alloc(LINE, bytes);
+        l->memory = new_memory(bytes);
     if (!l || !l->memory) {
         block_linear_free(l);
         return rag_fail(reterr, RAG_ENOMEM, "a linear layer of %zu x %zu: no memory for %zu bytes",

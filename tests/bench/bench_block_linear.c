@@ -86,7 +86,7 @@ struct bench {
     struct block_linear_input in;
     size_t n;
     size_t range;
-    float *y;
+    float *y[THREADS];
     void *scratch[THREADS];
 };
 
@@ -96,8 +96,8 @@ static void work(void *context, size_t item, size_t thread)
     size_t first = item * b->range;
     size_t left = block_linear_n_out(b->l) - first;
 
-    block_linear_forward(b->l, &b->in, b->n, first, left < b->range ? left : b->range,
-                         b->y + first * b->n, b->range, b->scratch[thread]);
+    block_linear_forward(b->l, &b->in, b->n, first, left < b->range ? left : b->range, b->y[thread],
+                         b->range, b->scratch[thread]);
 }
 
 static void run(struct bench *b)
@@ -195,19 +195,21 @@ static double bench_case(struct bench *b, size_t which, size_t n_in, size_t n_ou
     b->n = n;
     b->in.rows = &rows;
     b->range = n >= MANY_ROWS ? RANGE : RANGE_FEW;
-    b->y = memory(n * (n_out + RANGE_FEW) * sizeof(float));
-    for (size_t i = 0; i < b->n_threads; i++)
+    for (size_t i = 0; i < b->n_threads; i++) {
+        b->y[i] = memory(n * RANGE_FEW * sizeof(float));
         b->scratch[i] = memory(block_linear_scratch_bytes(l, n, RANGE_FEW));
+    }
     time_it(b, &wall, &cpu);
     printf("%-12s %s %4zu x %4zu -> %6zu  %9.1f us  %7.1f GMAC/s (%6.1f a CPU s) %6.1f GB/s  "
            "quantise %.1f us\n",
            kernels_name(b->k), block_type_name(type), n, n_in, n_out, wall * 1e6,
            macs / wall * 1e-9, macs / cpu * 1e-9, (double)block_linear_bytes(l) / wall * 1e-9,
            quantise * 1e6);
-    for (size_t i = 0; i < b->n_threads; i++)
+    for (size_t i = 0; i < b->n_threads; i++) {
+        free(b->y[i]);
         free(b->scratch[i]);
+    }
     block_linear_free(l);
-    free(b->y);
     free(x);
     free(q);
     return wall;
