@@ -22,8 +22,13 @@
 #include "nn/block_format.h"
 
 #define BL_INLINE static inline __attribute__((always_inline))
-#define BL_EACH   _Pragma("GCC unroll 16") for
-#define BL_LOOP   _Pragma("GCC unroll 1") for
+#ifdef __SANITIZE_ADDRESS__ /* checked accesses, unrolled, take gcc a minute a file */
+#define BL_EACH for
+#define BL_LOOP for
+#else
+#define BL_EACH _Pragma("GCC unroll 16") for
+#define BL_LOOP _Pragma("GCC unroll 1") for
+#endif
 
 /* ---- formats ---- */
 
