@@ -33,6 +33,13 @@
 
 #include "nn/block_rows.h"
 
+/* What the headers of the compilers want the counts of 16-bit shifts to be. */
+#ifdef __clang__
+typedef unsigned bl_count;
+#else
+typedef int bl_count;
+#endif
+
 #define BLOCK_STRIP  16
 #define BLOCK_INPUTS 256
 #define BLOCK_GROUP  32

@@ -92,8 +92,8 @@ INLINE __m512i weights(struct block_format f, const uint8_t *low, const uint8_t 
         return nibble;
     h = load(high + (f.bits == 5 ? 0 : j / 4 * 64));
     h = f.bits == 5
-            ? _mm512_sllv_epi16(_mm512_srli_epi16(h, (unsigned)j), _mm512_set1_epi16(4))
-            : _mm512_sllv_epi16(_mm512_srli_epi16(h, (unsigned)(j % 4 * 2)), _mm512_set1_epi16(4));
+            ? _mm512_sllv_epi16(_mm512_srli_epi16(h, (bl_count)j), _mm512_set1_epi16(4))
+            : _mm512_sllv_epi16(_mm512_srli_epi16(h, (bl_count)(j % 4 * 2)), _mm512_set1_epi16(4));
     return _mm512_ternarylogic_epi32(h, _mm512_set1_epi8(f.bits == 5 ? 16 : 48), nibble, 0xEA);
 }
 

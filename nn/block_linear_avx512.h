@@ -69,12 +69,12 @@ static inline bl_i bl_and_or(bl_i a, bl_i mask, bl_i b)
 
 static inline bl_i bl_left16(bl_i a, int n)
 {
-    return _mm512_slli_epi16(a, (unsigned)n);
+    return _mm512_slli_epi16(a, (bl_count)n);
 }
 
 static inline bl_i bl_right16(bl_i a, int n)
 {
-    return _mm512_srli_epi16(a, (unsigned)n);
+    return _mm512_srli_epi16(a, (bl_count)n);
 }
 
 /* 32 signed bytes to 16 bits each: pairs of scales. */
