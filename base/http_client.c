@@ -16,7 +16,7 @@ struct http_client {
 struct transfer {
     const struct http_call *request;
     struct buf *body;
-    bool stopped; /* on_piece said stop */
+    bool stopped; /* on_piece or go_on said stop */
 };
 
 enum rag_status http_client_global(void)
@@ -76,6 +76,18 @@ static size_t on_data(char *data, size_t size, size_t count, void *context)
     }
     buf_append(t->body, data, n);
     return buf_status(t->body) == RAG_OK ? n : 0;
+}
+
+static int on_progress(void *context, curl_off_t n_in_all, curl_off_t n_in, curl_off_t n_out_all,
+                       curl_off_t n_out)
+{
+    struct transfer *t = context;
+
+    (void)n_in_all, (void)n_in, (void)n_out_all, (void)n_out;
+    if (t->request->go_on(t->request->context))
+        return 0;
+    t->stopped = true;
+    return 1;
 }
 
 /* The list is NULL when memory ran out; the caller then reports that. */
@@ -179,6 +191,11 @@ enum rag_status http_client_do(struct http_client *client, const struct http_cal
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &t);
+    if (request->go_on) {
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &t);
+    }
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     if (request->stall_s > 0) {
         curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)request->stall_s);

@@ -33,6 +33,9 @@ struct http_call {
     /* When set, body pieces go here as they arrive instead of into ret_body.
      * Return false to stop: the request then ends with RAG_ECANCELLED. */
     bool (*on_piece)(void *context, const char *data, size_t n_bytes);
+    /* Asked about once a second and after each signal, while nothing comes too: may it go on? false
+     * ends the request with RAG_ECANCELLED. Or NULL. */
+    bool (*go_on)(void *context);
     void *context;
 };
 

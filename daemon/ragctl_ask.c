@@ -17,6 +17,12 @@
 #define OUTPUT_BYTES_MAX  (16u << 20)
 #define ERROR_BYTES_MAX   65536
 #define QUOTE_COLUMNS     400 /* of a cited text: five lines; --json has all of it */
+#define CHAT_QUOTE_COLUMNS                                                                         \
+    140 /* in a chat: two lines, /sources has more                                                 \
+         */
+/* What a decoder may take, over the daemon's own deadline of five minutes, which has the better
+ * message. */
+#define ASK_TIMEOUT_MS 330000
 
 void chat_history_clear(struct chat_history *history)
 {
@@ -57,37 +63,129 @@ static const char *text_member(const struct json *object, const char *key)
     return text ? text : "";
 }
 
-static void append_citation(struct buf *out, const struct json *c, bool same_source, size_t columns)
+/* "document (title, heading)"; a title that begins the heading is said once. */
+static void append_source(struct buf *out, const struct json *c)
 {
     const char *document = text_member(c, "document");
+    const char *title = text_member(c, "title");
     const char *heading = text_member(c, "heading");
-    const char *text = text_member(c, "text");
-    struct buf quote;
+    bool both =
+        title[0] != '\0' && heading[0] != '\0' && strncmp(heading, title, strlen(title)) != 0;
 
-    if (!same_source) {
-        buf_printf(out, "[%.0f] ", json_number(json_member(c, "n")));
-        print_one_line(out, document, strlen(document), 0);
-        if (heading[0] != '\0') {
-            buf_append_str(out, " (");
-            print_one_line(out, heading, strlen(heading), 0);
-            buf_append_str(out, ")");
-        }
+    buf_printf(out, "[%.0f] ", json_number(json_member(c, "n")));
+    print_one_line(out, document, strlen(document), 0);
+    if (title[0] == '\0' && heading[0] == '\0') {
         buf_append_char(out, '\n');
+        return;
     }
-    buf_init(&quote, ERROR_BYTES_MAX);
-    buf_append_char(&quote, '"');
-    print_one_line(&quote, text, strlen(text), QUOTE_COLUMNS);
-    buf_append_char(&quote, '"');
-    print_wrapped(out, buf_str(&quote), "    ", columns);
-    buf_release(&quote);
+    buf_append_str(out, " (");
+    if (both || heading[0] == '\0')
+        print_one_line(out, title, strlen(title), 0);
+    if (both)
+        buf_append_str(out, ", ");
+    print_one_line(out, heading, strlen(heading), 0);
+    buf_append_str(out, ")\n");
 }
 
-void ragctl_ask_format(const struct json *reply, bool streamed, size_t columns, struct buf *out)
+void ragctl_ask_sources(const struct json *reply, size_t quote_columns, size_t columns,
+                        struct buf *out)
 {
-    const struct json *citations = json_member(reply, "citations");
-    const char *answer = text_member(reply, "answer");
     double last_n = -1;
 
+    for (const struct json *c = json_first(json_member(reply, "citations")); c; c = json_next(c)) {
+        double n = json_number(json_member(c, "n"));
+        const char *text = text_member(c, "text");
+        struct buf quote;
+
+        if (n > last_n || n < last_n)
+            append_source(out, c);
+        last_n = n;
+        buf_init(&quote, ERROR_BYTES_MAX);
+        buf_append_char(&quote, '"');
+        print_one_line(&quote, text, strlen(text), quote_columns);
+        buf_append_char(&quote, '"');
+        print_wrapped(out, buf_str(&quote), "    ", columns);
+        buf_release(&quote);
+    }
+}
+
+static void append_dim(struct buf *out, const struct ask_screen *screen, const char *text)
+{
+    buf_printf(out, screen->terminal ? "\033[2m%s\033[0m\n" : "%s\n", text);
+}
+
+/* The question that was asked in place of a follow-up. */
+static void append_understood(struct buf *out, const struct ask_screen *screen, const char *text)
+{
+    struct buf line;
+
+    buf_init(&line, ERROR_BYTES_MAX);
+    buf_append_str(&line, "(understood as: ");
+    print_one_line(&line, text, strlen(text), 0);
+    buf_append_char(&line, ')');
+    append_dim(out, screen, buf_str(&line));
+    buf_release(&line);
+}
+
+static double number_member(const struct json *object, const char *key)
+{
+    double value = json_number(json_member(object, key));
+
+    return value >= 0 ? value : 0; /* NAN: not there */
+}
+
+static void append_degraded(struct buf *line, const struct json *reply)
+{
+    for (const struct json *d = json_first(json_member(reply, "degraded")); d; d = json_next(d)) {
+        const char *stage = text_member(d, "stage");
+
+        buf_append_str(line, "; without ");
+        print_one_line(line, stage, strlen(stage), 40);
+    }
+}
+
+/* Who answered, how fast, and what is missing. */
+static void append_footer(struct buf *out, const struct ask_screen *screen,
+                          const struct json *reply)
+{
+    const struct json *usage = json_member(reply, "usage");
+    double total_ms = number_member(json_member(reply, "stages_ms"), "total");
+    double dropped = number_member(reply, "passages_dropped");
+    double removed = number_member(reply, "sentences_removed");
+    double tokens = number_member(usage, "output_tokens");
+    double decode_ms = number_member(usage, "decode_ms");
+    const char *backend = text_member(reply, "backend");
+    struct buf line;
+
+    buf_init(&line, ERROR_BYTES_MAX);
+    buf_append_char(&line, '(');
+    print_one_line(&line, backend, strlen(backend), 40);
+    buf_printf(&line, total_ms < 100 ? ", %.0f ms" : ", %.1f s",
+               total_ms < 100 ? total_ms : total_ms / 1000);
+    if (tokens > 0)
+        buf_printf(&line, "; %.0f tokens", tokens);
+    if (tokens > 1 && decode_ms > 0)
+        buf_printf(&line, ", %.1f a second", (tokens - 1) * 1000 / decode_ms);
+    if (removed > 0)
+        buf_printf(&line, "; %.0f sentence%s without support left out", removed,
+                   removed > 1 ? "s" : "");
+    if (dropped > 0)
+        buf_printf(&line, "; %.0f passage%s did not fit", dropped, dropped > 1 ? "s" : "");
+    append_degraded(&line, reply);
+    buf_append_char(&line, ')');
+    append_dim(out, screen, buf_str(&line));
+    buf_release(&line);
+}
+
+void ragctl_ask_format(const struct json *reply, const struct ask_screen *screen, bool streamed,
+                       size_t columns, struct buf *out)
+{
+    const struct json *citations = json_member(reply, "citations");
+    const char *understood = text_member(reply, "standalone_question");
+    const char *answer = text_member(reply, "answer");
+
+    if (screen->chat && !screen->stream && understood[0] != '\0')
+        append_understood(out, screen, understood);
     if (json_true(json_member(reply, "refused"))) {
         const char *reason = text_member(reply, "reason");
 
@@ -95,27 +193,24 @@ void ragctl_ask_format(const struct json *reply, bool streamed, size_t columns, 
         print_one_line(out, reason[0] ? reason : "the documents do not support one",
                        reason[0] ? strlen(reason) : 32, 0);
         buf_append_char(out, '\n');
-        return;
-    }
-    if (!streamed)
-        print_clean(out, answer, strlen(answer));
-    buf_append_char(out, '\n');
-    if (json_size(citations) > 0)
+    } else {
+        if (!streamed)
+            print_clean(out, answer, strlen(answer));
         buf_append_char(out, '\n');
-    for (const struct json *c = json_first(citations); c; c = json_next(c)) {
-        double n = json_number(json_member(c, "n"));
-
-        append_citation(out, c, n == last_n, columns);
-        last_n = n;
+        if (json_size(citations) > 0)
+            buf_append_char(out, '\n');
+        ragctl_ask_sources(reply, screen->chat ? CHAT_QUOTE_COLUMNS : QUOTE_COLUMNS, columns, out);
     }
+    if (screen->chat)
+        append_footer(out, screen, reply);
 }
 
-static void print_reply(const struct json *reply, bool streamed)
+static void print_reply(const struct json *reply, const struct ask_screen *screen, bool streamed)
 {
     struct buf out;
 
     buf_init(&out, OUTPUT_BYTES_MAX);
-    ragctl_ask_format(reply, streamed, print_terminal_columns(stdout), &out);
+    ragctl_ask_format(reply, screen, streamed, print_terminal_columns(stdout), &out);
     fputs(buf_str(&out), stdout);
     fflush(stdout);
     buf_release(&out);
@@ -156,20 +251,55 @@ static enum rag_status make_request(const struct ragctl_client *client, const st
 
 /* One attempt's stream. An error comes as one JSON object instead of events. */
 struct stream {
+    const struct ask *ask;
     struct ragctl_sse sse;
     struct buf error_body;
     bool started;
     bool is_error;
     bool printed; /* some of the answer is on the screen */
+    bool waiting; /* a line says that it goes on */
     struct json *done;
     struct rag_error failure; /* status RAG_OK: none */
 };
+
+/* While a decoder reads there is nothing to see: say so, on a line that goes when there is. */
+static void show_waiting(struct stream *s, const struct json *event)
+{
+    size_t n = json_size(json_member(event, "passages"));
+
+    if (!s->ask->screen.chat || !s->ask->screen.terminal || n == 0)
+        return;
+    printf("\033[2m(%zu passage%s found ...)\033[0m", n, n > 1 ? "s" : "");
+    fflush(stdout);
+    s->waiting = true;
+}
+
+static void end_waiting(struct stream *s)
+{
+    if (s->waiting)
+        fputs("\r\033[K", stdout);
+    s->waiting = false;
+}
+
+static void show_understood(const struct stream *s, const struct json *event)
+{
+    struct buf out;
+
+    if (!s->ask->screen.chat)
+        return;
+    buf_init(&out, ERROR_BYTES_MAX);
+    append_understood(&out, &s->ask->screen, text_member(event, "standalone_question"));
+    fputs(buf_str(&out), stdout);
+    fflush(stdout);
+    buf_release(&out);
+}
 
 static void stream_delta(struct stream *s, const struct json *event)
 {
     const char *text = text_member(event, "text");
     struct buf clean;
 
+    end_waiting(s);
     buf_init(&clean, OUTPUT_BYTES_MAX);
     print_clean(&clean, text, strlen(text));
     fputs(buf_str(&clean), stdout);
@@ -188,6 +318,10 @@ static bool on_event(void *context, const char *name, const char *data, size_t n
     s->failure.status = RAG_OK;
     if (strcmp(name, "delta") == 0) {
         stream_delta(s, event);
+    } else if (strcmp(name, "question") == 0) {
+        show_understood(s, event);
+    } else if (strcmp(name, "passages") == 0) {
+        show_waiting(s, event);
     } else if (strcmp(name, "done") == 0) {
         json_free(s->done);
         s->done = event;
@@ -215,16 +349,27 @@ static bool on_piece(void *context, const char *data, size_t n_bytes)
     return ragctl_sse_feed(&s->sse, data, n_bytes);
 }
 
+static bool go_on(void *context)
+{
+    const struct stream *s = context;
+
+    return s->ask->go_on();
+}
+
 static enum rag_status stream_once(struct ragctl_client *client, struct http_call *request,
                                    struct stream *s, struct rag_error *reterr)
 {
     enum rag_status status;
 
     request->on_piece = on_piece;
+    request->go_on = s->ask->go_on ? go_on : NULL;
     request->context = s;
     status = ragctl_client_once(client, request, reterr);
+    end_waiting(s);
     if (s->printed)
         putchar('\n');
+    if (s->ask->go_on && !s->ask->go_on())
+        return rag_fail(reterr, RAG_ECANCELLED, "answer: cancelled");
     if (s->failure.status != RAG_OK) {
         *reterr = s->failure;
         return s->failure.status;
@@ -240,20 +385,21 @@ static enum rag_status stream_once(struct ragctl_client *client, struct http_cal
     return status;
 }
 
-static enum rag_status ask_stream(struct ragctl_client *client, struct http_call *request,
-                                  struct json **ret_reply, struct rag_error *reterr)
+static enum rag_status ask_stream(struct ragctl_client *client, const struct ask *ask,
+                                  struct http_call *request, struct json **ret_reply,
+                                  struct rag_error *reterr)
 {
     int64_t since_ns = clock_monotonic_ns();
     enum rag_status status;
 
     do {
-        struct stream s = {0};
+        struct stream s = {.ask = ask};
 
         buf_init(&s.error_body, ERROR_BYTES_MAX);
         ragctl_sse_init(&s.sse, EVENT_BYTES_MAX, on_event, &s);
         status = stream_once(client, request, &s, reterr);
         if (status == RAG_OK) {
-            print_reply(s.done, s.printed);
+            print_reply(s.done, &ask->screen, s.printed);
             *ret_reply = s.done;
             s.done = NULL; /* the caller owns it from here on */
         }
@@ -267,8 +413,9 @@ static enum rag_status ask_stream(struct ragctl_client *client, struct http_call
 enum rag_status ragctl_ask_once(struct ragctl_client *client, const struct ask *ask,
                                 struct json **ret_reply, struct rag_error *reterr)
 {
-    bool stream = ask->stream && !client->options->json;
+    bool stream = ask->screen.stream && !client->options->json;
     struct http_call request = {.method = "POST", .path = "/v1/ask"};
+    struct stream plain = {.ask = ask};
     enum rag_status status;
     struct buf body;
 
@@ -276,14 +423,20 @@ enum rag_status ragctl_ask_once(struct ragctl_client *client, const struct ask *
     status = make_request(client, ask, stream, &body, reterr);
     request.body = buf_str(&body);
     request.body_bytes = body.len;
+    request.timeout_ms = client->options->timeout_ms ? client->options->timeout_ms : ASK_TIMEOUT_MS;
     if (status == RAG_OK && stream) {
-        status = ask_stream(client, &request, ret_reply, reterr);
+        status = ask_stream(client, ask, &request, ret_reply, reterr);
     } else if (status == RAG_OK) {
-        status = ragctl_client_send(client, "POST", "/v1/ask", &body, ret_reply, reterr);
+        request.go_on = ask->go_on ? go_on : NULL;
+        request.context = &plain;
+        status = ragctl_client_do(client, &request, reterr);
+        if (status == RAG_OK)
+            status = json_parse(buf_str(&client->body), client->body.len, "response of ragd",
+                                ret_reply, reterr);
         if (status == RAG_OK && client->options->json)
             printf("%s\n", buf_str(&client->body));
         else if (status == RAG_OK)
-            print_reply(*ret_reply, false);
+            print_reply(*ret_reply, &ask->screen, false);
     }
     buf_release(&body);
     return status;
@@ -331,7 +484,8 @@ int ragctl_ask(const struct ragctl_options *options, int argc, char **argv)
     struct buf question;
 
     buf_init(&question, QUESTION_BYTES_MAX + 1);
-    if (read_args(argc, argv, &query, &ask.stream, &ask.backend, &question, &error) != RAG_OK) {
+    if (read_args(argc, argv, &query, &ask.screen.stream, &ask.backend, &question, &error) !=
+        RAG_OK) {
         exit_status = ragctl_usage("ask", &error);
         goto out;
     }

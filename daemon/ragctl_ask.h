@@ -23,12 +23,20 @@ void chat_history_clear(struct chat_history *history);
 enum rag_status chat_history_add(struct chat_history *history, const char *question,
                                  const char *answer);
 
+/* How an answer comes onto the screen; of a chat more than of a single ask. */
+struct ask_screen {
+    bool stream;   /* print sentences as they come, then the sources */
+    bool chat;     /* say what was understood and who answered; short quotations */
+    bool terminal; /* stdout shows escape sequences: dim what is no answer, say that it goes on */
+};
+
 struct ask {
     const struct ragctl_query *query;
     const char *question;
     const struct chat_history *history; /* or NULL */
     const char *backend;                /* "local", "extractive"; NULL: as the daemon has it */
-    bool stream;                        /* print sentences as they come, then the citations */
+    struct ask_screen screen;
+    bool (*go_on)(void); /* false: give it up with RAG_ECANCELLED; or NULL */
 };
 /* Ask and, without --json, print. *ret_reply: the answer object ("answer", "refused", ...);
  * json_free() it. With --json the object itself is printed. */
@@ -37,6 +45,10 @@ enum rag_status ragctl_ask_once(struct ragctl_client *client, const struct ask *
 
 /* What a person sees of an answer object: the answer (unless it was streamed), then each
  * citation with the text it quotes, or why there is no answer. Appended to out. */
-void ragctl_ask_format(const struct json *reply, bool streamed, size_t columns, struct buf *out);
+void ragctl_ask_format(const struct json *reply, const struct ask_screen *screen, bool streamed,
+                       size_t columns, struct buf *out);
+/* Its sources alone; quotations are cut at quote_columns. */
+void ragctl_ask_sources(const struct json *reply, size_t quote_columns, size_t columns,
+                        struct buf *out);
 
 #endif

@@ -1,28 +1,81 @@
+/* ragctl chat: questions line by line, with what was said before.
+ *
+ * On a terminal Ctrl-C ends the answer that is being written, not the chat: the connection closes,
+ * and ragd frees what it held. A second one at the prompt ends the chat, as Ctrl-D does. Lines are
+ * edited by the terminal itself, which is told that they are UTF-8. */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/bounds.h"
 #include "daemon/ragctl_ask.h"
+#include "daemon/ragctl_print.h"
+
+#define SOURCES_BYTES_MAX (16u << 20)
+#define SOURCES_COLUMNS   2000 /* of a quotation after /sources: all of a long paragraph */
+
+static const char help[] = "/new      forget what was said so far\n"
+                           "/sources  the sources of the last answer, at length\n"
+                           "/help     this list\n"
+                           "/quit     end, as Ctrl-D does\n"
+                           "Ctrl-C    end the answer that is being written; twice: end the chat\n";
 
 struct chat {
     struct ragctl_client client;
     struct ragctl_query query;
     struct chat_history history;
-    bool stream;
-    bool prompt; /* a person is typing */
-    bool failed; /* at least one question got an error */
+    struct ask_screen screen;
+    struct json *last;   /* owned: the last answer, or NULL */
+    bool prompt;         /* a person is typing */
+    bool failed;         /* at least one question got an error */
+    unsigned interrupts; /* since the last line */
 };
+
+/* Set by the signal handler, which can reach nothing else. */
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static bool not_interrupted(void)
+{
+    return !interrupted;
+}
+
+/* ---- one question ---- */
+
+static void remember(struct chat *chat, const char *line, struct json *reply)
+{
+    const char *answer = json_string(json_member(reply, "answer"));
+    const char *understood = json_string(json_member(reply, "standalone_question"));
+
+    /* What it was understood as is what the next one may point back at. Without memory for it the
+     * next question merely lacks this turn. */
+    (void)chat_history_add(&chat->history, understood && *understood ? understood : line,
+                           answer ? answer : "");
+    json_free(chat->last);
+    chat->last = reply; /* owned from here on */
+}
 
 /* Ask one line; a failure is reported and the conversation goes on. */
 static void ask_line(struct chat *chat, const char *line)
 {
-    struct ask ask = {
-        .query = &chat->query, .question = line, .history = &chat->history, .stream = chat->stream};
+    struct ask ask = {.query = &chat->query,
+                      .question = line,
+                      .history = &chat->history,
+                      .screen = chat->screen,
+                      .go_on = chat->prompt ? not_interrupted : NULL};
     struct rag_error error = {0};
     struct json *reply = NULL;
+    enum rag_status status;
 
     if (strlen(line) > QUESTION_BYTES_MAX) {
         rag_fail(&error, RAG_EINVAL, "question: %zu bytes, the limit is %d", strlen(line),
@@ -31,22 +84,64 @@ static void ask_line(struct chat *chat, const char *line)
         chat->failed = true;
         return;
     }
-    if (ragctl_ask_once(&chat->client, &ask, &reply, &error) != RAG_OK) {
+    interrupted = 0;
+    status = ragctl_ask_once(&chat->client, &ask, &reply, &error);
+    if (status == RAG_OK) {
+        remember(chat, line, reply);
+    } else if (interrupted) {
+        ragctl_note(chat->client.options, "cancelled");
+        chat->interrupts = 1;
+    } else {
         ragctl_fail(chat->client.options, &error);
         chat->failed = true;
-    } else {
-        const char *answer = json_string(json_member(reply, "answer"));
-
-        /* Without memory for it the next question merely lacks this turn. */
-        (void)chat_history_add(&chat->history, line, answer ? answer : "");
     }
-    json_free(reply);
+    interrupted = 0;
     if (!chat->client.options->json)
         putchar('\n');
 }
 
+/* ---- commands ---- */
+
+static void show_sources(const struct chat *chat)
+{
+    struct buf out;
+
+    if (json_size(json_member(chat->last, "citations")) == 0) {
+        ragctl_note(chat->client.options, "there is no answer with sources yet");
+        return;
+    }
+    buf_init(&out, SOURCES_BYTES_MAX);
+    ragctl_ask_sources(chat->last, SOURCES_COLUMNS, print_terminal_columns(stdout), &out);
+    fputs(buf_str(&out), stdout);
+    putchar('\n');
+    buf_release(&out);
+}
+
+static void forget(struct chat *chat)
+{
+    chat_history_clear(&chat->history);
+    json_free(chat->last);
+    chat->last = NULL;
+    ragctl_note(chat->client.options, "a new conversation begins");
+}
+
 /* false: the person is done. */
-static bool read_line(struct chat *chat, char *line)
+static bool command(struct chat *chat, const char *line)
+{
+    if (strcmp(line, "/quit") == 0 || strcmp(line, "/exit") == 0)
+        return false;
+    if (strcmp(line, "/new") == 0 || strcmp(line, "/forget") == 0)
+        forget(chat);
+    else if (strcmp(line, "/sources") == 0)
+        show_sources(chat);
+    else if (strcmp(line, "/help") == 0)
+        fputs(help, stdout);
+    else
+        fprintf(stderr, "ragctl: '%s': the commands are /new, /sources, /help and /quit\n", line);
+    return true;
+}
+
+static bool take_line(struct chat *chat, char *line)
 {
     size_t n = strcspn(line, "\r\n");
 
@@ -56,14 +151,25 @@ static bool read_line(struct chat *chat, char *line)
     line += strspn(line, " \t");
     if (line[0] == '\0')
         return true;
-    if (strcmp(line, "/quit") == 0 || strcmp(line, "/exit") == 0)
+    if (line[0] == '/')
+        return command(chat, line);
+    ask_line(chat, line);
+    return true;
+}
+
+/* ---- lines ---- */
+
+/* Nothing was read: because of Ctrl-C, which only clears the line, or at the end? */
+static bool goes_on(struct chat *chat)
+{
+    if (!chat->prompt || !interrupted || feof(stdin))
         return false;
-    if (strcmp(line, "/forget") == 0)
-        chat_history_clear(&chat->history);
-    else if (line[0] == '/')
-        fprintf(stderr, "ragctl: '%s': the commands are /forget and /quit\n", line);
-    else
-        ask_line(chat, line);
+    interrupted = 0;
+    clearerr(stdin);
+    putchar('\n');
+    if (++chat->interrupts >= 2)
+        return false;
+    ragctl_note(chat->client.options, "Ctrl-C once more, Ctrl-D or /quit ends");
     return true;
 }
 
@@ -72,28 +178,74 @@ static void converse(struct chat *chat)
     char *line = NULL;
     size_t cap = 0;
     bool more = true;
+    bool ended = false;
 
-    if (chat->prompt)
-        ragctl_note(chat->client.options,
-                    "collection '%s'; /forget starts afresh, /quit or Ctrl-D ends",
-                    chat->client.options->collection);
     while (more) {
         if (chat->prompt) {
             fputs("> ", stdout);
             fflush(stdout);
         }
-        if (getline(&line, &cap, stdin) < 0)
-            break;
-        more = read_line(chat, line);
+        errno = 0;
+        if (getline(&line, &cap, stdin) < 0) {
+            ended = feof(stdin);
+            more = goes_on(chat);
+            continue;
+        }
+        chat->interrupts = 0;
+        more = take_line(chat, line);
+        fflush(stdout);
     }
-    if (chat->prompt && more)
+    if (chat->prompt && ended)
         putchar('\n');
     free(line);
 }
 
+/* Tell the terminal that one erase takes one character, not one byte. *ret_old: what to restore. */
+static bool set_utf8_input(struct termios *ret_old)
+{
+    struct termios now;
+
+    if (tcgetattr(STDIN_FILENO, ret_old) != 0 || (ret_old->c_iflag & IUTF8))
+        return false;
+    now = *ret_old;
+    now.c_iflag |= IUTF8;
+    return tcsetattr(STDIN_FILENO, TCSANOW, &now) == 0;
+}
+
+static void converse_at_terminal(struct chat *chat)
+{
+    struct sigaction interrupt = {.sa_handler = on_interrupt}; /* no SA_RESTART: reading ends */
+    struct sigaction before;
+    struct termios old;
+    bool restore = set_utf8_input(&old);
+
+    sigemptyset(&interrupt.sa_mask);
+    sigaction(SIGINT, &interrupt, &before);
+    ragctl_note(chat->client.options, "collection '%s'; /help lists the commands, Ctrl-D ends",
+                chat->client.options->collection);
+    converse(chat);
+    sigaction(SIGINT, &before, NULL);
+    if (restore)
+        tcsetattr(STDIN_FILENO, TCSANOW, &old);
+}
+
+/* Does stdout show escape sequences, and does the person want them (no-color.org)? */
+static bool shows_escapes(void)
+{
+    const char *terminal = getenv("TERM");
+    const char *plain = getenv("NO_COLOR");
+
+    return isatty(STDOUT_FILENO) == 1 && !(plain && *plain) && terminal && *terminal &&
+           strcmp(terminal, "dumb") != 0;
+}
+
 int ragctl_chat(const struct ragctl_options *options, int argc, char **argv)
 {
-    struct chat chat = {.stream = isatty(STDOUT_FILENO) == 1};
+    struct chat chat = {
+        .screen = {.stream = isatty(STDOUT_FILENO) == 1,
+                   .chat = !options->quiet,
+                   .terminal = shows_escapes()}
+    };
     struct rag_error error = {RAG_ENOMEM, "chat: out of memory"};
     bool no_stream = false;
     const struct ragctl_arg table[] = {
@@ -116,12 +268,15 @@ int ragctl_chat(const struct ragctl_options *options, int argc, char **argv)
     free(words);
     if (status != RAG_OK)
         return ragctl_usage("chat", &error);
-    chat.stream = chat.stream && !no_stream;
+    chat.screen.stream = chat.screen.stream && !no_stream;
     chat.prompt = isatty(STDIN_FILENO) == 1 && !options->json;
     status = ragctl_client_open(options, &chat.client, &error);
-    if (status == RAG_OK)
+    if (status == RAG_OK && chat.prompt)
+        converse_at_terminal(&chat);
+    else if (status == RAG_OK)
         converse(&chat);
     chat_history_clear(&chat.history);
+    json_free(chat.last);
     ragctl_client_close(&chat.client);
     if (status != RAG_OK)
         return ragctl_fail(options, &error);

@@ -76,11 +76,19 @@ static const char ask_help[] =
 
 static const char chat_help[] =
     "Reads questions from standard input, one per line, and answers each as 'ask'\n"
-    "does, with the last 10 questions and answers as context. /forget drops that\n"
-    "context, /quit or the end of input ends. Works in a pipe; --json prints one\n"
-    "object per line.\n"
+    "does, with the last 10 questions and answers as context. A follow-up (\"그건\n"
+    "언제까지인가요?\") is completed and shown as it was understood; below an answer\n"
+    "stand its sources, who wrote it, and what was left out. On a terminal Ctrl-C\n"
+    "ends the answer that is being written, a second one the chat. Works in a pipe;\n"
+    "--json prints one object per line.\n"
     "\n"
-    "  --top-k, --where, --filter, --no-stream  as in ask\n";
+    "  /new              forget what was said so far\n"
+    "  /sources          the sources of the last answer, at length\n"
+    "  /help             this list\n"
+    "  /quit             end, as the end of input (Ctrl-D) does\n"
+    "\n"
+    "  --top-k, --where, --filter, --no-stream  as in ask\n"
+    "  --quiet           answers and sources alone\n";
 
 static const char collection_help[] =
     "  list              the collections that you may read\n"

@@ -74,10 +74,10 @@ static bool is_pronoun(const char *word, size_t n)
                                          "이건", "이게", "이걸",   "저것",   "거기", "그곳", "그때",
                                          "그분", "그들", "그녀",   "이때",   "이곳", "그중", "그쪽",
                                          "해당", "방금", "앞에서", "위에서", NULL};
-    static const char *const whole[] = {
-        "그",    "이", "저",  "그는", "그의", "그가",  "그를", "그도",   "그에게", "이는",
-        "둘",    "it", "its", "that", "this", "those", "they", "them",   "their", 
-        "these", "he", "she", "his",  "her",  "him",   "it's", "that's", NULL};
+    static const char *const whole[] = {"그",   "이",     "저",   "그는", "그의",  "그가",   "그를",
+                                        "그도", "그에게", "이는", "둘",   "it",    "its",    "that",
+                                        "this", "those",  "they", "them", "their", "these",  "he",
+                                        "she",  "his",    "her",  "him",  "it's",  "that's", NULL};
 
     return begins_any(word, n, begins) || is_any(word, n, whole);
 }
@@ -132,7 +132,8 @@ struct follow_up {
     size_t n;
     bool points;         /* has a pronoun */
     bool goes_on;        /* begins with a connector */
-    bool elliptic;       /* names something and asks nothing */
+    bool elliptic;       /* names something and asks nothing ("AP-700은요?") */
+    bool property;       /* names what it asks for, and not of what ("가격은요?") */
     struct word_at name; /* what it names then, without particle */
     size_t n_content;    /* content words of its own */
 };
@@ -160,47 +161,81 @@ static bool content_of(const struct term_list *terms, const char *text, const st
                : false;
 }
 
+/* What the last word (its particle taken off at 'stem') and the words before it make of it. */
+static void read_ending(struct follow_up *f, size_t first, const struct word_at *last, size_t stem,
+                        size_t n_words)
+{
+    const char *unit;
+    bool asks = ends_with(f->text + last->start, last->end - last->start, "요") || f->goes_on;
+
+    if (stem == 0 || n_words > ELLIPTIC_WORDS_MAX)
+        return;
+    f->name = (struct word_at){first, last->start + stem};
+    if (focus_kind(f->text + last->start, stem, &unit) != ANSWER_ANY)
+        f->property = f->n_content <= 1;
+    else
+        f->elliptic = asks || f->n_content <= 1; /* "출장비 정산 기한은?" is a question by itself */
+}
+
+/* "What about the AP-700?" */
+static void read_english(struct follow_up *f, size_t n_words)
+{
+    static const char *const heads[] = {"what about ", "how about ", NULL};
+
+    for (size_t i = 0; heads[i]; i++) {
+        size_t bytes = strlen(heads[i]);
+
+        if (strncasecmp(f->text, heads[i], bytes) != 0)
+            continue;
+        f->goes_on = true;
+        f->elliptic = n_words <= ELLIPTIC_WORDS_MAX + 2;
+        f->name = (struct word_at){bytes, f->n};
+        while (f->name.end > bytes && strchr("?. ", f->text[f->name.end - 1]))
+            f->name.end--;
+    }
+}
+
 static enum rag_status read_follow_up(const char *text, const struct analyzer *analyzer,
                                       struct follow_up *ret)
 {
     struct follow_up f = {.text = text, .n = strlen(text)};
     struct term_list terms = {0};
-    struct word_at word;
+    struct word_at word = {0, 0};
     struct word_at content;
+    bool of_thing = false; /* "탐사선의 비용은?" says itself of what */
+    size_t first = 0;      /* byte of the first word that is no connector */
     size_t n_words = 0;
+    size_t stem = 0;
     size_t at = 0;
     enum rag_status status = analyzer_question(analyzer, text, f.n, &terms);
 
     while (status == RAG_OK && next_word(text, f.n, &at, &word)) {
+        const char *s = text + word.start;
         size_t n = word.end - word.start;
-        size_t stem = named_bytes(text + word.start, n);
 
-        f.points = f.points || is_pronoun(text + word.start, n);
-        f.goes_on = f.goes_on ||
-                    (n_words == 0 && is_connector(text + word.start, n) &&
-                     !is_any(text + word.start, n, (const char *const[]){"what", "how", NULL}));
+        f.goes_on = f.goes_on || (n_words == 0 && is_connector(s, n));
+        if (n_words == 0 || (n_words == 1 && f.goes_on))
+            first = word.start;
+        f.points = f.points || is_pronoun(s, n);
         f.n_content += content_of(&terms, text, &word, &content);
-        f.name = (struct word_at){word.start, word.start + stem}; /* of the last word, finally */
+        of_thing = of_thing || ends_with(s, n, "의");
+        stem = named_bytes(s, n);
         n_words++;
     }
-    f.elliptic = f.name.end > f.name.start && n_words <= ELLIPTIC_WORDS_MAX && !f.points;
-    if (strncasecmp(text, "what about ", 11) == 0 || strncasecmp(text, "how about ", 10) == 0 ||
-        strncasecmp(text, "and ", 4) == 0) {
-        f.goes_on = true;
-        f.elliptic =
-            n_words <= ELLIPTIC_WORDS_MAX + 2 && strncasecmp(text, "and ", 4) != 0 && !f.points;
-        f.name = (struct word_at){text[0] == 'w' || text[0] == 'W' ? 11 : 10, f.n};
-        while (f.name.end > f.name.start && strchr("?. ", text[f.name.end - 1]))
-            f.name.end--;
-    }
     term_list_release(&terms);
+    if (status != RAG_OK)
+        return status;
+    if (!f.points && !of_thing)
+        read_ending(&f, first, &word, stem, n_words);
+    if (!f.points)
+        read_english(&f, n_words);
     *ret = f;
-    return status;
+    return RAG_OK;
 }
 
 static enum condense_need need_of(const struct follow_up *f)
 {
-    if (f->points || f->elliptic || f->n_content == 0)
+    if (f->points || f->elliptic || f->property || f->n_content == 0)
         return CONDENSE_YES;
     return f->goes_on || f->n_content <= SHORT_WORDS_MAX ? CONDENSE_MAYBE : CONDENSE_NOT;
 }
@@ -253,6 +288,36 @@ static bool replace_like(const char *before, const struct follow_up *f, struct b
         buf_append(ret, f->text + named.byte_start, named.byte_end - named.byte_start);
         buf_append_str(ret, before + old.byte_end);
         return true;
+    }
+    return false;
+}
+
+/* "출산 휴가" in the place of "경조 휴가": the same last word, and one word that qualifies it. */
+static bool replace_phrase(const char *before, const struct follow_up *f, struct buf *ret)
+{
+    struct word_at previous = {0, 0};
+    struct word_at word;
+    size_t head = f->name.end;
+    size_t n_head;
+    size_t at = 0;
+
+    while (head > f->name.start && f->text[head - 1] != ' ')
+        head--;
+    n_head = f->name.end - head;
+    if (head == f->name.start)
+        return false;
+    while (next_word(before, strlen(before), &at, &word)) {
+        size_t n_previous = previous.end - previous.start;
+
+        if (word.end - word.start >= n_head && n_previous > 0 &&
+            memcmp(before + word.start, f->text + head, n_head) == 0 &&
+            focus_stem(before + previous.start, n_previous) == n_previous) {
+            buf_append(ret, before, previous.start);
+            buf_append(ret, f->text + f->name.start, f->name.end - f->name.start);
+            buf_append_str(ret, before + word.start + n_head);
+            return true;
+        }
+        previous = word;
     }
     return false;
 }
@@ -338,7 +403,7 @@ static enum rag_status combine(const char *before, const char *text,
         return buf_status(ret);
     }
     if (f.elliptic) {
-        if (replace_like(before, &f, ret))
+        if (replace_like(before, &f, ret) || replace_phrase(before, &f, ret))
             return buf_status(ret);
         buf_append(ret, f.text + f.name.start, f.name.end - f.name.start);
         buf_append_char(ret, ' ');

@@ -19,6 +19,7 @@ struct row {
     const char *reply;
     bool streamed;
     const char *want;
+    struct ask_screen screen;
 };
 
 /* clang-format off */
@@ -26,23 +27,41 @@ static struct row rows[] = {
     {"an answer with its citation",
      "{\"answer\":\"15일이다 [1].\",\"refused\":false,\"citations\":[{\"n\":1,\"document\":\"휴가.md\","
      "\"heading\":\"2장 > 연차\",\"text\":\"연차는  15일\\n이다.\"}]}",
-     false, "15일이다 [1].\n\n[1] 휴가.md (2장 > 연차)\n    \"연차는 15일 이다.\"\n"},
+     false, "15일이다 [1].\n\n[1] 휴가.md (2장 > 연차)\n    \"연차는 15일 이다.\"\n", {.chat = false}},
     {"a streamed answer is not printed twice",
      "{\"answer\":\"A [1].\",\"refused\":false,\"citations\":[{\"n\":1,\"document\":\"d\","
      "\"heading\":\"\",\"text\":\"t\"}]}",
-     true, "\n\n[1] d\n    \"t\"\n"},
+     true, "\n\n[1] d\n    \"t\"\n", {.chat = false}},
     {"two spans of one passage share its line",
      "{\"answer\":\"A\",\"refused\":false,\"citations\":[{\"n\":2,\"document\":\"d\",\"text\":\"x\"},"
      "{\"n\":2,\"document\":\"d\",\"text\":\"y\"}]}",
-     false, "A\n\n[2] d\n    \"x\"\n    \"y\"\n"},
+     false, "A\n\n[2] d\n    \"x\"\n    \"y\"\n", {.chat = false}},
     {"a refusal says why",
      "{\"answer\":\"\",\"refused\":true,\"reason\":\"문서에 없습니다.\",\"citations\":[]}", false,
-     "No answer: 문서에 없습니다.\n"},
+     "No answer: 문서에 없습니다.\n", {.chat = false}},
     {"a refusal without reason", "{\"answer\":\"\",\"refused\":true}", false,
-     "No answer: the documents do not support one\n"},
+     "No answer: the documents do not support one\n", {.chat = false}},
+    {"a title goes before the heading",
+     "{\"answer\":\"A\",\"refused\":false,\"citations\":[{\"n\":1,\"document\":\"d\",\"title\":\"규정\","
+     "\"heading\":\"연차\",\"text\":\"x\"}]}",
+     false, "A\n\n[1] d (규정, 연차)\n    \"x\"\n", {.chat = false}},
+    {"a title that begins the heading is said once",
+     "{\"answer\":\"A\",\"refused\":false,\"citations\":[{\"n\":1,\"document\":\"d\",\"title\":\"규정\","
+     "\"heading\":\"규정 > 연차\",\"text\":\"x\"}]}",
+     false, "A\n\n[1] d (규정 > 연차)\n    \"x\"\n", {.chat = false}},
+    {"a chat says who answered, and what it understood",
+     "{\"answer\":\"A\",\"refused\":false,\"citations\":[],\"standalone_question\":\"연차는\\u001b?\","
+     "\"backend\":\"local\",\"passages_dropped\":2,\"sentences_removed\":1,\"stages_ms\":{\"total\":4321},"
+     "\"usage\":{\"output_tokens\":41,\"decode_ms\":4000},\"degraded\":[{\"stage\":\"rerank\"}]}",
+     false, "(understood as: 연차는\xEF\xBF\xBD?)\nA\n(local, 4.3 s; 41 tokens, 10.0 a second; 1 sentence "
+     "without support left out; 2 passages did not fit; without rerank)\n", {.chat = true}},
+    {"a chat on a terminal dims what is no answer",
+     "{\"answer\":\"\",\"refused\":true,\"reason\":\"없습니다.\",\"backend\":\"none\","
+     "\"stages_ms\":{\"total\":5}}",
+     false, "No answer: 없습니다.\n\033[2m(none, 5 ms)\033[0m\n", {.chat = true, .terminal = true}},
     {"escape sequences of a document stay inert",
      "{\"answer\":\"a\\u001b[2Jb\",\"refused\":false,\"citations\":[]}", false,
-     "a\xEF\xBF\xBD[2Jb\n"},
+     "a\xEF\xBF\xBD[2Jb\n", {.chat = false}},
 };
 /* clang-format on */
 
@@ -54,7 +73,7 @@ static void check_row(void **state)
 
     buf_init(&out, 65536);
     assert_int_equal(json_parse(row->reply, strlen(row->reply), "reply", &reply, NULL), RAG_OK);
-    ragctl_ask_format(reply, row->streamed, 80, &out);
+    ragctl_ask_format(reply, &row->screen, row->streamed, 80, &out);
     assert_string_equal(buf_str(&out), row->want);
     json_free(reply);
     buf_release(&out);
