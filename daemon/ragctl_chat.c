@@ -5,6 +5,8 @@
  * edited by the terminal itself, which is told that they are UTF-8. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,13 +38,19 @@ struct chat {
     unsigned interrupts; /* since the last line */
 };
 
-/* Set by the signal handler, which can reach nothing else. */
+/* The signal handler can reach nothing else: the flag, and a pipe that wakes who waits for a line,
+ * so that no Ctrl-C is lost between a look at the flag and the waiting. */
 static volatile sig_atomic_t interrupted;
+static int wake[2] = {-1, -1};
 
 static void on_interrupt(int number)
 {
+    int before = errno;
+
     (void)number;
     interrupted = 1;
+    (void)!write(wake[1], "", 1); /* full: it wakes all the same */
+    errno = before;
 }
 
 static bool not_interrupted(void)
@@ -159,13 +167,11 @@ static bool take_line(struct chat *chat, char *line)
 
 /* ---- lines ---- */
 
-/* Nothing was read: because of Ctrl-C, which only clears the line, or at the end? */
+/* Ctrl-C at the prompt only clears the line. false: it was the second one. */
 static bool goes_on(struct chat *chat)
 {
-    if (!chat->prompt || !interrupted || feof(stdin))
-        return false;
     interrupted = 0;
-    clearerr(stdin);
+    tcflush(STDIN_FILENO, TCIFLUSH);
     putchar('\n');
     if (++chat->interrupts >= 2)
         return false;
@@ -173,42 +179,74 @@ static bool goes_on(struct chat *chat)
     return true;
 }
 
+enum typed { TYPED_LINE, TYPED_INTERRUPT, TYPED_END };
+
+/* Read a line from the person. A Ctrl-C that empties the line can make poll() say that there is
+ * input; the flag is set by then. */
+static enum typed type_line(char **line, size_t *cap)
+{
+    struct pollfd input[] = {
+        {.fd = STDIN_FILENO, .events = POLLIN},
+        {.fd = wake[0],      .events = POLLIN}
+    };
+    char byte;
+
+    while (read(wake[0], &byte, 1) > 0)
+        continue; /* of a Ctrl-C that is dealt with */
+    fputs("> ", stdout);
+    fflush(stdout);
+    while (!interrupted && input[0].revents == 0 && input[1].revents == 0)
+        if (poll(input, 2, -1) < 0 && errno != EINTR)
+            return TYPED_END;
+    if (!interrupted && getline(line, cap, stdin) >= 0)
+        return TYPED_LINE;
+    if (!interrupted || feof(stdin))
+        return TYPED_END;
+    clearerr(stdin);
+    return TYPED_INTERRUPT;
+}
+
+static enum typed next_line(const struct chat *chat, char **line, size_t *cap)
+{
+    if (chat->prompt)
+        return type_line(line, cap);
+    return getline(line, cap, stdin) >= 0 ? TYPED_LINE : TYPED_END;
+}
+
 static void converse(struct chat *chat)
 {
+    enum typed typed = TYPED_LINE;
     char *line = NULL;
     size_t cap = 0;
     bool more = true;
-    bool ended = false;
 
-    while (more) {
-        if (chat->prompt) {
-            fputs("> ", stdout);
+    while (more && typed != TYPED_END) {
+        typed = next_line(chat, &line, &cap);
+        if (typed == TYPED_INTERRUPT) {
+            more = goes_on(chat);
+        } else if (typed == TYPED_LINE) {
+            chat->interrupts = 0;
+            more = take_line(chat, line);
             fflush(stdout);
         }
-        errno = 0;
-        if (getline(&line, &cap, stdin) < 0) {
-            ended = feof(stdin);
-            more = goes_on(chat);
-            continue;
-        }
-        chat->interrupts = 0;
-        more = take_line(chat, line);
-        fflush(stdout);
     }
-    if (chat->prompt && ended)
+    if (chat->prompt && typed == TYPED_END)
         putchar('\n');
     free(line);
 }
 
-/* Tell the terminal that one erase takes one character, not one byte. *ret_old: what to restore. */
-static bool set_utf8_input(struct termios *ret_old)
+/* One erase takes one character, not one byte; and Ctrl-C does not throw away what is on its way to
+ * the screen, which may be our answer to it (the typed line is dropped by ourselves). *ret_old:
+ * what to restore. */
+static bool set_terminal(struct termios *ret_old)
 {
     struct termios now;
 
-    if (tcgetattr(STDIN_FILENO, ret_old) != 0 || (ret_old->c_iflag & IUTF8))
+    if (tcgetattr(STDIN_FILENO, ret_old) != 0)
         return false;
     now = *ret_old;
     now.c_iflag |= IUTF8;
+    now.c_lflag |= NOFLSH;
     return tcsetattr(STDIN_FILENO, TCSANOW, &now) == 0;
 }
 
@@ -217,14 +255,20 @@ static void converse_at_terminal(struct chat *chat)
     struct sigaction interrupt = {.sa_handler = on_interrupt}; /* no SA_RESTART: reading ends */
     struct sigaction before;
     struct termios old;
-    bool restore = set_utf8_input(&old);
+    bool restore = set_terminal(&old);
+    bool handled = pipe2(wake, O_CLOEXEC | O_NONBLOCK) == 0; /* else Ctrl-C ends the chat */
 
     sigemptyset(&interrupt.sa_mask);
-    sigaction(SIGINT, &interrupt, &before);
+    if (handled)
+        sigaction(SIGINT, &interrupt, &before);
     ragctl_note(chat->client.options, "collection '%s'; /help lists the commands, Ctrl-D ends",
                 chat->client.options->collection);
     converse(chat);
-    sigaction(SIGINT, &before, NULL);
+    if (handled) {
+        sigaction(SIGINT, &before, NULL);
+        close(wake[0]);
+        close(wake[1]);
+    }
     if (restore)
         tcsetattr(STDIN_FILENO, TCSANOW, &old);
 }

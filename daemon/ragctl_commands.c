@@ -76,8 +76,8 @@ static const char ask_help[] =
 
 static const char chat_help[] =
     "Reads questions from standard input, one per line, and answers each as 'ask'\n"
-    "does, with the last 10 questions and answers as context. A follow-up (\"그건\n"
-    "언제까지인가요?\") is completed and shown as it was understood; below an answer\n"
+    "does, with the last 10 questions and answers as context. A follow-up (\"and\n"
+    "until when?\") is completed and shown as it was understood; below an answer\n"
     "stand its sources, who wrote it, and what was left out. On a terminal Ctrl-C\n"
     "ends the answer that is being written, a second one the chat. Works in a pipe;\n"
     "--json prints one object per line.\n"

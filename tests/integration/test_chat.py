@@ -60,7 +60,8 @@ class Terminal:
         until = time.monotonic() + seconds
         while wanted not in self.text:
             if time.monotonic() > until or not self.read(0.2):
-                raise AssertionError(f"no {wanted!r} in {self.text!r}")
+                raise AssertionError(f"no {wanted!r} in {self.text!r}; "
+                                     f"exit status {self.process.poll()}")
         before, self.text = self.text.split(wanted, 1)
         return before
 
