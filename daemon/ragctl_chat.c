@@ -33,6 +33,7 @@ struct chat {
     struct chat_history history;
     struct ask_screen screen;
     struct json *last;   /* owned: the last answer, or NULL */
+    const char *backend; /* or NULL: as the daemon has it */
     bool prompt;         /* a person is typing */
     bool failed;         /* at least one question got an error */
     unsigned interrupts; /* since the last line */
@@ -79,6 +80,7 @@ static void ask_line(struct chat *chat, const char *line)
     struct ask ask = {.query = &chat->query,
                       .question = line,
                       .history = &chat->history,
+                      .backend = chat->backend,
                       .screen = chat->screen,
                       .go_on = chat->prompt ? not_interrupted : NULL};
     struct rag_error error = {0};
@@ -296,7 +298,8 @@ int ragctl_chat(const struct ragctl_options *options, int argc, char **argv)
         {.name = "--top-k",           .number = &chat.query.top_k, .min = 1, .max = PASSAGES_MAX},
         {.name = "--filter",        .text = &chat.query.filter                                  },
         {.name = "--where",.list = &chat.query.only},
-        {.name = "--no-stream",          .flag = &no_stream                                                  },
+        {.name = "--backend",          .text = &chat.backend                                                  },
+        {.name = "--no-stream",.flag = &no_stream},
     };
     char **words = calloc((size_t)argc + 1, sizeof *words);
     enum rag_status status;

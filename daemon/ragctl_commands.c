@@ -87,7 +87,7 @@ static const char chat_help[] =
     "  /help             this list\n"
     "  /quit             end, as the end of input (Ctrl-D) does\n"
     "\n"
-    "  --top-k, --where, --filter, --no-stream  as in ask\n"
+    "  --top-k, --where, --filter, --backend, --no-stream  as in ask\n"
     "  --quiet           answers and sources alone\n";
 
 static const char collection_help[] =
