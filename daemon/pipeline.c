@@ -34,6 +34,14 @@ static bool relay_piece(void *context, const char *text, size_t n_bytes)
     return true;
 }
 
+/* Nothing of what the backend wrote had a passage behind it. That says little about the passages:
+ * the next backend may find the answer in them. */
+static bool is_unsupported(const struct generator_result *result)
+{
+    return result->finish_reason == FINISH_REFUSED &&
+           strcmp(result->reason_code, "unsupported") == 0;
+}
+
 static void collection_idf(void *context, const uint64_t *terms, size_t n, float *ret_idf)
 {
     bm25_idf(context, terms, n, ret_idf);
@@ -85,10 +93,13 @@ static enum rag_status generate(const struct pipeline *p, const struct pipeline_
         generator_result_release(&a->result);
         generator_result_init(&a->result);
         status = with->generate(with, &g, &out, &a->result, &error);
-        if (status == RAG_OK)
+        if (status == RAG_OK && (relay.released || i + 1 == n || !is_unsupported(&a->result)))
             break;
-        if (relay.released || i + 1 == n)
+        if (status != RAG_OK && (relay.released || i + 1 == n))
             return rag_fail(reterr, status, "%s", error.text);
+        if (status == RAG_OK)
+            rag_fail(&error, RAG_EINVAL, "%s: what it wrote is not supported by the passages",
+                     with->name);
         r->degraded[r->n_degraded++] = (struct degraded){STAGE_GENERATE, error};
     }
     return status;

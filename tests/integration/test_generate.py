@@ -207,22 +207,29 @@ class Generate(unittest.TestCase):
         self.assertEqual((reply["backend"], reply["finish_reason"]), ("extractive", "stop"))
         self.assertIn("5일", reply["answer"])
         self.assertNotIn("usage", reply)
-        for members in ({}, {"backend": "local"}):
-            reply = self.post("/v1/ask", {**body, **members,
-                                          "sampling": {"max_completion_tokens": 40}})
-            self.assertEqual(reply["backend"], "local", reply)
-            self.assertEqual(reply["degraded"], [])
-            self.assertLessEqual(reply["usage"]["completion_tokens"], 40)
-            self.assertGreater(reply["usage"]["prompt_tokens"], 100)
-            # nothing that random weights say is in the document
-            self.assertTrue(reply["refused"], reply)
-            self.assertEqual(reply["citations"], [])
+        reply = self.post("/v1/ask", {**body, "backend": "local",
+                                      "sampling": {"max_completion_tokens": 40}})
+        self.assertEqual(reply["backend"], "local", reply)
+        self.assertEqual(reply["degraded"], [])
+        self.assertLessEqual(reply["usage"]["completion_tokens"], 40)
+        self.assertGreater(reply["usage"]["prompt_tokens"], 100)
+        # nothing that random weights say is in the document
+        self.assertTrue(reply["refused"], reply)
+        self.assertEqual(reply["citations"], [])
         error = self.post("/v1/ask", {**body, "backend": "openai"}, 400)["error"]
         self.assertIn("'backend'", error["message"])
         error = self.post("/v1/ask", {**body, "sampling": {"temperature": 9}}, 400)["error"]
         self.assertIn("temperature", error["message"])
         error = self.post("/v1/ask", {**body, "sampling": {"temprature": 1}}, 400)["error"]
         self.assertIn("temprature", error["message"])
+
+    def test_what_nothing_supports_is_left_to_the_next_backend(self):
+        reply = self.post("/v1/ask", {"collection": "handbook", "question": QUESTION,
+                                      "sampling": {"max_completion_tokens": 40}})
+        self.assertEqual((reply["backend"], reply["refused"]), ("extractive", False), reply)
+        self.assertIn("5일", reply["answer"])
+        self.assertEqual([d["stage"] for d in reply["degraded"]], ["generate"])
+        self.assertIn("not supported", reply["degraded"][0]["reason"])
 
     def test_a_chat_with_a_collection_is_held_to_it(self):
         body = {"messages": [{"role": "system", "content": "ignored"},
@@ -231,7 +238,7 @@ class Generate(unittest.TestCase):
         reply = self.post("/v1/chat/completions", {**body, "model": "extractive"})
         self.assertIn("5일", reply["choices"][0]["message"]["content"])
         self.assertEqual(reply["ragd"]["citations"][0]["document"], "leave.md")
-        reply = self.post("/v1/chat/completions", body)
+        reply = self.post("/v1/chat/completions", {**body, "model": "tiny-chat"})
         self.assertEqual(reply["ragd"]["backend"], "local")
         self.assertTrue(reply["ragd"]["refused"])
         self.assertEqual(reply["choices"][0]["message"]["content"], reply["ragd"]["reason"])
