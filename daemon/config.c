@@ -204,8 +204,9 @@ static const struct row rows[] = {
       "tokenizer.json), as a path, or as a name below models_dir; empty: answers are sentences of the passages."},
      KEY_PATH, AT(generate_model), 0, 0},
     {{"generate", "backends", "",
-      "Who answers questions, tried in this order until one has begun: local (the model), extractive (sentences of "
-      "the passages). Empty: local where a model is given, then extractive."},
+      "Who answers questions, tried in this order until one has a sentence that the passages support: "
+      "local (the model), extractive (sentences of the passages). Empty: local where a model is given, "
+      "then extractive."},
      KEY_BACKENDS, AT(generate_backends), 0, 0},
     {{"generate", "chat_template", "",
       "How the model wants a conversation written: exaone, chatml, llama3, gemma, llama2 or zephyr; empty: what the "
