@@ -247,7 +247,7 @@ static const char model_help[] =
     "                           https://huggingface.co) and $HF_TOKEN are honoured;\n"
     "                           --file NAME.gguf: which one of a repository of them\n"
     "  embed DIR TEXT...        unit vectors\n"
-    "  tokenize DIR TEXT...     token ids\n"
+    "  tokenize MODEL TEXT...   token ids; MODEL: a folder or a GGUF file\n"
     "  score DIR QUERY PASSAGE...  how well each passage answers, 0..1\n"
     "  generate MODEL --prompt TEXT   what the model writes behind TEXT\n"
     "  logits MODEL --ids IDS   its scores of every token behind each of these\n"

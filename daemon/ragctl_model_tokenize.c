@@ -7,6 +7,8 @@
 #include "daemon/ragctl_args.h"
 #include "daemon/ragctl_model_run.h"
 #include "daemon/ragctl_print.h"
+#include "nn/decoder_config.h"
+#include "nn/gguf.h"
 #include "nn/tokenizer.h"
 
 #define OUTPUT_BYTES_MAX (4ull << 30)
@@ -100,6 +102,30 @@ static enum rag_status print_json(struct output *o, bool pairs, struct rag_error
     return RAG_OK;
 }
 
+/* Of a folder, or of a GGUF file (the only one of a folder without config.json, too). */
+static enum rag_status open_tokenizer(const char *path, struct tokenizer **ret,
+                                      struct rag_error *reterr)
+{
+    enum rag_status status;
+    struct gguf *g = NULL;
+    char *file = NULL;
+    size_t n;
+
+    if (decoder_gguf_path(path, &file, NULL) != RAG_OK)
+        file = NULL;
+    n = file ? strlen(file) : 0;
+    if (n < 5 || strcmp(file + n - 5, ".gguf") != 0) {
+        status = tokenizer_open(path, ret, reterr);
+    } else {
+        status = gguf_open(file, &g, reterr);
+        if (status == RAG_OK)
+            status = tokenizer_open_gguf(g, ret, reterr);
+    }
+    gguf_close(g);
+    free(file);
+    return status;
+}
+
 static enum rag_status tokenize_texts(struct model_run *run, bool special, struct rag_error *reterr)
 {
     const struct tokenize_options options = {.special = special,
@@ -108,7 +134,7 @@ static enum rag_status tokenize_texts(struct model_run *run, bool special, struc
     struct tokenizer *t = NULL;
     struct output output;
     bool pairs = false;
-    enum rag_status status = tokenizer_open(run->dir, &t, reterr);
+    enum rag_status status = open_tokenizer(run->dir, &t, reterr);
 
     output_init(&output);
     for (size_t i = 0; status == RAG_OK && i < run->texts.n; i++) {

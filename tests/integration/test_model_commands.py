@@ -119,6 +119,20 @@ class Commands(unittest.TestCase):
 
     # ---- tokenize ----
 
+    def test_tokenize_of_both_forms(self):
+        """A GGUF file made of a tokenizer.json gives the same ids, as a file and in a folder."""
+        source = MODELS / "tiny-llama3" / "tokenizer.json"
+        folder = self.folder / "one"
+        folder.mkdir()
+        subprocess.run([sys.executable, ROOT / "tests" / "golden" / "tokenizer_to_gguf.py", source,
+                        folder / "tiny.gguf", "--pre", "smaug-bpe"], check=True, timeout=60)
+        texts = ["Hello, world 12345!", "연차 휴가는  며칠인가요?\n\n", "<|im_start|>user's <|x|>", " "]
+        want = self.model("tokenize", MODELS / "tiny-llama3", *texts)
+        self.assertEqual(self.model("tokenize", folder / "tiny.gguf", *texts), want)
+        self.assertEqual(self.model("tokenize", folder, *texts), want)
+        shutil.copy(folder / "tiny.gguf", folder / "two.gguf")
+        self.run_model("tokenize", folder, "x", code=1)
+
     def test_ids_are_those_of_the_reference(self):
         for name in ("tiny-bert-ce", "tiny-roberta-ce", "tiny-xlmr-ce"):
             for limit in {r["max_length"] for r in records(name)}:
