@@ -152,8 +152,8 @@ static void append_footer(struct buf *out, const struct ask_screen *screen,
     double total_ms = number_member(json_member(reply, "stages_ms"), "total");
     double dropped = number_member(reply, "passages_dropped");
     double removed = number_member(reply, "sentences_removed");
-    double tokens = number_member(usage, "output_tokens");
-    double decode_ms = number_member(usage, "decode_ms");
+    double tokens = number_member(usage, "completion_tokens");
+    double decode_ms = number_member(json_member(reply, "timings_ms"), "decode");
     const char *backend = text_member(reply, "backend");
     struct buf line;
 

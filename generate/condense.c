@@ -363,8 +363,17 @@ static enum rag_status append_topic(const char *before, const struct analyzer *a
     return status;
 }
 
-/* The follow-up without its connector and the pronoun that the topic takes the place of. */
-static void append_rest(const struct follow_up *f, struct buf *ret)
+static bool has_hangul(const char *s)
+{
+    for (size_t step; *s != '\0'; s += step)
+        if (char_is_hangul(utf8_decode(s, &step)))
+            return true;
+    return false;
+}
+
+/* The follow-up without its connector, and with the topic in the place of the pronoun (NULL: with
+ * nothing there). */
+static void append_rest(const struct follow_up *f, const char *topic, struct buf *ret)
 {
     bool first = true;
     bool placed = false;
@@ -380,12 +389,51 @@ static void append_rest(const struct follow_up *f, struct buf *ret)
             from = word.end; /* the marks behind it stay */
         first = first && from != word.start;
         placed = placed || pronoun;
-        if (from == word.end && ret->len > 0 && ret->data[ret->len - 1] == ' ' && from < at)
+        if (pronoun && topic)
+            buf_append_str(ret, topic);
+        else if (from == word.end && ret->len > 0 && ret->data[ret->len - 1] == ' ' && from < at)
             ret->data[--ret->len] = '\0';
         buf_append(ret, f->text + from, at - from);
-        if (at < f->n && from < at)
+        if (at < f->n && (from < at || (pronoun && topic)))
             buf_append_char(ret, ' ');
     }
+}
+
+/* The names of an English question: its codes, and its words with a capital but for the first. */
+static void append_names(const char *before, struct buf *ret)
+{
+    struct entity e;
+    size_t at = 0;
+
+    while (entity_next(before, strlen(before), &at, &e)) {
+        bool name =
+            e.kind == ENTITY_CODE || (e.kind == ENTITY_LATIN && e.byte_start > 0 &&
+                                      before[e.byte_start] >= 'A' && before[e.byte_start] <= 'Z');
+
+        if (!name)
+            continue;
+        if (ret->len > 0)
+            buf_append_char(ret, ' ');
+        buf_append(ret, before + e.byte_start, e.byte_end - e.byte_start);
+    }
+}
+
+/* "How heavy is it?": English words stand where they are needed, so the name goes to the pronoun's
+ * place. false: there is no pronoun, or no name to put there. */
+static bool replace_pronoun(const char *before, const struct follow_up *f, struct buf *ret)
+{
+    struct buf names;
+    bool found;
+
+    if (!f->points || has_hangul(f->text))
+        return false;
+    buf_init(&names, QUESTION_BYTES_MAX);
+    append_names(before, &names);
+    found = names.len > 0 && buf_status(&names) == RAG_OK;
+    if (found)
+        append_rest(f, buf_str(&names), ret);
+    buf_release(&names);
+    return found;
 }
 
 /* One follow-up to the question before it, which stands alone. */
@@ -410,9 +458,11 @@ static enum rag_status combine(const char *before, const char *text,
         buf_append_str(ret, before);
         return buf_status(ret);
     }
+    if (replace_pronoun(before, &f, ret))
+        return buf_status(ret);
     status = append_topic(before, analyzer, text, ret);
     if (status == RAG_OK)
-        append_rest(&f, ret);
+        append_rest(&f, NULL, ret);
     return status == RAG_OK ? buf_status(ret) : status;
 }
 
@@ -450,14 +500,6 @@ enum rag_status condense_by_words(const struct message *messages, size_t n,
 }
 
 /* ---- by a model ---- */
-
-static bool has_hangul(const char *s)
-{
-    for (size_t step; *s != '\0'; s += step)
-        if (char_is_hangul(utf8_decode(s, &step)))
-            return true;
-    return false;
-}
 
 static void append_turn(struct buf *out, const struct message *m, bool korean)
 {
@@ -634,7 +676,7 @@ static enum rag_status own_terms(const char *follow_up, const struct analyzer *a
 
     buf_init(&rest, GROUNDING_PROMPT_BYTES_MAX);
     if (status == RAG_OK) {
-        append_rest(&f, &rest);
+        append_rest(&f, NULL, &rest);
         status = buf_status(&rest);
     }
     if (status == RAG_OK)

@@ -334,8 +334,22 @@ static bool is_brand(const char *s, size_t n)
     return capital && small && n >= 3;
 }
 
+/* In a text without Hangul a capital at the beginning of a sentence says nothing: "How", "Who". */
+static bool begins_sentence(const char *text, size_t n, const struct entity *e)
+{
+    size_t before = e->byte_start;
+    size_t step;
+
+    for (size_t i = 0; i < n; i += step)
+        if (char_is_hangul(utf8_decode(text + i, &step)))
+            return false;
+    while (before > 0 && text[before - 1] == ' ')
+        before--;
+    return before == 0 || strchr(".?!:", text[before - 1]);
+}
+
 /* An ordinal or identifier says which one; an amount may be said in other ways. */
-static bool is_firm(const char *text, const struct entity *e)
+static bool is_firm(const char *text, size_t n, const struct entity *e)
 {
     static const char *const letters_off[] = {"PC", "TV", "IT", "AS", "FAQ", NULL};
 
@@ -346,7 +360,8 @@ static bool is_firm(const char *text, const struct entity *e)
     if (e->kind == ENTITY_QUOTED)
         return utf8_count(text + e->byte_start, e->byte_end - e->byte_start) <= QUOTED_CHARS_FIRM;
     if (e->kind == ENTITY_LATIN)
-        return is_brand(text + e->byte_start, e->byte_end - e->byte_start);
+        return is_brand(text + e->byte_start, e->byte_end - e->byte_start) &&
+               !begins_sentence(text, n, e);
     if (e->kind != ENTITY_CODE)
         return false;
     for (size_t i = 0; letters_off[i]; i++)
@@ -371,7 +386,7 @@ static void find_constraints(const char *text, size_t n, struct question *q)
             .byte_start = e.byte_start,
             .byte_end = e.byte_end,
             .kind = kinds[e.kind],
-            .firm = is_firm(text, &e),
+            .firm = is_firm(text, n, &e),
         };
 }
 

@@ -222,7 +222,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.event("delta", {"text": "all of it."})
         self.event("done", {"answer": "all of it.", "citations": [], "backend": "local",
                             "stages_ms": {"total": 2000},
-                            "usage": {"output_tokens": 11, "decode_ms": 1000}})
+                            "usage": {"completion_tokens": 11}, "timings_ms": {"decode": 1000}})
         self.wfile.write(b"0\r\n\r\n")
 
 

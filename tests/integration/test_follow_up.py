@@ -5,13 +5,17 @@ audit record.
     test_follow_up.py BUILD_DIR"""
 import json
 import pathlib
+import shutil
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from ragd_process import Ragd  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")
+
+MODELS = pathlib.Path(__file__).resolve().parents[1] / "data" / "models"
 
 DOCUMENTS = {
     "ap500.md": "# AP-500 설명서\n\nAP-500의 무게는 5.2kg이다. 필터는 6개월마다 교체한다.\n",
@@ -92,6 +96,35 @@ class FollowUp(unittest.TestCase):
         self.assertEqual(payload["standalone_question"], "AP-700의 무게는 얼마인가요?")
         self.assertEqual(payload["condenser"], "words")
         self.assertEqual((payload["passages_dropped"], payload["sentences_removed"]), (0, 0))
+
+
+class WithDecoder(unittest.TestCase):
+    """A decoder of random weights: what it writes is no question, so the words decide; the audit
+    record says so, and the cancelled and the late leave nothing behind."""
+
+    def test_what_a_model_writes_is_checked(self):
+        with tempfile.TemporaryDirectory(prefix="ragd-model.") as folder:
+            model = pathlib.Path(folder) / "tiny-chat"
+            shutil.copytree(MODELS / "tiny-llama3", model)
+            config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+            config["max_position_embeddings"] = 8192
+            (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
+            with Ragd(BUILD, config=f"[generate]\nmodel = {model}\nchat_template = chatml\n"
+                      "kv_budget_mb = 64\n") as ragd:
+                ragd.call("PUT", "/v1/collections/c", {})
+                for name, text in DOCUMENTS.items():
+                    ragd.call("PUT", ragd.document("c", name), text, "text/markdown")
+                body = {"collection": "c", "question": "그럼 AP-700은요?", "backend": "extractive",
+                        "messages": [{"role": "user", "content": "AP-500의 무게는 얼마인가요?"},
+                                     {"role": "assistant", "content": "5.2kg입니다. [1]"}]}
+                code, reply = ragd.call("POST", "/v1/ask", body)
+                self.assertEqual(code, 200, reply)
+                self.assertEqual(reply["standalone_question"], "AP-700의 무게는 얼마인가요?")
+                self.assertIn("8.4kg", reply["answer"])
+                _, audit = ragd.call("GET", "/v1/audit?kind=ask&before=1000000&limit=1")
+                self.assertEqual(audit["entries"][0]["payload"]["condenser"], "words")
+                code, reply = ragd.call("POST", "/v1/ask", {**body, "deadline_ms": 1})
+                self.assertIn(code, (200, 504), reply)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ static struct row rows[] = {
     {"a chat says who answered, and what it understood",
      "{\"answer\":\"A\",\"refused\":false,\"citations\":[],\"standalone_question\":\"연차는\\u001b?\","
      "\"backend\":\"local\",\"passages_dropped\":2,\"sentences_removed\":1,\"stages_ms\":{\"total\":4321},"
-     "\"usage\":{\"output_tokens\":41,\"decode_ms\":4000},\"degraded\":[{\"stage\":\"rerank\"}]}",
+     "\"usage\":{\"completion_tokens\":41},\"timings_ms\":{\"decode\":4000},\"degraded\":[{\"stage\":\"rerank\"}]}",
      false, "(understood as: 연차는\xEF\xBF\xBD?)\nA\n(local, 4.3 s; 41 tokens, 10.0 a second; 1 sentence "
      "without support left out; 2 passages did not fit; without rerank)\n", {.chat = true}},
     {"a chat on a terminal dims what is no answer",

@@ -82,6 +82,10 @@ static void knows_what_a_question_insists_on(void **state)
         {"AP-700 무게",                   "AP-520은 7kg이다",                        true,  false},
         {"제3조",                         "제3조 연차",                             true,  true },
         {"２０２４년",                 "2024년",                                    true,  true },
+ /* A capital at the beginning of an English sentence names nothing. */
+        {"Who founded the lab?",            "Mina Park founded the lab",                  false, false},
+        {"Orbit이 만든 제품",          "a product",                                  true,  false},
+        {"the founder of Orbit",            "the lab Orbit",                              false, true },
  /* An amount may be said otherwise: it is no reason to refuse. */
         {"5만 원 선물",                 "선물은 3만 원 이하",                  false, false},
         {"5만 원 선물",                 "선물은 50,000원 이하",                 false, true },
