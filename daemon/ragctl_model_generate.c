@@ -255,7 +255,9 @@ static enum rag_status put_text(struct generation *g, const uint32_t *id, bool *
     if (!g->tokenizer)
         return RAG_OK;
     buf_init(&piece, TEXT_BYTES_MAX);
-    if (id)
+    if (id && *id >= tokenizer_vocab_size(g->tokenizer))
+        status = RAG_OK; /* a row that only fills the matrix up has no text */
+    else if (id)
         status = token_stream_put(&g->stream, *id, &piece, reterr);
     else
         status = token_stream_finish(&g->stream, &piece, reterr);
@@ -297,6 +299,26 @@ static enum rag_status decode(struct generation *g, size_t n_most, struct rag_er
     return status == RAG_OK ? put_text(g, NULL, &stopped, reterr) : status;
 }
 
+/* Text goes on where the prompt ends, with the space that some tokenizers take from a beginning; a
+ * chat's answer is a beginning. */
+static enum rag_status open_stream(struct generation *g, struct rag_error *reterr)
+{
+    enum rag_status status = RAG_OK;
+    struct buf prompt;
+
+    if (!g->tokenizer)
+        return RAG_OK;
+    token_stream_init(&g->stream, g->tokenizer, true);
+    buf_init(&prompt, TEXT_BYTES_MAX);
+    for (size_t i = 0; i < g->prompt.n && !g->chat_template && status == RAG_OK; i++) {
+        buf_reset(&prompt);
+        if (g->prompt.ids[i] < tokenizer_vocab_size(g->tokenizer))
+            status = token_stream_put(&g->stream, g->prompt.ids[i], &prompt, reterr);
+    }
+    buf_release(&prompt);
+    return status;
+}
+
 static enum rag_status generate(struct generation *g, struct rag_error *reterr)
 {
     const struct decoder_config *c = decoder_config(g->m.decoder);
@@ -315,8 +337,8 @@ static enum rag_status generate(struct generation *g, struct rag_error *reterr)
         status = sampler_open(&g->sampling, c->vocab_size, &g->sampler, reterr);
     if (status == RAG_OK)
         status = stop_filter_open(g->sampling.stop, &g->filter, reterr);
-    if (status == RAG_OK && g->tokenizer)
-        token_stream_init(&g->stream, g->tokenizer, true);
+    if (status == RAG_OK)
+        status = open_stream(g, reterr);
     start = clock_monotonic_ns();
     if (status == RAG_OK)
         status = model_session_run(&g->m, g->prompt.ids, g->prompt.n, 1, g->logits, reterr);
