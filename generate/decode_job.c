@@ -163,7 +163,8 @@ static enum rag_status accept(struct decode_job *job, uint32_t id, struct rag_er
         /* a model without an end token could say nothing more */
         complete = status == RAG_OK && r->n_ends == 0 && json_schema_complete(job->schema);
     }
-    if (status == RAG_OK)
+    /* rows that a model has beyond its tokenizer's ids, as Qwen's, are tokens without a text */
+    if (status == RAG_OK && id < tokenizer_vocab_size(job->stream.tokenizer))
         status = token_stream_put(&job->stream, id, &job->piece, reterr);
     if (status == RAG_OK)
         status = show(job, last && !complete, &stopped, reterr);
