@@ -363,14 +363,6 @@ static enum rag_status append_topic(const char *before, const struct analyzer *a
     return status;
 }
 
-static bool has_hangul(const char *s)
-{
-    for (size_t step; *s != '\0'; s += step)
-        if (char_is_hangul(utf8_decode(s, &step)))
-            return true;
-    return false;
-}
-
 /* The follow-up without its connector, and with the topic in the place of the pronoun (NULL: with
  * nothing there). */
 static void append_rest(const struct follow_up *f, const char *topic, struct buf *ret)
@@ -425,7 +417,7 @@ static bool replace_pronoun(const char *before, const struct follow_up *f, struc
     struct buf names;
     bool found;
 
-    if (!f->points || has_hangul(f->text))
+    if (!f->points || text_has_hangul(f->text, strlen(f->text)))
         return false;
     buf_init(&names, QUESTION_BYTES_MAX);
     append_names(before, &names);
@@ -542,7 +534,7 @@ enum rag_status condense_prompt_make(const struct message *messages, size_t n,
         return rag_fail(reterr, RAG_EINVAL, "messages: no follow-up of an earlier question");
     while (first > 0 && n_questions <= CONDENSE_TURNS_MAX)
         n_questions += messages[--first].role == ROLE_USER;
-    p.korean = has_hangul(messages[n - 1].text);
+    p.korean = text_has_hangul(messages[n - 1].text, strlen(messages[n - 1].text));
     arena_init(&p.arena, 4u * GROUNDING_PROMPT_BYTES_MAX);
     buf_init(&user, GROUNDING_PROMPT_BYTES_MAX);
     for (size_t i = first; i + 1 < n; i++)

@@ -244,16 +244,22 @@ static void refuse_constraint(const struct reading *r, struct choices *c, uint32
         if (!k->firm || (met & 1u << i))
             continue;
         refuse(c, "missing_constraint");
-        snprintf(c->reason, sizeof c->reason, "'%.*s'%s 함께 나오는 내용을 찾지 못했습니다.",
-                 (int)bytes, word, particle_after(PARTICLE_SUBJECT, word, bytes));
+        if (r->question.korean)
+            snprintf(c->reason, sizeof c->reason, "'%.*s'%s 함께 나오는 내용을 찾지 못했습니다.",
+                     (int)bytes, word, particle_after(PARTICLE_SUBJECT, word, bytes));
+        else
+            snprintf(c->reason, sizeof c->reason, "Nothing was found together with '%.*s'.",
+                     (int)bytes, word);
         return;
     }
 }
 
-static void refuse_support(struct choices *c)
+static void refuse_support(const struct reading *r, struct choices *c)
 {
     refuse(c, "no_support");
-    snprintf(c->reason, sizeof c->reason, "질문에 답하는 문장을 문서에서 찾지 못했습니다.");
+    snprintf(c->reason, sizeof c->reason, "%s",
+             r->question.korean ? "질문에 답하는 문장을 문서에서 찾지 못했습니다."
+                                : "No sentence of the documents answers the question.");
 }
 
 /* Share of the focus noun that the passage has; 1 when the question has none. */
@@ -325,8 +331,12 @@ static bool attribute_missing(const struct reading *r, size_t best, uint32_t fir
 
     if (value && !found && s->coverage < KIND_COVERAGE_MIN) {
         refuse(c, "kind_absent");
-        snprintf(c->reason, sizeof c->reason, "질문이 묻는 %s 문서에서 찾지 못했습니다.",
-                 q->kind == ANSWER_DATE ? "때를" : "수량을");
+        if (q->korean)
+            snprintf(c->reason, sizeof c->reason, "질문이 묻는 %s 문서에서 찾지 못했습니다.",
+                     q->kind == ANSWER_DATE ? "때를" : "수량을");
+        else
+            snprintf(c->reason, sizeof c->reason, "The documents do not say %s.",
+                     q->kind == ANSWER_DATE ? "when" : "how many or how much");
         return true;
     }
     if (found || q->kind == ANSWER_YESNO || q->kind == ANSWER_REASON || q->kind == ANSWER_METHOD ||
@@ -334,7 +344,9 @@ static bool attribute_missing(const struct reading *r, size_t best, uint32_t fir
         focus_found(r, r->units.items[best].passage) >= FOCUS_FOUND_MIN)
         return false;
     refuse(c, "no_support");
-    snprintf(c->reason, sizeof c->reason, "'%.*s'에 관한 내용을 문서에서 찾지 못했습니다.",
+    snprintf(c->reason, sizeof c->reason,
+             q->korean ? "'%.*s'에 관한 내용을 문서에서 찾지 못했습니다."
+                       : "The documents have nothing about '%.*s'.",
              (int)bytes, focus);
     return true;
 }
@@ -352,11 +364,11 @@ void choose(const struct reading *r, struct choices *ret)
         if (near != UNIT_NOWHERE)
             refuse_constraint(r, ret, r->firm_met[r->units.items[near].passage]);
         else
-            refuse_support(ret);
+            refuse_support(r, ret);
         return;
     }
     if (best == UNIT_NOWHERE || r->supports[best].coverage < SUPPORT_MIN) {
-        refuse_support(ret);
+        refuse_support(r, ret);
         return;
     }
     if (r->supports[best].other) {

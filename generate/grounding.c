@@ -388,8 +388,12 @@ enum rag_status grounding_finish(struct grounding *g, struct buf *ret,
     if (g->full)
         result->finish_reason = FINISH_LENGTH;
     if (g->refused && g->answer.len == 0)
-        refuse(result, "no_support", "문서에서 질문의 답을 찾지 못했습니다.");
+        refuse(result, "no_support",
+               g->options.korean ? "문서에서 질문의 답을 찾지 못했습니다."
+                                 : "The documents do not answer the question.");
     else if (g->answer.len == 0)
-        refuse(result, "unsupported", "모델이 쓴 답을 문서가 뒷받침하지 않습니다.");
+        refuse(result, "unsupported",
+               g->options.korean ? "모델이 쓴 답을 문서가 뒷받침하지 않습니다."
+                                 : "The documents do not support what the model wrote.");
     return RAG_OK;
 }

@@ -171,14 +171,12 @@ static void read_windows(struct claim *c)
 static void read_entities(struct claim *c)
 {
     struct entity e;
-    bool korean = false;
+    bool korean = text_has_hangul(c->text, c->n);
     uint32_t person = 0;
     uint32_t start;
     uint32_t end;
     size_t at = 0;
 
-    for (size_t i = 0; i < c->n && !korean; i += utf8_sequence_bytes(c->text + i, c->n - i))
-        korean = char_is_hangul(utf8_decode(c->text + i, NULL));
     c->n_entities = 0;
     while (entity_next(c->text, c->n, &at, &e))
         if (e.kind == ENTITY_NUMBER || e.kind == ENTITY_DATE || is_name(c, &e, korean))

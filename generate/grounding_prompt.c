@@ -110,14 +110,6 @@ static void append_passage(struct buf *out, const struct generator_passage *p, s
     buf_append_str(out, MARK_END);
 }
 
-static bool has_hangul(const char *s)
-{
-    for (size_t step; *s != '\0'; s += step)
-        if (char_is_hangul(utf8_decode(s, &step)))
-            return true;
-    return false;
-}
-
 struct draft {
     const struct generator_request *request;
     struct arena *arena;
@@ -317,7 +309,8 @@ enum rag_status grounded_prompt_make(const struct generator_request *request, si
     if (request->n_passages > PASSAGES_MAX)
         return rag_fail(reterr, RAG_EINVAL, "passages: %zu, the limit is %d", request->n_passages,
                         PASSAGES_MAX);
-    p.korean = has_hangul(request->messages[request->n_messages - 1].text);
+    p.korean = text_has_hangul(request->messages[request->n_messages - 1].text,
+                               strlen(request->messages[request->n_messages - 1].text));
     d.wording = p.korean ? &korean_wording : &english_wording;
     p.refusal = d.wording->refusal;
     /* the texts of each attempt stay until the end: 2 + log2(50) + the turns */

@@ -97,12 +97,15 @@ static void refuse(struct gate_verdict *v, const char *code)
 void gate_decide(const struct lexical_query *query, const struct passage *passages, size_t n,
                  const struct gate_options *options, struct gate_verdict *ret)
 {
+    bool korean = query->question->korean;
     const struct constraint *c;
 
     *ret = (struct gate_verdict){.pass = true};
     if (n == 0) {
         refuse(ret, "no_passages");
-        snprintf(ret->reason, sizeof ret->reason, "질문의 낱말이 나오는 문서를 찾지 못했습니다.");
+        snprintf(ret->reason, sizeof ret->reason, "%s",
+                 korean ? "질문의 낱말이 나오는 문서를 찾지 못했습니다."
+                        : "No document has the words of the question.");
         return;
     }
     if (relevance(query, passages, n, &ret->relevance) != RAG_OK)
@@ -115,10 +118,16 @@ void gate_decide(const struct lexical_query *query, const struct passage *passag
         if (bytes > QUOTED_BYTES_MAX)
             bytes = utf8_floor(word, bytes, QUOTED_BYTES_MAX);
         refuse(ret, "missing_constraint");
-        snprintf(ret->reason, sizeof ret->reason, "'%.*s'%s 나오는 문서를 찾지 못했습니다.",
-                 (int)bytes, word, particle_after(PARTICLE_SUBJECT, word, bytes));
+        if (korean)
+            snprintf(ret->reason, sizeof ret->reason, "'%.*s'%s 나오는 문서를 찾지 못했습니다.",
+                     (int)bytes, word, particle_after(PARTICLE_SUBJECT, word, bytes));
+        else
+            snprintf(ret->reason, sizeof ret->reason, "No document mentions '%.*s'.", (int)bytes,
+                     word);
     } else if (ret->relevance < options->relevance_min) {
         refuse(ret, "low_relevance");
-        snprintf(ret->reason, sizeof ret->reason, "질문과 관련된 내용을 문서에서 찾지 못했습니다.");
+        snprintf(ret->reason, sizeof ret->reason, "%s",
+                 korean ? "질문과 관련된 내용을 문서에서 찾지 못했습니다."
+                        : "The documents have nothing about the question.");
     }
 }

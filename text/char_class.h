@@ -3,11 +3,23 @@
 #define RAG_TEXT_CHAR_CLASS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "base/utf8.h"
 
 static inline bool char_is_hangul(uint32_t c)
 {
     return c >= 0xAC00 && c <= 0xD7A3;
+}
+
+/* Does some character of n bytes of UTF-8 belong to Hangul's syllables? */
+static inline bool text_has_hangul(const char *s, size_t n)
+{
+    for (size_t i = 0, step; i < n; i += step)
+        if (char_is_hangul(utf8_decode(s + i, &step)))
+            return true;
+    return false;
 }
 
 static inline bool char_is_han(uint32_t c)

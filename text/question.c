@@ -396,6 +396,7 @@ void question_analyze(const char *text, size_t n, struct question *ret)
     bool found = false;
 
     memset(ret, 0, sizeof *ret);
+    ret->korean = text_has_hangul(text, n);
     split(text, n, &words);
     /* Of two question words the first asks, the second is its measure: 언제 몇 명이. */
     for (size_t i = 0; i < words.n && !found; i++)

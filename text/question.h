@@ -44,6 +44,7 @@ enum constraint_kind {
 #define CONSTRAINTS_MAX 32
 
 struct question {
+    bool korean; /* some of it is written in Hangul: what is said about it is too */
     enum answer_kind kind;
     char unit[32];        /* of ANSWER_QUANTITY / DATE: "명", "kg", "년", "원" ... or "" */
     uint8_t unit_class;   /* enum unit_class (text/entity.h) of the unit; 0: none known */

@@ -17,17 +17,23 @@ static const struct {
     const char *code;
     const char *reason;
 } rows[] = {
-    {"the words are there",               "도서관 휴관일은 언제인가요?",         "a.md", "도서관 휴관일은 월요일이다.",
-     "",                                                                                                                                                       ""                      },
-    {"nothing was found",                 "도서관 휴관일은 언제인가요?",         "a.md", NULL,                                      "no_passages", "찾지"                },
-    {"about something else",              "김치찌개는 어떻게 끓이나요?",         "a.md", "도서관 휴관일은 월요일이다.",
-     "low_relevance",                                                                                                                                          "관련된"             },
-    {"another model",                     "AP-900의 무게는 얼마인가요?",            "a.md", "AP-700의 무게는 7kg이다.",
-     "missing_constraint",                                                                                                                                     "'AP-900'이 나오는" },
-    {"another year",                      "2022년 방문자는 몇 명인가요?",          "a.md", "2023년 방문자는 300명이다.",
-     "missing_constraint",                                                                                                                                     "'2022년'이 나오는"},
-    {"the document's name says the date", "6월 11일 회의에서 무엇을 정했나요?",
-     "회의록-2024-06-11.txt",                                                                     "회의에서 출시일을 정했다.",    "",            ""                      },
+    {"the words are there",                      "도서관 휴관일은 언제인가요?",         "a.md", "도서관 휴관일은 월요일이다.",
+     "",                                                                                                                                                                     ""                              },
+    {"nothing was found",                        "도서관 휴관일은 언제인가요?",         "a.md", NULL,                                      "no_passages",        "찾지"                        },
+    {"about something else",                     "김치찌개는 어떻게 끓이나요?",         "a.md", "도서관 휴관일은 월요일이다.",
+     "low_relevance",                                                                                                                                                        "관련된"                     },
+    {"another model",                            "AP-900의 무게는 얼마인가요?",            "a.md", "AP-700의 무게는 7kg이다.",
+     "missing_constraint",                                                                                                                                                   "'AP-900'이 나오는"         },
+    {"another year",                             "2022년 방문자는 몇 명인가요?",          "a.md", "2023년 방문자는 300명이다.",
+     "missing_constraint",                                                                                                                                                   "'2022년'이 나오는"        },
+    {"an English question, nothing found",       "When does it open?",                              "a.md", NULL,                                      "no_passages",
+     "No document has"                                                                                                                                                                                       },
+    {"an English question about something else", "How do I cook stew?",                             "a.md",
+     "The library is closed on Mondays.",                                                                                                              "low_relevance",      "have nothing about"            },
+    {"an English question about another model",  "What does the AP-900 weigh?",                     "a.md",
+     "The AP-700 weighs 7 kg.",                                                                                                                        "missing_constraint", "No document mentions 'AP-900'."},
+    {"the document's name says the date",        "6월 11일 회의에서 무엇을 정했나요?",
+     "회의록-2024-06-11.txt",                                                                            "회의에서 출시일을 정했다.",    "",                   ""                              },
 };
 
 static void decides(void **state)
