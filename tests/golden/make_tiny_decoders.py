@@ -24,6 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 from gguf_file import write_gguf  # noqa: E402
+from make_tiny_encoders import stored  # noqa: E402
 
 SCALING = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
            "original_max_position_embeddings": 64}
@@ -200,18 +201,6 @@ class Model:
 
 
 # ---- files ----
-
-def stored(values, dtype):
-    """Bytes as the file has them, and the values that a reader gets."""
-    single = values.astype("<f4")
-    if dtype == "F32":
-        return single.tobytes(), single.astype(np.float64)
-    if dtype == "F16":
-        half = single.astype("<f2")
-        return half.tobytes(), half.astype(np.float64)
-    bits = (single.view("<u4") + 0x8000) & 0xFFFF0000  # half up is near enough for a fixture
-    return (bits >> 16).astype("<u2").tobytes(), bits.astype("<u4").view("<f4").astype(np.float64)
-
 
 def name_in_file(model, name):
     if model.config["model_type"] != "exaone":
