@@ -107,6 +107,37 @@ static enum rag_status find_controls(struct chat_template *c, struct rag_error *
     return RAG_OK;
 }
 
+/* The token that a text's "bos_token" stands for: the one that the tokenizer puts before a text, or
+ * one of the usual ones. Where there is none nothing is written, as with an empty bos_token. */
+static enum rag_status find_beginning(struct chat_template *c, struct rag_error *reterr)
+{
+    static const char *const usual[] = {"<s>", "<|begin_of_text|>", "<bos>", "<|startoftext|>"};
+    const struct tokenize_options options = {.special = true};
+    struct token_list list = {0};
+    uint32_t id = CHAT_ID_NONE;
+    size_t n = 0;
+    enum rag_status status =
+        tokenizer_encode(c->tokenizer, "", 0, NULL, 0, &options, &list, reterr);
+    struct buf name;
+
+    buf_init(&name, TOKENIZER_TOKEN_BYTES_MAX);
+    if (status == RAG_OK && list.n > 0)
+        id = list.ids[0];
+    for (size_t i = 0; id == CHAT_ID_NONE && i < sizeof usual / sizeof usual[0]; i++)
+        (void)tokenizer_id(c->tokenizer, usual[i], &id);
+    if (status == RAG_OK && id != CHAT_ID_NONE) {
+        status = tokenizer_decode(c->tokenizer, &id, 1, false, &name, reterr);
+        if (status == RAG_OK)
+            status = buf_take(&name, &c->begin_name, &n);
+        c->names[CONTROL_BEGIN] = c->begin_name;
+        c->ids[CONTROL_BEGIN] = id;
+        refuse(c, id);
+    }
+    buf_release(&name);
+    token_list_release(&list);
+    return status;
+}
+
 static enum rag_status format_of_name(const char *name, enum chat_format *ret,
                                       struct rag_error *reterr)
 {
@@ -161,6 +192,8 @@ enum rag_status chat_template_open(const struct chat_template_source *source,
     status = decide_format(source, c, reterr);
     if (status == RAG_OK)
         status = find_controls(c, reterr);
+    if (status == RAG_OK && c->begins)
+        status = find_beginning(c, reterr);
     if (status != RAG_OK) {
         chat_template_close(c);
         return status;
@@ -177,6 +210,7 @@ void chat_template_close(struct chat_template *c)
     if (!c)
         return;
     free(c->system);
+    free(c->begin_name);
     free(c);
 }
 
@@ -483,6 +517,8 @@ static void write_chatml(struct writer *w, const struct message *messages, size_
 {
     size_t question = last_question(messages, n);
 
+    if (w->c->names[CONTROL_BEGIN])
+        control(w, CONTROL_BEGIN);
     if (w->c->system && messages[0].role != ROLE_SYSTEM) {
         control(w, CONTROL_OPEN);
         literal(w, "system\n");

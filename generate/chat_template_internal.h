@@ -42,6 +42,8 @@ struct chat_template {
     uint32_t refused[CHAT_REFUSED]; /* what no text may become, whatever its flags */
     size_t n_refused;
     char *system;        /* when the conversation has none; owned; NULL: nothing then */
+    bool begins;         /* ChatML: the tokenizer's beginning token goes before all */
+    char *begin_name;    /* its text then; owned */
     bool empty_system;   /* EXAONE: an empty system turn when there is none */
     bool dated;          /* Llama 3.1 on: the system turn begins with two dates */
     bool think_block;    /* Qwen3: an empty thought when none is wanted */

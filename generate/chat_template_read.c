@@ -127,6 +127,7 @@ enum rag_status chat_template_details(struct chat_template *c, const char *text,
         c->empty_system = find(text, n, "[|system|][|endofturn|]") != NULL;
         return RAG_OK;
     case CHAT_CHATML:
+        c->begins = find(text, n, "bos_token") != NULL;
         c->think_block = find(text, n, "enable_thinking") != NULL;
         c->drops_thoughts = find(text, n, "split('</think>')") != NULL;
         c->trims = find(text, n, "['content'] | trim") || find(text, n, "['content']|trim") ||
