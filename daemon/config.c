@@ -84,7 +84,8 @@ static const struct row rows[] = {
     {{"http", "drain_timeout_s", "10", "Seconds that running requests get after SIGTERM."},
      KEY_INT, AT(drain_timeout_s), 0, 3600},
 
-    {{"workers", "threads", "4", "Threads that answer and ingest. Bulk work uses at most half."},
+    {{"workers", "threads", "4", "Threads that answer and ingest. Bulk work uses at most half. Answers of a model have others beside them, twice "
+      "max_running."},
      KEY_INT, AT(workers), 2, 256},
     {{"workers", "job_queue_max", "256", "Waiting questions and searches; then 503."},
      KEY_INT, AT(job_queue_max), 1, 100000},

@@ -6,6 +6,7 @@ says the same.
     test_generate.py BUILD_DIR"""
 import concurrent.futures
 import json
+import os
 import pathlib
 import shutil
 import socket
@@ -19,7 +20,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from ragd_process import Ragd  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")
-MODELS = pathlib.Path(__file__).resolve().parents[1] / "data" / "models"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODELS = ROOT / "tests" / "data" / "models"
+REAL = pathlib.Path(os.environ.get("RAG_TEST_MODELS", ROOT / "build" / "models"))
 QUESTION = "미사용 연차는 며칠까지 이월할 수 있나요?"
 LEAVE = "# 휴가 규정\n\n## 연차\n\n미사용 연차는 최대 5일까지 다음 해로 이월할 수 있다.\n"
 
@@ -382,6 +385,27 @@ class Start(unittest.TestCase):
             status, reply = ragd.call("POST", "/v1/ask", {
                 "collection": "handbook", "question": QUESTION, "backend": "local"})
             self.assertEqual(status, 413, reply)
+
+
+@unittest.skipUnless((REAL / "minimind2-small").is_dir(),
+                     "no minimind2-small: tests/fetch-models.sh")
+class Chat(unittest.TestCase):
+    """A real chat model says what the reference says (its weights in float64, greedy)."""
+
+    def test_a_capital_in_every_precision(self):
+        body = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
+        for precision in ("fp32", "int8"):
+            config = (f"[generate]\nmodel = {REAL / 'minimind2-small'}\n"
+                      f"precision = {precision}\nkv_budget_mb = 256\n")
+            with Ragd(BUILD, config=config) as ragd:
+                for _ in range(2):  # and from known pages
+                    status, reply = ragd.call("POST", "/v1/chat/completions", body)
+                    self.assertEqual(status, 200, reply)
+                    choice = reply["choices"][0]
+                    self.assertEqual((choice["message"]["content"], choice["finish_reason"]),
+                                     ("The capital of France is Paris.", "stop"))
+                    self.assertEqual((reply["usage"]["prompt_tokens"],
+                                      reply["usage"]["completion_tokens"]), (33, 10))
 
 
 if __name__ == "__main__":
