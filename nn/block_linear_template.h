@@ -173,10 +173,9 @@ BL_INLINE bl_i bl_weights(struct block_format f, const uint8_t *low, const uint8
     return bl_and_or(h, bl_every8(f.bits == 5 ? 16 : 48), nibble);
 }
 
-/* Few rows read every weight once, faster than the hardware looks ahead (it stops at pages of
- * 4 KiB): ask for the n bytes that are read BL_AHEAD later. */
+/* The first rows read every weight faster than the hardware looks ahead (it stops at pages of 4
+ * KiB): ask for the n bytes that are read BL_AHEAD later. */
 #define BL_AHEAD 4096
-#define BL_FEW   4
 
 BL_INLINE void bl_ask(const uint8_t *at, size_t n)
 {
@@ -228,7 +227,7 @@ BL_INLINE void bl_integer_block(struct block_format f, size_t n, const uint8_t *
     BL_LOOP (size_t p = 0; p < BLOCK_INPUTS / (size_t)f.group / 2; p++) {
         bl_i pair = bl_wide8(scales + p * 32);
 
-        if (n <= BL_FEW && half == 0)
+        if (half == 0)
             bl_ask(w + p * part, part);
         BL_EACH (size_t i = 0; i < 2 * (size_t)f.group; i += chunk) {
             size_t input = p * 2 * f.group + i;
@@ -320,7 +319,7 @@ BL_INLINE void bl_float_block(struct block_format f, size_t n, const uint8_t *w,
         bl_i sum[BL_ROWS_MAX];
         bl_f scale = bl_half(scales + g * 32);
 
-        if (n <= BL_FEW && half == 0)
+        if (half == 0)
             bl_ask(w + g * part, part);
         bl_group_sums(f, n, low + g * (f.bits == 8 ? 512 : 256), high + g * 64, x, g, sum);
         BL_EACH (size_t r = 0; r < n; r++)
@@ -338,7 +337,7 @@ BL_INLINE void bl_float_block(struct block_format f, size_t n, const uint8_t *w,
 
 /* ---- rows x outputs ---- */
 
-#define BL_BLOCKS_AT_ONCE 8 /* whose prepared rows stay in L1 while all strips pass */
+#define BL_BLOCKS_AT_ONCE 4 /* whose prepared rows stay in L1 while all strips pass */
 
 /* Blocks first .. end - 1 of strip s; y holds what the blocks before gave. */
 BL_INLINE void bl_strip(struct block_format f, size_t n, const struct block_weights *w, size_t s,
@@ -378,7 +377,8 @@ BL_INLINE void bl_rows(struct block_format f, size_t n, const struct block_weigh
                        const struct block_rows *x, size_t first, size_t n_rows,
                        const struct block_range *out, float *y, uint8_t *prepared)
 {
-    size_t at_once = n == 1 ? w->n_blocks : BL_BLOCKS_AT_ONCE;
+    /* the first rows bring the weights from memory: in the order in which they lie there */
+    size_t at_once = first == 0 ? w->n_blocks : BL_BLOCKS_AT_ONCE;
 
     for (size_t b = 0; b < w->n_blocks; b++)
         bl_prepare_block(f, n, x, first, n_rows, b, block_groups_at(w->n_groups, b),
