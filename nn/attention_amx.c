@@ -14,17 +14,11 @@
 #include <string.h>
 
 #include "nn/amx_tiles.h"
+#include "nn/attention_bf16.h"
 #include "nn/kernels_table.h"
 #include "nn/vector_avx512.h"
 
-#define ROWS   32
-#define LOG2_E 1.44269504f
-
-/* 2^r for 0 <= r < 1 in ascending powers; minimax in relative error */
-#define EXP2_0 0.99992522f
-#define EXP2_1 0.695833509f
-#define EXP2_2 0.226067247f
-#define EXP2_3 7.80244584e-2f
+#define ROWS 32
 
 struct amx_attention {
     size_t n;
@@ -77,15 +71,6 @@ size_t attention_scratch_amx(const struct attention *a, size_t n)
     struct amx_attention t = {0};
 
     return lay_out(&t, a, n, NULL);
-}
-
-/* 32 floats to bfloat16, those beyond n are 0. */
-static inline __m512i to_bf16(const float *x, size_t n, __m512 factor)
-{
-    __m512 low = _mm512_mul_ps(vf_load_n(x, n), factor);
-    __m512 high = n > 16 ? _mm512_mul_ps(vf_load_n(x + 16, n - 16), factor) : _mm512_setzero_ps();
-
-    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
 static void pack_keys(const struct amx_attention *t, const float *k, size_t stride)
@@ -181,28 +166,7 @@ static void scores(const struct amx_attention *t)
     }
 }
 
-/* 2^x for x <= 0 within 1e-4 of it, a tenth of what bfloat16 keeps; 0 below -149. scalef takes the
- * floor of its exponent, so that only the rest of x is computed here. */
-static inline vf exp2_rough(vf x)
-{
-    vf r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
-    vf y = vf_fma(vf_set1(EXP2_3), r, vf_set1(EXP2_2));
-
-    y = vf_fma(y, r, vf_set1(EXP2_1));
-    y = vf_fma(y, r, vf_set1(EXP2_0));
-    return _mm512_scalef_ps(y, x);
-}
-
-/* The largest or the sum of each of 16 vectors, in the lanes of one. */
-static inline vf largest_of_rows(vf row[16])
-{
-    vf_transpose(row);
-    for (size_t step = 8; step > 0; step /= 2)
-        for (size_t i = 0; i < step; i++)
-            row[i] = vf_max(row[i], row[i + step]);
-    return row[0];
-}
-
+/* Their sums, likewise. */
 static inline vf sum_of_rows(vf row[16])
 {
     vf_transpose(row);

@@ -27,11 +27,11 @@
 #include <string.h>
 
 #include "nn/amx_tiles.h"
+#include "nn/attention_bf16.h"
 #include "nn/kernels_table.h"
 #include "nn/vector_avx512.h"
 #include "nn/vector_math.h"
 
-#define LOG2_E      1.44269504f
 #define LN_2        0.693147181f
 #define GROWTH      8.0f /* p stays below 2^8 */
 #define BLOCK_PAGES 4
@@ -41,12 +41,6 @@
 
 #define TILE_HALVES (TILE_BYTES / 2)
 #define TILE_FLOATS (TILE_BYTES / 4)
-
-/* 2^r for 0 <= r < 1 in ascending powers; minimax in relative error */
-#define EXP2_0 0.99992522f
-#define EXP2_1 0.695833509f
-#define EXP2_2 0.226067247f
-#define EXP2_3 7.80244584e-2f
 
 _Static_assert(KV_PAGE_TOKENS == 32, "a page is two tiles of keys and one row of tiles of values");
 
@@ -83,15 +77,6 @@ size_t kv_page_bytes_amx(const struct kv_shape *s)
 }
 
 /* ---- storing ---- */
-
-/* 32 floats to bfloat16, those beyond n are 0. */
-static inline __m512i to_bf16(const float *x, size_t n, vf factor)
-{
-    vf low = vf_mul(vf_load_n(x, n), factor);
-    vf high = n > 16 ? vf_mul(vf_load_n(x + 16, n - 16), factor) : vf_set1(0);
-
-    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
-}
 
 static void store_key(uint16_t *keys, size_t slot, const float *x, size_t n)
 {
@@ -320,28 +305,6 @@ static void weighted_two(const struct rows *t, const struct block *b, float *o)
 }
 
 /* ---- softmax ---- */
-
-/* 2^x for x <= GROWTH within 1e-4 of it, a tenth of what bfloat16 keeps; 0 below -149. scalef takes
- * the floor of its exponent, so that only the rest of x is computed here. */
-static inline vf exp2_rough(vf x)
-{
-    vf r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF);
-    vf y = vf_fma(vf_set1(EXP2_3), r, vf_set1(EXP2_2));
-
-    y = vf_fma(y, r, vf_set1(EXP2_1));
-    y = vf_fma(y, r, vf_set1(EXP2_0));
-    return _mm512_scalef_ps(y, x);
-}
-
-/* The largest of each of 16 vectors, in the lanes of one. */
-static inline vf largest_of_rows(vf row[16])
-{
-    vf_transpose(row);
-    for (size_t step = 8; step > 0; step /= 2)
-        for (size_t i = 0; i < step; i++)
-            row[i] = vf_max(row[i], row[i + step]);
-    return row[0];
-}
 
 struct span {
     size_t from; /* the part of a block that a row sees: positions from .. to - 1 of it */
