@@ -15,6 +15,7 @@
 
 #include "base/f16.h"
 #include "base/splitmix.h"
+#include "bench_measure.h"
 #include "nn/block_linear.h"
 #include "nn/compute_pool.h"
 #include "nn/kernels.h"
@@ -28,24 +29,6 @@
 #define WIDTH     2560
 #define WIDTH_FF  7168
 #define MANY_ROWS 16
-
-static double seconds(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void *memory(size_t bytes)
-{
-    void *p = NULL;
-
-    if (posix_memalign(&p, 64, bytes + 64) != 0)
-        abort();
-    memset(p, 0, bytes);
-    return p;
-}
 
 static const struct {
     enum block_type type;
@@ -107,17 +90,17 @@ static void run(struct bench *b)
 
 static void time_it(struct bench *b, double *ret_wall, double *ret_cpu)
 {
-    double begun = seconds(CLOCK_MONOTONIC);
+    double begun = seconds_of(CLOCK_MONOTONIC);
 
     *ret_wall = *ret_cpu = 1e30;
     run(b);
-    for (int round = 0; round < ROUNDS || seconds(CLOCK_MONOTONIC) - begun < SECONDS; round++) {
-        double wall = seconds(CLOCK_MONOTONIC);
-        double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    for (int round = 0; round < ROUNDS || seconds_of(CLOCK_MONOTONIC) - begun < SECONDS; round++) {
+        double wall = seconds_of(CLOCK_MONOTONIC);
+        double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
 
         run(b);
-        wall = seconds(CLOCK_MONOTONIC) - wall;
-        cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+        wall = seconds_of(CLOCK_MONOTONIC) - wall;
+        cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
         *ret_wall = wall < *ret_wall ? wall : *ret_wall;
         *ret_cpu = cpu < *ret_cpu ? cpu : *ret_cpu;
     }
@@ -154,10 +137,10 @@ static double read_gb_per_s(struct compute_pool *pool, const uint8_t *bytes, siz
     double best = 1e30;
 
     for (int round = 0; round < ROUNDS; round++) {
-        double begun = seconds(CLOCK_MONOTONIC);
+        double begun = seconds_of(CLOCK_MONOTONIC);
 
         compute_pool_run(pool, n / READ_ITEM, read_item, &r);
-        begun = seconds(CLOCK_MONOTONIC) - begun;
+        begun = seconds_of(CLOCK_MONOTONIC) - begun;
         best = begun < best ? begun : best;
     }
     return (double)(n / READ_ITEM * READ_ITEM) / best * 1e-9;
@@ -175,7 +158,7 @@ static double bench_case(struct bench *b, size_t which, size_t n_in, size_t n_ou
     double wall;
     double cpu;
     double quantise;
-    double begun = seconds(CLOCK_THREAD_CPUTIME_ID);
+    double begun = seconds_of(CLOCK_THREAD_CPUTIME_ID);
     double macs = (double)n * (double)n_in * (double)n_out;
 
     if (block_linear_new(b->k, type, w, n_in / block_elements(type) * block_bytes(type), n_out,
@@ -184,13 +167,13 @@ static double bench_case(struct bench *b, size_t which, size_t n_in, size_t n_ou
     if (pack)
         printf("%-12s %s packed at %.2f G weights/s, %.3f bytes a weight\n", kernels_name(b->k),
                block_type_name(type),
-               (double)(n_in * n_out) / (seconds(CLOCK_THREAD_CPUTIME_ID) - begun) * 1e-9,
+               (double)(n_in * n_out) / (seconds_of(CLOCK_THREAD_CPUTIME_ID) - begun) * 1e-9,
                (double)block_linear_bytes(l) / (double)(n_in * n_out));
     for (size_t i = 0; i < n * n_in; i++)
         x[i] = (float)(splitmix_next(&state) >> 40) * 0x1p-23f - 1.0f;
-    begun = seconds(CLOCK_THREAD_CPUTIME_ID);
+    begun = seconds_of(CLOCK_THREAD_CPUTIME_ID);
     block_rows_quantize(b->k, x, n_in, n, &rows);
-    quantise = seconds(CLOCK_THREAD_CPUTIME_ID) - begun;
+    quantise = seconds_of(CLOCK_THREAD_CPUTIME_ID) - begun;
     b->l = l;
     b->n = n;
     b->in.rows = &rows;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench_measure.h"
 #include "kernel_ceilings.h"
 #include "nn/attention.h"
 #include "nn/cpu.h"
@@ -23,14 +24,6 @@
 #define SECONDS  0.002 /* of a round */
 #define ROWS_MAX 1024
 
-static double cpu_seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* Best seconds of one call. */
 static double best(void (*call)(void *), void *context)
 {
@@ -39,12 +32,12 @@ static double best(void (*call)(void *), void *context)
 
     call(context);
     for (int round = 0; round < ROUNDS; round++) {
-        double begun = cpu_seconds();
+        double begun = seconds_of(CLOCK_THREAD_CPUTIME_ID);
         double each;
 
         for (size_t i = 0; i < n; i++)
             call(context);
-        each = (cpu_seconds() - begun) / (double)n;
+        each = (seconds_of(CLOCK_THREAD_CPUTIME_ID) - begun) / (double)n;
         if (each < least && (double)n * each > SECONDS / 4)
             least = each;
         n = 1 + (size_t)(SECONDS / (each + 1e-9));
@@ -52,28 +45,6 @@ static double best(void (*call)(void *), void *context)
             least = 1e30;
     }
     return least;
-}
-
-static void *memory(size_t bytes)
-{
-    void *p = NULL;
-
-    if (posix_memalign(&p, 64, bytes + 64) != 0)
-        abort();
-    memset(p, 0, bytes);
-    return p;
-}
-
-static float *random_floats(size_t n)
-{
-    static uint64_t state = 1;
-    float *p = memory(n * sizeof *p);
-
-    for (size_t i = 0; i < n; i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        p[i] = (float)((double)(state >> 33) / 1073741824.0 - 1.0);
-    }
-    return p;
 }
 
 /* ---- ceilings ---- */
@@ -89,9 +60,9 @@ static double ceiling_gops(const struct ceiling *c)
     double top = 0;
 
     for (int round = 0; round < ROUNDS; round++) {
-        double begun = cpu_seconds();
+        double begun = seconds_of(CLOCK_THREAD_CPUTIME_ID);
         double done = c->run(20000);
-        double gops = done / (cpu_seconds() - begun) * 1e-9;
+        double gops = done / (seconds_of(CLOCK_THREAD_CPUTIME_ID) - begun) * 1e-9;
 
         top = gops > top ? gops : top;
     }

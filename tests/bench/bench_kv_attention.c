@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench_measure.h"
 #include "nn/decoder_rows.h"
 #include "nn/kernels.h"
 #include "nn/kv_attention.h"
@@ -24,36 +25,6 @@
 #define CHUNK   512
 #define HIDDEN  2560
 #define MIDDLE  7168
-
-static double seconds_of(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void *memory(size_t bytes)
-{
-    void *p = NULL;
-
-    if (posix_memalign(&p, 64, bytes + 64) != 0)
-        abort();
-    memset(p, 0, bytes + 64);
-    return p;
-}
-
-static float *random_floats(size_t n)
-{
-    static uint64_t state = 1;
-    float *p = memory(n * sizeof *p);
-
-    for (size_t i = 0; i < n; i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        p[i] = (float)((double)(state >> 33) / 1073741824.0 - 1.0);
-    }
-    return p;
-}
 
 struct bench {
     const struct kernels *k;
