@@ -314,7 +314,8 @@ static bool read_digit_start(const struct reader *r, size_t at, struct entity *e
         char_is_latin((uint32_t)(unsigned char)r->s[e->byte_end])) {
         e->kind = ENTITY_CODE;
         e->value = 0;
-        e->byte_end = (uint32_t)read_code_run(r, at, &digits);
+        /* on from the number, whose digits may be full width */
+        e->byte_end = (uint32_t)read_code_run(r, e->byte_end, &digits);
         e->unit_start = e->unit_end = e->byte_end;
     }
     return true;

@@ -128,6 +128,7 @@ static void reads_entities(void **state)
         {"수요일에",           "수요일",         ENTITY_DATE,   UNIT_NONE,    3        },
         {"AP-700은",              "AP-700",            ENTITY_CODE,   UNIT_NONE,    0        },
         {"3D 영화",              "3D",                ENTITY_CODE,   UNIT_NONE,    0        },
+        {"２D 도면",            "２D",              ENTITY_CODE,   UNIT_NONE,    0        },
         {"SQLite를",              "SQLite",            ENTITY_LATIN,  UNIT_NONE,    0        },
         {"「무정」을",        "무정",            ENTITY_QUOTED, UNIT_NONE,    0        },
     };
