@@ -2,34 +2,64 @@
 
 #include <string.h>
 
+/* Bytes (1-4) of the sequence that a byte begins, or 0. The second one alone decides overlong,
+ * surrogate and > U+10FFFF: its limits are *ret_low and *ret_high. */
+static inline size_t sequence_of(unsigned char first, unsigned char *ret_low,
+                                 unsigned char *ret_high)
+{
+    *ret_low = 0x80;
+    *ret_high = 0xBF;
+    if (first < 0x80)
+        return 1;
+    if (first < 0xC2 || first > 0xF4)
+        return 0;
+    if (first == 0xE0)
+        *ret_low = 0xA0;
+    else if (first == 0xED)
+        *ret_high = 0x9F;
+    else if (first == 0xF0)
+        *ret_low = 0x90;
+    else if (first == 0xF4)
+        *ret_high = 0x8F;
+    return first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+}
+
 size_t utf8_sequence_bytes(const char *text, size_t n)
 {
     const unsigned char *s = (const unsigned char *)text;
-    unsigned char low = 0x80;
-    unsigned char high = 0xBF;
-    size_t want;
+    unsigned char low;
+    unsigned char high;
+    size_t want = sequence_of(s[0], &low, &high);
 
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] < 0xC2 || s[0] > 0xF4)
-        return 0;
-    want = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (n < want)
-        return 0;
-    /* the second byte alone decides overlong, surrogate and > U+10FFFF */
-    if (s[0] == 0xE0)
-        low = 0xA0;
-    else if (s[0] == 0xED)
-        high = 0x9F;
-    else if (s[0] == 0xF0)
-        low = 0x90;
-    else if (s[0] == 0xF4)
-        high = 0x8F;
-    if (s[1] < low || s[1] > high)
+    if (want < 2)
+        return want;
+    if (n < want || s[1] < low || s[1] > high)
         return 0;
     for (size_t i = 2; i < want; i++)
         if ((s[i] & 0xC0) != 0x80)
             return 0;
+    return want;
+}
+
+size_t utf8_lossy_step(const char *text, size_t n, bool *ret_valid)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    unsigned char low;
+    unsigned char high;
+    size_t want = sequence_of(s[0], &low, &high);
+
+    *ret_valid = want == 1;
+    if (want < 2)
+        return 1;
+    for (size_t i = 1; i < want; i++) {
+        if (i == n)
+            return 0;
+        if (s[i] < low || s[i] > high)
+            return i;
+        low = 0x80;
+        high = 0xBF;
+    }
+    *ret_valid = true;
     return want;
 }
 

@@ -9,6 +9,11 @@
 /* Bytes (1-4) of the well-formed sequence that starts at s, or 0 when there is
  * none within n bytes (n >= 1). No overlong forms, surrogates or > U+10FFFF. */
 size_t utf8_sequence_bytes(const char *s, size_t n);
+/* Bytes of the longest prefix of s[0, n) that some character begins with (at least 1), and whether
+ * it is a whole character: what one U+FFFD stands for else (the Unicode Standard, section 3.9,
+ * "U+FFFD substitution of maximal subparts"; Rust's from_utf8_lossy). 0: s ends before that is
+ * known. n >= 1. */
+size_t utf8_lossy_step(const char *s, size_t n, bool *ret_valid);
 
 /* Is all of s well-formed? Else *ret_bad (may be NULL) is the offset of the first bad byte. */
 bool utf8_valid(const char *s, size_t n, size_t *ret_bad);

@@ -249,24 +249,9 @@ static void push_ids(struct writer *w, const uint32_t *ids, size_t n)
 {
     struct token_list *list = w->ids;
 
-    if (n > list->cap - list->n) {
-        size_t cap = list->cap ? list->cap : 256;
-        uint32_t *more;
-        uint8_t *types;
-
-        while (cap - list->n < n)
-            cap *= 2;
-        more = realloc(list->ids, cap * sizeof *more);
-        if (more)
-            list->ids = more;
-        types = realloc(list->types, cap);
-        if (types)
-            list->types = types;
-        if (!more || !types) {
-            failed(w, RAG_ENOMEM);
-            return;
-        }
-        list->cap = cap;
+    if (token_list_room(list, list->n + n) != RAG_OK) {
+        failed(w, RAG_ENOMEM);
+        return;
     }
     memcpy(list->ids + list->n, ids, n * sizeof *ids);
     memset(list->types + list->n, 0, n);

@@ -84,6 +84,16 @@ static enum rag_status tokenizer_new(struct tokenizer **ret, struct rag_error *r
     return rag_fail(reterr, RAG_ENOMEM, "tokenizer: out of memory");
 }
 
+/* What was read becomes the caller's, or is closed. */
+static enum rag_status finish(enum rag_status status, struct tokenizer *t, struct tokenizer **ret)
+{
+    if (status == RAG_OK)
+        *ret = t;
+    else
+        tokenizer_close(t);
+    return status;
+}
+
 enum rag_status tokenizer_open_json(const char *text, size_t n, struct tokenizer **ret,
                                     struct rag_error *reterr)
 {
@@ -92,12 +102,18 @@ enum rag_status tokenizer_open_json(const char *text, size_t n, struct tokenizer
 
     if (status == RAG_OK)
         status = tokenizer_read_json(text, n, t, reterr);
-    if (status != RAG_OK) {
-        tokenizer_close(t);
-        return status;
-    }
-    *ret = t;
-    return RAG_OK;
+    return finish(status, t, ret);
+}
+
+/* An empty one, and the tokenizer_config.json beside what it will be read from, or NULL. */
+static enum rag_status begin(const char *config, size_t n_config, struct tokenizer **ret,
+                             struct json **ret_config, struct rag_error *reterr)
+{
+    enum rag_status status = tokenizer_new(ret, reterr);
+
+    if (status == RAG_OK && config)
+        status = json_parse(config, n_config, "tokenizer_config.json", ret_config, reterr);
+    return status;
 }
 
 enum rag_status tokenizer_open_vocab_txt(const char *text, size_t n, const char *config,
@@ -106,19 +122,12 @@ enum rag_status tokenizer_open_vocab_txt(const char *text, size_t n, const char 
 {
     struct tokenizer *t = NULL;
     struct json *json = NULL;
-    enum rag_status status = tokenizer_new(&t, reterr);
+    enum rag_status status = begin(config, n_config, &t, &json, reterr);
 
-    if (status == RAG_OK && config)
-        status = json_parse(config, n_config, "tokenizer_config.json", &json, reterr);
     if (status == RAG_OK)
         status = tokenizer_read_vocab_txt(text, n, json, t, reterr);
     json_free(json);
-    if (status != RAG_OK) {
-        tokenizer_close(t);
-        return status;
-    }
-    *ret = t;
-    return RAG_OK;
+    return finish(status, t, ret);
 }
 
 enum rag_status tokenizer_open_sentencepiece(const uint8_t *data, size_t n, const char *config,
@@ -127,19 +136,12 @@ enum rag_status tokenizer_open_sentencepiece(const uint8_t *data, size_t n, cons
 {
     struct tokenizer *t = NULL;
     struct json *json = NULL;
-    enum rag_status status = tokenizer_new(&t, reterr);
+    enum rag_status status = begin(config, n_config, &t, &json, reterr);
 
-    if (status == RAG_OK && config)
-        status = json_parse(config, n_config, "tokenizer_config.json", &json, reterr);
     if (status == RAG_OK)
         status = tokenizer_read_sentencepiece(data, n, json, t, reterr);
     json_free(json);
-    if (status != RAG_OK) {
-        tokenizer_close(t);
-        return status;
-    }
-    *ret = t;
-    return RAG_OK;
+    return finish(status, t, ret);
 }
 
 enum rag_status tokenizer_open_gguf(const struct gguf *g, struct tokenizer **ret,
@@ -152,12 +154,9 @@ enum rag_status tokenizer_open_gguf(const struct gguf *g, struct tokenizer **ret
     if (status != RAG_OK)
         return status;
     status = tokenizer_read_gguf(g, t, &inner);
-    if (status != RAG_OK) {
-        tokenizer_close(t);
-        return rag_fail(reterr, status, "tokenizer '%.200s': %s", gguf_path(g), inner.text);
-    }
-    *ret = t;
-    return RAG_OK;
+    if (status != RAG_OK)
+        rag_fail(reterr, status, "tokenizer '%.200s': %s", gguf_path(g), inner.text);
+    return finish(status, t, ret);
 }
 
 /* Put the directory before the message of what is inside a file. */
@@ -350,6 +349,28 @@ void token_list_release(struct token_list *list)
     free(list->types);
     token_work_free(list->work);
     memset(list, 0, sizeof *list);
+}
+
+enum rag_status token_list_room(struct token_list *list, size_t n)
+{
+    size_t cap = list->cap ? list->cap : 64;
+    uint32_t *ids;
+    uint8_t *types;
+
+    if (n <= list->cap)
+        return RAG_OK;
+    while (cap < n)
+        cap *= 2;
+    ids = realloc(list->ids, cap * sizeof *ids);
+    if (ids)
+        list->ids = ids;
+    types = realloc(list->types, cap);
+    if (types)
+        list->types = types;
+    if (!ids || !types)
+        return RAG_ENOMEM;
+    list->cap = cap;
+    return RAG_OK;
 }
 
 /* ---- encoding ---- */

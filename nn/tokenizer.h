@@ -38,6 +38,8 @@ struct token_list {
     struct token_work *work; /* memory that the next call uses again; owned */
 };
 void token_list_release(struct token_list *list); /* a zeroed one is a no-op */
+/* Room for n tokens in all; what is in it stays. RAG_OK, RAG_ENOMEM. */
+enum rag_status token_list_room(struct token_list *list, size_t n);
 
 struct tokenize_options {
     bool plain;        /* special tokens written in the text are text, and no other way (a merge, a

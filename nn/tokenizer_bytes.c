@@ -28,23 +28,6 @@ static struct habits habits_of(const struct tokenizer *t)
     return h;
 }
 
-static bool put_byte_level(const char *s, size_t n, struct buf *ret)
-{
-    size_t begin = ret->len;
-    size_t step;
-
-    for (size_t i = 0; i < n; i += step) {
-        int byte = byte_level_byte(unicode_at(s + i, &step));
-
-        if (byte < 0) {
-            ret->len = begin;
-            return false; /* it stands for itself */
-        }
-        buf_append_char(ret, (char)byte);
-    }
-    return true;
-}
-
 static void put_meta_space(const char *s, size_t n, struct buf *ret)
 {
     for (size_t i = 0; i < n;) {
@@ -76,8 +59,7 @@ enum rag_status tokenizer_token_bytes(const struct tokenizer *t, uint32_t id, st
     } else if (h.byte_fallback && token_fallback_byte(s, n) >= 0) {
         buf_append_char(ret, (char)token_fallback_byte(s, n));
     } else if (h.byte_level) {
-        if (!put_byte_level(s, n, ret))
-            buf_append(ret, s, n);
+        byte_level_append(s, n, ret);
     } else if (h.meta_space) {
         put_meta_space(s, n, ret);
     } else if (h.continuing && n > 2 && s[0] == '#' && s[1] == '#') {

@@ -202,43 +202,6 @@ static enum rag_status whole_string(struct flow *f, size_t k, size_t index, bool
 
 /* ---- byte-level: all tokens become one text ---- */
 
-/* Bytes of the longest prefix of s[0, n) that some character begins with (at least 1), and whether
- * it is a whole character: what Rust's from_utf8_lossy replaces by one U+FFFD. 0: s ends before
- * that is known. */
-static size_t lossy_step(const unsigned char *s, size_t n, bool *ret_valid)
-{
-    unsigned char low = 0x80;
-    unsigned char high = 0xBF;
-    size_t need = s[0] < 0x80   ? 1
-                  : s[0] < 0xC2 ? 0
-                  : s[0] < 0xE0 ? 2
-                  : s[0] < 0xF0 ? 3
-                  : s[0] < 0xF5 ? 4
-                                : 0;
-
-    *ret_valid = need == 1;
-    if (need < 2)
-        return 1;
-    if (s[0] == 0xE0)
-        low = 0xA0;
-    else if (s[0] == 0xED)
-        high = 0x9F;
-    else if (s[0] == 0xF0)
-        low = 0x90;
-    else if (s[0] == 0xF4)
-        high = 0x8F;
-    for (size_t i = 1; i < need; i++) {
-        if (i == n)
-            return 0;
-        if (s[i] < low || s[i] > high)
-            return i;
-        low = 0x80;
-        high = 0xBF;
-    }
-    *ret_valid = true;
-    return need;
-}
-
 /* Hands on what of the bytes held is certain. */
 static enum rag_status byte_level_flush(struct flow *f, size_t k, bool end)
 {
@@ -250,7 +213,7 @@ static enum rag_status byte_level_flush(struct flow *f, size_t k, bool end)
     buf_reset(&g->out);
     while (at < n) {
         bool valid;
-        size_t step = lossy_step((const unsigned char *)s + at, n - at, &valid);
+        size_t step = utf8_lossy_step(s + at, n - at, &valid);
 
         if (step == 0 && !end)
             break;
@@ -268,23 +231,11 @@ static enum rag_status byte_level_flush(struct flow *f, size_t k, bool end)
     return g->out.len > 0 ? hand_on(f, k + 1, buf_str(&g->out), g->out.len) : RAG_OK;
 }
 
-/* A token with a character outside the alphabet stands for itself. */
 static enum rag_status byte_level(struct flow *f, size_t k, const char *s, size_t n)
 {
     struct buf *raw = &f->st->stages[k].held;
-    size_t begin = raw->len;
-    size_t step;
 
-    for (size_t i = 0; i < n; i += step) {
-        int byte = byte_level_byte(unicode_at(s + i, &step));
-
-        if (byte < 0) {
-            raw->len = begin;
-            buf_append(raw, s, n);
-            break;
-        }
-        buf_append_char(raw, (char)byte);
-    }
+    byte_level_append(s, n, raw);
     if (buf_status(raw) != RAG_OK)
         return buf_status(raw);
     return raw->len > 0 ? byte_level_flush(f, k, false) : RAG_OK;

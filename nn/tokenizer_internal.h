@@ -402,6 +402,9 @@ enum rag_status template_apply(const struct template *tp, const struct id_list i
 size_t byte_level_char(unsigned char byte, char ret[2]);
 /* The byte of such a character, or -1. */
 int byte_level_byte(uint32_t c);
+/* The bytes that a token's text stands for; the text itself when a character of it is outside the
+ * alphabet. */
+void byte_level_append(const char *s, size_t n, struct buf *ret);
 /* The byte of a token "<0x41>" of BPE with byte fallback, or -1. */
 int token_fallback_byte(const char *s, size_t n);
 

@@ -1,5 +1,4 @@
 /* What happens to the ids of both sequences at the end: truncation, then the special tokens. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "nn/tokenizer_internal.h"
@@ -48,28 +47,6 @@ void truncation_lengths(size_t n_first, size_t n_second, size_t stop_first, size
         *ret_second = n_second;
 }
 
-static enum rag_status list_room(struct token_list *list, size_t n)
-{
-    size_t cap = list->cap ? list->cap : 64;
-    uint32_t *ids;
-    uint8_t *types;
-
-    if (n <= list->cap)
-        return RAG_OK;
-    while (cap < n)
-        cap *= 2;
-    ids = realloc(list->ids, cap * sizeof *ids);
-    if (ids)
-        list->ids = ids;
-    types = realloc(list->types, cap);
-    if (types)
-        list->types = types;
-    if (!ids || !types)
-        return RAG_ENOMEM;
-    list->cap = cap;
-    return RAG_OK;
-}
-
 enum rag_status template_apply(const struct template *tp, const struct id_list ids[2],
                                const size_t keep[2], bool special, struct token_list *ret)
 {
@@ -78,7 +55,7 @@ enum rag_status template_apply(const struct template *tp, const struct id_list i
 
     for (size_t i = 0; i < tp->n; i++)
         n += tp->items[i].kind == TEMPLATE_SPECIAL ? 1 : keep[tp->items[i].kind == TEMPLATE_SECOND];
-    status = list_room(ret, n);
+    status = token_list_room(ret, n);
     if (status != RAG_OK)
         return status;
     n = 0;

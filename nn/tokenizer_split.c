@@ -394,3 +394,20 @@ int byte_level_byte(uint32_t c)
         return (int)(c - 0x121 + 0x7F);
     return c == 0x143 ? 0xAD : -1;
 }
+
+void byte_level_append(const char *s, size_t n, struct buf *ret)
+{
+    size_t begin = ret->len;
+    size_t step;
+
+    for (size_t i = 0; i < n; i += step) {
+        int byte = byte_level_byte(unicode_at(s + i, &step));
+
+        if (byte < 0) {
+            ret->len = begin;
+            buf_append(ret, s, n);
+            return;
+        }
+        buf_append_char(ret, (char)byte);
+    }
+}

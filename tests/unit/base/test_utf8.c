@@ -63,6 +63,39 @@ static void every_scalar_round_trips(void **state)
     }
 }
 
+/* Unicode 15, section 3.9, tables 3-8 to 3-11: how many bytes each U+FFFD stands for. */
+static void a_bad_sequence_is_replaced_by_its_maximal_subparts(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *steps; /* digits; '?': unknown before more bytes */
+    } parts[] = {
+        {"\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41", "111111111"},
+        {"\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41", "111111111"},
+        {"\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42", "111111111"},
+        {"\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41", "21321"    },
+        {"\xEA\xB0\x80\xF0\x9F\x98\x80",         "34"       },
+        {"\xEA\xB0",                             "?"        },
+        {"a\xF0\x9F\x98",                        "1?"       },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        const char *s = parts[i].text;
+        size_t n = strlen(s);
+
+        for (const char *wanted = parts[i].steps; *wanted; wanted++) {
+            bool valid;
+            size_t step = utf8_lossy_step(s, n, &valid);
+
+            assert_int_equal(step, *wanted == '?' ? 0 : *wanted - '0');
+            assert_int_equal(valid, step > 0 && utf8_sequence_bytes(s, n) == step);
+            s += step;
+            n -= step;
+        }
+    }
+}
+
 static void advance_and_floor_keep_to_characters(void **state)
 {
     const char *s = "a가b";
@@ -77,12 +110,14 @@ static void advance_and_floor_keep_to_characters(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + 2];
+    struct CMUnitTest tests[COUNT(rows) + 3];
 
     for (size_t i = 0; i < COUNT(rows); i++)
         tests[i] = (struct CMUnitTest){rows[i].name, check_row, NULL, NULL, &rows[i]};
     tests[COUNT(rows)] = (struct CMUnitTest)cmocka_unit_test(every_scalar_round_trips);
     tests[COUNT(rows) + 1] =
         (struct CMUnitTest)cmocka_unit_test(advance_and_floor_keep_to_characters);
+    tests[COUNT(rows) + 2] =
+        (struct CMUnitTest)cmocka_unit_test(a_bad_sequence_is_replaced_by_its_maximal_subparts);
     return cmocka_run_group_tests_name("utf8", tests, NULL, NULL);
 }
