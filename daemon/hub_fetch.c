@@ -10,6 +10,7 @@
 #include "base/bounds.h"
 #include "base/http_client.h"
 #include "daemon/hub_internal.h"
+#include "nn/model_files.h"
 
 #define PATH_BYTES_MAX 4096
 
@@ -29,12 +30,9 @@ struct fetching {
 bool hub_is_weights(const char *name)
 {
     static const char *const endings[] = {".safetensors", ".gguf"};
-    size_t n = strlen(name);
 
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        size_t n_ending = strlen(endings[i]);
-
-        if (n > n_ending && strcmp(name + n - n_ending, endings[i]) == 0)
+        if (model_file_ends(name, endings[i]))
             return true;
     }
     return false;

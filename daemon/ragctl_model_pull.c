@@ -20,6 +20,7 @@
 #include "daemon/ragctl_model.h"
 #include "nn/decoder_config.h"
 #include "nn/model_config.h"
+#include "nn/model_files.h"
 
 /* A pull is staged in a hidden folder beside the model's and published by one rename, so that
  * nobody ever opens half a model:
@@ -56,14 +57,6 @@ struct pull {
 };
 
 /* ---- which files ---- */
-
-static bool ends_with(const char *name, const char *suffix)
-{
-    size_t n = strlen(name);
-    size_t m = strlen(suffix);
-
-    return n > m && strcmp(name + n - m, suffix) == 0;
-}
 
 /* "1_Pooling", "2_Dense": a module's folder in the sentence-transformers layout. */
 static bool is_module_folder(const char *name, size_t n)
@@ -139,8 +132,8 @@ static bool is_chosen_weights(const struct hub_model *m, const char *name)
         return one && strcmp(name, "model.safetensors") == 0;
     if (find_file(m, "model.safetensors.index.json"))
         return strcmp(name, "model.safetensors.index.json") == 0 ||
-               (strncmp(name, "model-", 6) == 0 && ends_with(name, ".safetensors"));
-    return ends_with(name, ".safetensors");
+               (strncmp(name, "model-", 6) == 0 && model_file_ends(name, ".safetensors"));
+    return model_file_ends(name, ".safetensors");
 }
 
 static enum rag_status choose_folder(struct pull *p, struct rag_error *reterr)
@@ -190,7 +183,7 @@ static enum rag_status name_choices(const struct hub_model *m, struct rag_error 
 
     buf_init(&names, OUTPUT_BYTES);
     for (size_t i = 0; i < m->n_files; i++) {
-        if (ends_with(m->files[i].name, ".gguf") && n++ < CHOICES_SHOWN)
+        if (model_file_ends(m->files[i].name, ".gguf") && n++ < CHOICES_SHOWN)
             buf_printf(&names, "%s%s", n > 1 ? ", " : "", m->files[i].name);
     }
     rag_fail(reterr, RAG_EINVAL, "model '%s': has %zu GGUF files; choose one with --file: %s%s",
@@ -207,7 +200,7 @@ static enum rag_status choose_gguf(struct pull *p, struct rag_error *reterr)
     size_t n = 0;
 
     for (size_t i = 0; i < m->n_files && !p->file; i++) {
-        if (ends_with(m->files[i].name, ".gguf") && n++ == 0)
+        if (model_file_ends(m->files[i].name, ".gguf") && n++ == 0)
             file = &m->files[i];
     }
     if (n > 1)
@@ -236,8 +229,8 @@ static enum rag_status choose_files(struct pull *p, struct rag_error *reterr)
     if (!p->wanted)
         return rag_fail(reterr, RAG_ENOMEM, "model pull: out of memory");
     for (size_t i = 0; i < p->model.n_files; i++) {
-        safetensors |= ends_with(p->model.files[i].name, ".safetensors");
-        gguf |= ends_with(p->model.files[i].name, ".gguf");
+        safetensors |= model_file_ends(p->model.files[i].name, ".safetensors");
+        gguf |= model_file_ends(p->model.files[i].name, ".gguf");
     }
     return p->file || (gguf && !safetensors) ? choose_gguf(p, reterr) : choose_folder(p, reterr);
 }
@@ -317,7 +310,7 @@ static bool wants(const struct pull *p, const char *name)
     char whole[PATH_BYTES_MAX];
 
     snprintf(whole, sizeof whole, "%s", name);
-    if (ends_with(whole, ".part"))
+    if (model_file_ends(whole, ".part"))
         whole[strlen(whole) - 5] = '\0';
     for (size_t i = 0; i < p->n_wanted; i++) {
         if (strcmp(p->wanted[i]->name, whole) == 0)
@@ -531,8 +524,8 @@ static enum rag_status fetch_all(struct pull *p, struct rag_error *reterr)
     progress_init(&p->progress, stderr, p->options->quiet || p->options->json, "files", p->n_wanted,
                   total);
     for (size_t i = 0; i < p->n_wanted && status == RAG_OK; i++) {
-        gguf |= ends_with(p->wanted[i]->name, ".gguf");
-        if (!warned && ends_with(p->wanted[i]->name, ".safetensors")) {
+        gguf |= model_file_ends(p->wanted[i]->name, ".gguf");
+        if (!warned && model_file_ends(p->wanted[i]->name, ".safetensors")) {
             warn_unsupported(p);
             warned = true;
         }
@@ -717,7 +710,7 @@ int ragctl_model_pull(const struct ragctl_options *options, int argc, char **arg
                         : rag_fail(&error, RAG_ENOMEM, "model pull: out of memory");
     if (status == RAG_OK && n_words != 1)
         status = rag_fail(&error, RAG_EINVAL, "model pull: needs one NAME[@REVISION]");
-    if (status == RAG_OK && file && !ends_with(file, ".gguf"))
+    if (status == RAG_OK && file && !model_file_ends(file, ".gguf"))
         status =
             rag_fail(&error, RAG_EINVAL, "model pull: --file '%.100s': must be a *.gguf", file);
     if (status == RAG_OK) {

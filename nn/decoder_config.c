@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/bounds.h"
+#include "nn/config_keys.h"
 #include "nn/decoder_config_internal.h"
 #include "nn/kv_attention.h"
 #include "nn/model_files.h"
@@ -91,14 +92,6 @@ enum rag_status decoder_config_divide(struct decoder_config *c, float value,
 
 /* ---- which files ---- */
 
-static bool ends_in(const char *name, const char *suffix)
-{
-    size_t n = strlen(name);
-    size_t n_suffix = strlen(suffix);
-
-    return n > n_suffix && strcmp(name + n - n_suffix, suffix) == 0;
-}
-
 struct listing {
     bool directory; /* Hugging Face's: has *.safetensors, or only its config.json yet */
     char *gguf;     /* the first by name; owned */
@@ -121,11 +114,11 @@ static enum rag_status list(const char *dir, struct listing *ret, struct rag_err
                               MODEL_DIR_ENTRIES_MAX);
         } else if (e->d_name[0] == '.') {
             continue;
-        } else if (ends_in(e->d_name, ".safetensors")) {
+        } else if (model_file_ends(e->d_name, ".safetensors")) {
             ret->directory = true;
         } else if (strcmp(e->d_name, "config.json") == 0) {
             config = true;
-        } else if (ends_in(e->d_name, ".gguf")) {
+        } else if (model_file_ends(e->d_name, ".gguf")) {
             ret->n_gguf++;
             if (ret->gguf && strcmp(ret->gguf, e->d_name) < 0)
                 continue;
@@ -185,7 +178,7 @@ bool decoder_config_is_decoder(const char *path)
     if (decoder_gguf_path(path, &gguf, NULL) != RAG_OK)
         return false;
     if (gguf) { /* 'path' itself may be any file */
-        is = ends_in(gguf, ".gguf");
+        is = model_file_ends(gguf, ".gguf");
         free(gguf);
         return is;
     }
@@ -206,19 +199,16 @@ static enum rag_status optional_json(const char *dir, const char *name, struct j
     return status == RAG_ENOTFOUND ? RAG_OK : status;
 }
 
-/* The reader's message, behind the name of what it read. */
+/* What was read becomes the caller's, or is released. */
 static enum rag_status finish(enum rag_status status, const char *path, const struct rag_error *why,
                               struct decoder_config *c, struct decoder_config *ret,
                               struct rag_error *reterr)
 {
-    if (status == RAG_EINVAL) /* a member's type or range: the file's fault, not the caller's */
-        status = RAG_EFORMAT;
-    if (status != RAG_OK) {
+    if (status == RAG_OK)
+        *ret = *c;
+    else
         decoder_config_release(c);
-        return rag_fail(reterr, status, "model '%s': config.json: %s", path, why->text);
-    }
-    *ret = *c;
-    return RAG_OK;
+    return config_finish(status, path, why, reterr);
 }
 
 enum rag_status decoder_config_parse(const char *path, const char *text, size_t n,

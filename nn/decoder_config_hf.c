@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bounds.h"
+#include "nn/config_keys.h"
 #include "nn/decoder_config_internal.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -46,19 +47,13 @@ static const struct family families[] = {
 bool decoder_config_names_decoder(const struct json *config)
 {
     const char *type = json_string(json_member(config, "model_type"));
-    const struct json *list = json_member(config, "architectures");
 
     for (size_t i = 0; type && i < COUNT(families); i++) {
         if (strcmp(families[i].model_type, type) == 0)
             return true;
     }
-    for (const struct json *a = json_first(list); a && json_is_array(list); a = json_next(a)) {
-        const char *name = json_string(a);
-
-        if (name && (strstr(name, "ForCausalLM") || strstr(name, "ForConditionalGeneration")))
-            return true;
-    }
-    return false;
+    return config_names_architecture(config, "ForCausalLM") ||
+           config_names_architecture(config, "ForConditionalGeneration");
 }
 
 static enum rag_status find_family(const struct json *root, const struct family **ret,
@@ -148,19 +143,6 @@ static enum rag_status check_activation(const struct json *root, const struct fa
 
 /* ---- sizes ---- */
 
-/* A size that must be there, unless value has a default. */
-static enum rag_status need_size(const struct json *root, const char *key, int64_t value,
-                                 int64_t max, size_t *ret, struct rag_error *reterr)
-{
-    enum rag_status status = json_get_int(root, key, 1, max, &value, reterr);
-
-    if (status == RAG_OK && value == 0)
-        status = rag_fail(reterr, RAG_EFORMAT, "'%s' is missing", key);
-    if (status == RAG_OK)
-        *ret = (size_t)value;
-    return status;
-}
-
 /* The text part of Gemma 3's larger models leaves out what is as in Gemma3TextConfig. */
 static enum rag_status read_sizes(const struct json *root, const struct family *f,
                                   struct decoder_config *c, struct rag_error *reterr)
@@ -168,30 +150,30 @@ static enum rag_status read_sizes(const struct json *root, const struct family *
     bool gemma = f->family == DECODER_GEMMA3;
     int64_t head_dim = f->head_dim;
     enum rag_status status =
-        need_size(root, f->n_layers, 0, DECODER_LAYERS_MAX, &c->n_layers, reterr);
+        config_size(root, f->n_layers, 0, DECODER_LAYERS_MAX, &c->n_layers, reterr);
 
     if (status == RAG_OK)
-        status = need_size(root, "hidden_size", 0, DECODER_HIDDEN_MAX, &c->hidden, reterr);
+        status = config_size(root, "hidden_size", 0, DECODER_HIDDEN_MAX, &c->hidden, reterr);
     if (status == RAG_OK)
-        status = need_size(root, "num_attention_heads", gemma ? 8 : 0, DECODER_HEADS_MAX,
-                           &c->n_heads, reterr);
+        status = config_size(root, "num_attention_heads", gemma ? 8 : 0, DECODER_HEADS_MAX,
+                             &c->n_heads, reterr);
     if (status == RAG_OK)
-        status = need_size(root, "num_key_value_heads", gemma ? 4 : (int64_t)c->n_heads,
-                           DECODER_HEADS_MAX, &c->n_kv_heads, reterr);
+        status = config_size(root, "num_key_value_heads", gemma ? 4 : (int64_t)c->n_heads,
+                             DECODER_HEADS_MAX, &c->n_kv_heads, reterr);
     if (status == RAG_OK)
-        status = need_size(root, "intermediate_size", 0, DECODER_INTERMEDIATE_MAX, &c->intermediate,
-                           reterr);
+        status = config_size(root, "intermediate_size", 0, DECODER_INTERMEDIATE_MAX,
+                             &c->intermediate, reterr);
     if (status == RAG_OK)
-        status = need_size(root, "vocab_size", gemma ? 262208 : 0, DECODER_VOCAB_MAX,
-                           &c->vocab_size, reterr);
+        status = config_size(root, "vocab_size", gemma ? 262208 : 0, DECODER_VOCAB_MAX,
+                             &c->vocab_size, reterr);
     if (status == RAG_OK)
-        status = need_size(root, "max_position_embeddings", gemma ? 131072 : 0, DECODER_CONTEXT_MAX,
-                           &c->context_max, reterr);
+        status = config_size(root, "max_position_embeddings", gemma ? 131072 : 0,
+                             DECODER_CONTEXT_MAX, &c->context_max, reterr);
     if (status != RAG_OK)
         return status;
     if (head_dim == 0 && c->hidden % c->n_heads == 0) /* else it must be there */
         head_dim = (int64_t)(c->hidden / c->n_heads);
-    return need_size(root, "head_dim", head_dim, DECODER_HIDDEN_MAX, &c->head_dim, reterr);
+    return config_size(root, "head_dim", head_dim, DECODER_HIDDEN_MAX, &c->head_dim, reterr);
 }
 
 /* ---- rotation ---- */
@@ -355,13 +337,13 @@ static enum rag_status read_window(const struct json *root, const struct family 
 
     if (!gemma)
         return read_layer_types(root, false, &pattern, c, reterr);
-    status = need_size(root, "sliding_window_pattern", DECODER_SLIDING_PATTERN_GEMMA3,
-                       DECODER_LAYERS_MAX + 1, &pattern, reterr);
+    status = config_size(root, "sliding_window_pattern", DECODER_SLIDING_PATTERN_GEMMA3,
+                         DECODER_LAYERS_MAX + 1, &pattern, reterr);
     if (status == RAG_OK)
         status = read_layer_types(root, true, &pattern, c, reterr);
     if (status == RAG_OK)
-        status = need_size(root, "sliding_window", 4096, DECODER_CONTEXT_MAX, &c->sliding_window,
-                           reterr);
+        status = config_size(root, "sliding_window", 4096, DECODER_CONTEXT_MAX, &c->sliding_window,
+                             reterr);
     if (status == RAG_OK)
         status = json_get_double(root, "query_pre_attn_scalar", 1.0, 1e6, &scalar, reterr);
     if (status != RAG_OK)

@@ -192,18 +192,27 @@ static enum rag_status wrong_type(const struct gguf *g, const struct gguf_key *k
                     g->path, (int)k->name.n_bytes, k->name.text, item, found, expected);
 }
 
+/* A key that must be there, and of one type. */
+static enum rag_status need_type(const struct gguf *g, const char *key, enum gguf_type type,
+                                 const char *expected, const struct gguf_key **ret,
+                                 struct rag_error *reterr)
+{
+    enum rag_status status = need_key(g, key, ret, reterr);
+
+    if (status == RAG_OK && (*ret)->type != type)
+        status = wrong_type(g, *ret, SIZE_MAX, expected, reterr);
+    return status;
+}
+
 enum rag_status gguf_get_string(const struct gguf *g, const char *key, struct gguf_string *ret,
                                 struct rag_error *reterr)
 {
     const struct gguf_key *k = NULL;
-    enum rag_status status = need_key(g, key, &k, reterr);
+    enum rag_status status = need_type(g, key, GGUF_STRING, "string", &k, reterr);
 
-    if (status != RAG_OK)
-        return status;
-    if (k->type != GGUF_STRING)
-        return wrong_type(g, k, SIZE_MAX, "string", reterr);
-    *ret = (struct gguf_string){(const char *)k->value, k->n};
-    return RAG_OK;
+    if (status == RAG_OK)
+        *ret = (struct gguf_string){(const char *)k->value, k->n};
+    return status;
 }
 
 /* A whole number as sign and magnitude, so that all of u64 and i64 fit. False: another type. */
@@ -282,13 +291,11 @@ enum rag_status gguf_get_bool(const struct gguf *g, const char *key, bool *ret,
                               struct rag_error *reterr)
 {
     const struct gguf_key *k = NULL;
-    enum rag_status status = need_key(g, key, &k, reterr);
+    enum rag_status status = need_type(g, key, GGUF_BOOL, "bool", &k, reterr);
     uint8_t value;
 
     if (status != RAG_OK)
         return status;
-    if (k->type != GGUF_BOOL)
-        return wrong_type(g, k, SIZE_MAX, "bool", reterr);
     value = k->value[0];
     if (value > 1)
         return rag_fail(reterr, RAG_EFORMAT, "gguf '%s': key '%s': %u, a bool is 0 or 1", g->path,
@@ -303,14 +310,11 @@ enum rag_status gguf_get_array(const struct gguf *g, const char *key, struct ggu
                                struct rag_error *reterr)
 {
     const struct gguf_key *k = NULL;
-    enum rag_status status = need_key(g, key, &k, reterr);
+    enum rag_status status = need_type(g, key, GGUF_ARRAY, "array", &k, reterr);
 
-    if (status != RAG_OK)
-        return status;
-    if (k->type != GGUF_ARRAY)
-        return wrong_type(g, k, SIZE_MAX, "array", reterr);
-    *ret = (struct gguf_array){k->n, k};
-    return RAG_OK;
+    if (status == RAG_OK)
+        *ret = (struct gguf_array){k->n, k};
+    return status;
 }
 
 static const uint8_t *item_at(const struct gguf_array *a, size_t i)

@@ -8,6 +8,7 @@
 #include "base/bounds.h"
 #include "base/json.h"
 #include "nn/attention.h"
+#include "nn/config_keys.h"
 #include "nn/mapped_file.h"
 
 /* What a family's keys are called. NULL: the key does not exist there. */
@@ -101,41 +102,26 @@ static enum rag_status find_family(const struct json *root, const struct family 
                     type ? type : "(none)");
 }
 
-/* A size that must be there: transformers' defaults are those of one certain model, and a file
- * that relies on them does not say what its weights are. */
-static enum rag_status need_size(const struct json *root, const char *key, int64_t max, size_t *ret,
-                                 struct rag_error *reterr)
-{
-    int64_t value = 0;
-    enum rag_status status = json_get_int(root, key, 1, max, &value, reterr);
-
-    if (status == RAG_OK && value == 0)
-        status = rag_fail(reterr, RAG_EFORMAT, "'%s' is missing", key);
-    if (status == RAG_OK)
-        *ret = (size_t)value;
-    return status;
-}
-
 static enum rag_status read_sizes(const struct json *root, const struct family *f,
                                   struct model_config *c, struct rag_error *reterr)
 {
     int64_t n_types = f->keys->n_types ? N_TYPES_DEFAULT : 0;
     int64_t embedding = 0;
     enum rag_status status =
-        need_size(root, f->keys->n_layers, ENCODER_LAYERS_MAX, &c->n_layers, reterr);
+        config_size(root, f->keys->n_layers, 0, ENCODER_LAYERS_MAX, &c->n_layers, reterr);
 
     if (status == RAG_OK)
-        status = need_size(root, f->keys->hidden, ENCODER_HIDDEN_MAX, &c->hidden, reterr);
+        status = config_size(root, f->keys->hidden, 0, ENCODER_HIDDEN_MAX, &c->hidden, reterr);
     if (status == RAG_OK)
-        status = need_size(root, f->keys->n_heads, ENCODER_HEADS_MAX, &c->n_heads, reterr);
+        status = config_size(root, f->keys->n_heads, 0, ENCODER_HEADS_MAX, &c->n_heads, reterr);
     if (status == RAG_OK)
-        status = need_size(root, f->keys->intermediate, ENCODER_INTERMEDIATE_MAX, &c->intermediate,
-                           reterr);
+        status = config_size(root, f->keys->intermediate, 0, ENCODER_INTERMEDIATE_MAX,
+                             &c->intermediate, reterr);
     if (status == RAG_OK)
-        status = need_size(root, "vocab_size", ENCODER_VOCAB_MAX, &c->vocab_size, reterr);
+        status = config_size(root, "vocab_size", 0, ENCODER_VOCAB_MAX, &c->vocab_size, reterr);
     if (status == RAG_OK)
-        status = need_size(root, "max_position_embeddings", ENCODER_POSITIONS_MAX, &c->n_positions,
-                           reterr);
+        status = config_size(root, "max_position_embeddings", 0, ENCODER_POSITIONS_MAX,
+                             &c->n_positions, reterr);
     if (status == RAG_OK && f->keys->n_types)
         status = json_get_int(root, f->keys->n_types, 0, ENCODER_TYPES_MAX, &n_types, reterr);
     if (status == RAG_OK && f->family == FAMILY_ELECTRA)
@@ -201,17 +187,6 @@ static enum rag_status read_activation(const struct json *root, const char *key,
                     name);
 }
 
-static bool names_a_classifier(const struct json *root)
-{
-    const struct json *list = json_member(root, "architectures");
-
-    for (const struct json *a = json_first(list); a && json_is_array(list); a = json_next(a)) {
-        if (json_string(a) && strstr(json_string(a), "ForSequenceClassification"))
-            return true;
-    }
-    return false;
-}
-
 /* ELECTRA's classifier has gelu, whatever "summary_activation" says: that is of other heads. */
 static enum rag_status read_labels(const struct json *root, struct model_config *c,
                                    struct rag_error *reterr)
@@ -230,7 +205,7 @@ static enum rag_status read_labels(const struct json *root, struct model_config 
         return rag_fail(reterr, RAG_ELIMIT, "'id2label' has %lld labels, the limit is %d",
                         (long long)n, ENCODER_LABELS_MAX);
     c->n_labels = (size_t)n;
-    c->classifies = names_a_classifier(root);
+    c->classifies = config_names_architecture(root, "ForSequenceClassification");
     c->head_activation = c->family == FAMILY_ELECTRA      ? LINEAR_GELU
                          : c->family == FAMILY_DISTILBERT ? LINEAR_RELU
                                                           : LINEAR_TANH;
@@ -299,12 +274,9 @@ enum rag_status model_config_parse(const char *dir, const char *text, size_t n,
     if (status == RAG_OK)
         status = read_config(root, &c, &why);
     json_free(root);
-    if (status == RAG_EINVAL) /* a member's type or range: the file's fault, not the caller's */
-        status = RAG_EFORMAT;
-    if (status != RAG_OK)
-        return rag_fail(reterr, status, "model '%s': config.json: %s", dir, why.text);
-    *ret = c;
-    return RAG_OK;
+    if (status == RAG_OK)
+        *ret = c;
+    return config_finish(status, dir, &why, reterr);
 }
 
 enum rag_status model_config_open(const char *dir, struct model_config *ret,

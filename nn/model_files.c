@@ -113,6 +113,14 @@ out:
 
 /* ---- names ---- */
 
+bool model_file_ends(const char *name, const char *ending)
+{
+    size_t n = strlen(name);
+    size_t n_ending = strlen(ending);
+
+    return n > n_ending && strcmp(name + n - n_ending, ending) == 0;
+}
+
 struct part {
     const char *begin;
     size_t n;
@@ -218,16 +226,13 @@ static bool is_part_of_a_model(const char *name)
         "config.json",     "tokenizer.json", "tokenizer_config.json",
         "tokenizer.model", "vocab.txt",      "model.safetensors.index.json"};
     static const char *const endings[] = {".safetensors", ".gguf"};
-    size_t n = strlen(name);
 
     for (size_t i = 0; i < sizeof exact / sizeof exact[0]; i++) {
         if (strcmp(name, exact[i]) == 0)
             return true;
     }
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        size_t n_ending = strlen(endings[i]);
-
-        if (name[0] != '.' && n > n_ending && strcmp(name + n - n_ending, endings[i]) == 0)
+        if (name[0] != '.' && model_file_ends(name, endings[i]))
             return true;
     }
     return false;

@@ -3,6 +3,7 @@
 #ifndef RAG_NN_MODEL_FILES_H
 #define RAG_NN_MODEL_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,9 @@
  * file. */
 enum rag_status model_json(const char *dir, const char *name, struct json **ret,
                            struct rag_error *reterr);
+
+/* Does a file's name end in 'ending' (".gguf") and have something before it? */
+bool model_file_ends(const char *name, const char *ending);
 
 /* What people call the model in 'dir', malloc'ed: the path's last part; "org/name" for a snapshot
  * in the cache of huggingface_hub (.../models--org--name/snapshots/COMMIT). NULL: out of memory. */
