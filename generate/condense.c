@@ -7,6 +7,7 @@
 
 #include "base/bounds.h"
 #include "base/utf8.h"
+#include "generate/word_list.h"
 #include "text/char_class.h"
 #include "text/entity.h"
 #include "text/question.h"
@@ -52,22 +53,6 @@ static bool next_word(const char *s, size_t n, size_t *at, struct word_at *ret)
     return true;
 }
 
-static bool is_any(const char *word, size_t n, const char *const *list)
-{
-    for (; *list; list++)
-        if (strlen(*list) == n && strncasecmp(word, *list, n) == 0)
-            return true;
-    return false;
-}
-
-static bool begins_any(const char *word, size_t n, const char *const *list)
-{
-    for (; *list; list++)
-        if (n >= strlen(*list) && memcmp(word, *list, strlen(*list)) == 0)
-            return true;
-    return false;
-}
-
 static bool is_pronoun(const char *word, size_t n)
 {
     static const char *const begins[] = {"그것", "그거", "그건",   "그게",   "그걸", "이것", "이거",
@@ -79,7 +64,7 @@ static bool is_pronoun(const char *word, size_t n)
                                         "this", "those",  "they", "them", "their", "these",  "he",
                                         "she",  "his",    "her",  "him",  "it's",  "that's", NULL};
 
-    return begins_any(word, n, begins) || is_any(word, n, whole);
+    return word_list_begins(word, n, begins) > 0 || word_list_has(word, n, whole);
 }
 
 static bool is_connector(const char *word, size_t n)
@@ -88,7 +73,7 @@ static bool is_connector(const char *word, size_t n)
                                         "또",   "또한",   "혹시",     "아",     "네",     "then",
                                         "and",  "so",     "but",      "ok",     "okay",   NULL};
 
-    return is_any(word, n, whole);
+    return word_list_has(word, n, whole);
 }
 
 /* English words that the analyzer takes for any other. */
@@ -101,7 +86,7 @@ static bool is_english_empty(const char *word, size_t n)
         "i",    "my",    "me",     "you",   "your", "we",    "our",  "have",   "has",   "had",
         "will", "would", "should", "about", "be",   "or",    "tell", "please", NULL};
 
-    return is_any(word, n, whole);
+    return word_list_has(word, n, whole);
 }
 
 static bool ends_with(const char *s, size_t n, const char *end)

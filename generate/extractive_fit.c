@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "generate/word_list.h"
 #include "text/char_class.h"
 #include "text/entity.h"
 #include "text/question_focus.h"
@@ -162,14 +163,6 @@ static bool ends_any(const char *text, const struct word_span *w, const char *co
     return false;
 }
 
-static bool is_word_any(const char *text, uint32_t start, uint32_t end, const char *const *list)
-{
-    for (; *list; list++)
-        if (end - start >= strlen(*list) && memcmp(text + start, *list, strlen(*list)) == 0)
-            return true;
-    return false;
-}
-
 /* 0..1: does the word look like a person's name? Three syllables with a common surname, a
  * title behind, Han letters in brackets behind, a foreign name's middle dot. */
 static float person_like(const char *text, uint32_t end, const struct word_span *w)
@@ -199,7 +192,8 @@ static float person_like(const char *text, uint32_t end, const struct word_span 
         value += char_is_han(utf8_decode(text + after + 1, NULL)) ? 0.5f : 0.2f;
     if (after < end && text[after] == ' ')
         after++;
-    if (is_word_any(text, after, end, titles) || is_word_any(text, w->stem, w->end, titles))
+    if (word_list_begins(text + after, end - after, titles) > 0 ||
+        word_list_begins(text + w->stem, w->end - w->stem, titles) > 0)
         value += 0.4f;
     return value > 1 ? 1 : value;
 }
@@ -232,7 +226,7 @@ static float place_like(const char *text, uint32_t end, const struct word_span *
 
     if (ends_any(text, w, places))
         value = 0.5f;
-    if (is_word_any(text, w->stem, w->end, after))
+    if (word_list_begins(text + w->stem, w->end - w->stem, after) > 0)
         value += 0.3f;
     (void)end;
     return value;

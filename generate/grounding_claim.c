@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "generate/extractive_fit.h"
 #include "generate/grounding_support.h"
+#include "generate/word_list.h"
 #include "text/char_class.h"
 
 void claim_release(struct claim *c)
@@ -65,15 +66,7 @@ static bool is_filler(const char *word, size_t n)
         "which",  "who",    "there", "their",  "they",   "he",    "she",  "his",  "her",  "also",
         "will",   "can",    "may",   "must",   "should", "would", NULL};
 
-    for (size_t i = 0; fillers[i]; i++) {
-        size_t bytes = strlen(fillers[i]);
-        bool hangul = (unsigned char)fillers[i][0] >= 0x80;
-
-        if (hangul ? n >= bytes && memcmp(word, fillers[i], bytes) == 0
-                   : n == bytes && strncasecmp(word, fillers[i], bytes) == 0)
-            return true;
-    }
-    return false;
+    return word_list_has_stem(word, n, fillers);
 }
 
 static void weigh(struct claim *c, const struct generator_request *request)
@@ -232,13 +225,7 @@ static bool ends_clause(const char *word, size_t n)
                                           "되면", "는데", "면서", "해서", "므로", "니까", "라면",
                                           ",",    ";",    "다.",  "，",   " but", NULL};
 
-    for (size_t i = 0; endings[i]; i++) {
-        size_t bytes = strlen(endings[i]);
-
-        if (n >= bytes && memcmp(word + n - bytes, endings[i], bytes) == 0)
-            return true;
-    }
-    return false;
+    return word_list_ends(word, n, endings) > 0;
 }
 
 bool clause_next(const char *text, size_t n, struct clause *clause)

@@ -4,28 +4,20 @@
 
 #include "base/bounds.h"
 #include "base/utf8.h"
+#include "generate/word_list.h"
 
 #define NUMBER_DIGITS_MAX 3
 #define MARK_BYTES_MAX    96 /* "[자료 1, 자료 2, 자료 3, 자료 4]" has 45 */
 
 _Static_assert(PASSAGES_MAX <= 64, "a set of passages is one word");
 
-static bool begins(const char *s, size_t n, const char *what, size_t *ret_bytes)
-{
-    size_t bytes = strlen(what);
-
-    if (n < bytes || memcmp(s, what, bytes) != 0)
-        return false;
-    *ret_bytes = bytes;
-    return true;
-}
-
 static bool begins_any(const char *s, size_t n, const char *const *list, size_t *ret_bytes)
 {
-    for (; *list; list++)
-        if (begins(s, n, *list, ret_bytes))
-            return true;
-    return false;
+    size_t bytes = word_list_begins(s, n, list);
+
+    if (bytes > 0)
+        *ret_bytes = bytes;
+    return bytes > 0;
 }
 
 /* The number at s; returns its bytes, 0 when there is none or it is too long. */

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/utf8.h"
+#include "generate/word_list.h"
 #include "text/char_class.h"
 
 #define ANNOUNCING_WORDS_MAX 12
@@ -74,15 +75,7 @@ static bool is_announcing_word(const char *word, size_t n)
         "i",        "hope",    "this",      "helps",    "documents", "document",  "below",
         "these",    "from",    "given",     "it",       "and",       NULL};
 
-    for (size_t i = 0; words[i]; i++) {
-        size_t bytes = strlen(words[i]);
-        bool hangul = (unsigned char)words[i][0] >= 0x80;
-
-        if (hangul ? n >= bytes && memcmp(word, words[i], bytes) == 0
-                   : n == bytes && strncasecmp(word, words[i], bytes) == 0)
-            return true;
-    }
-    return false;
+    return word_list_has_stem(word, n, words);
 }
 
 bool phrase_announces(const char *s, size_t n)

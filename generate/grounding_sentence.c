@@ -6,6 +6,7 @@
 #include "base/bounds.h"
 #include "base/utf8.h"
 #include "generate/grounding_marks.h"
+#include "generate/word_list.h"
 #include "text/sentence.h"
 
 #define PENDING_BYTES_MAX (4 * GROUNDING_SENTENCE_BYTES_MAX + ANSWER_BYTES_MAX)
@@ -110,27 +111,15 @@ enum rag_status sentence_cutter_put(struct sentence_cutter *c, const char *text,
 
 /* ---- marks ---- */
 
-static bool begins(const char *s, size_t n, const char *what)
-{
-    size_t bytes = strlen(what);
-
-    return n >= bytes && memcmp(s, what, bytes) == 0;
-}
-
 /* Bytes of a phrase that goes with the mark before it: "에 따르면,". 0: none. */
 static size_t tail_bytes(const char *s, size_t n)
 {
     static const char *const tails[] = {
         "에 따르면",        "에 의하면",   "에서는",           "에서",
         "번 자료에 따르면", "번에 따르면", "의 내용에 따르면", NULL};
+    size_t bytes = word_list_begins(s, n, tails);
 
-    for (size_t i = 0; tails[i]; i++) {
-        size_t bytes = strlen(tails[i]);
-
-        if (begins(s, n, tails[i]))
-            return bytes + (bytes < n && s[bytes] == ',');
-    }
-    return 0;
+    return bytes + (bytes > 0 && bytes < n && s[bytes] == ',');
 }
 
 /* Bytes at the end of s that go with the mark behind it: "자료 ", "According to ". */
@@ -145,13 +134,7 @@ static size_t head_bytes(const char *s, size_t n)
                                         "문서 ",
                                         NULL};
 
-    for (size_t i = 0; heads[i]; i++) {
-        size_t bytes = strlen(heads[i]);
-
-        if (n >= bytes && memcmp(s + n - bytes, heads[i], bytes) == 0)
-            return bytes;
-    }
-    return 0;
+    return word_list_ends(s, n, heads);
 }
 
 /* Bytes at the end of s of a bracket that names what the mark is: "(출처: ". */
@@ -161,13 +144,7 @@ static size_t wrapper_bytes(const char *s, size_t n)
         "(출처: ", "(출처:", "(출처 ",  "(출처",     "(근거: ",   "(근거:", "(근거 ",
         "(참고: ", "(자료 ", "(자료: ", "(Source: ", "(source: ", "(",      NULL};
 
-    for (size_t i = 0; wrappers[i]; i++) {
-        size_t bytes = strlen(wrappers[i]);
-
-        if (n >= bytes && memcmp(s + n - bytes, wrappers[i], bytes) == 0)
-            return bytes;
-    }
-    return 0;
+    return word_list_ends(s, n, wrappers);
 }
 
 static enum rag_status add_mark(struct sentence_cutter *c, size_t raw, uint64_t cited, bool leads)
@@ -331,13 +308,7 @@ static bool ends_as_sentence(const char *s, const struct cut *cut, size_t n)
 
     if (!cut->last || count_breaks(s, cut->end, n) > 0)
         return true;
-    for (size_t i = 0; stops[i]; i++) {
-        size_t bytes = strlen(stops[i]);
-
-        if (cut->end - cut->start >= bytes && memcmp(s + cut->end - bytes, stops[i], bytes) == 0)
-            return true;
-    }
-    return false;
+    return word_list_ends(s + cut->start, cut->end - cut->start, stops) > 0;
 }
 
 /* Is the mark one of the sentence's? Also where the pending text goes on after it. */
