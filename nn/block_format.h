@@ -120,7 +120,7 @@ static inline size_t block_groups_at(size_t n_groups, size_t b)
     return left < BLOCK_GROUPS ? left : BLOCK_GROUPS;
 }
 
-/* block_rows_from() for files that may not call it: row i, or the rows from i on. */
+/* block_rows_from() without a call. */
 static inline struct block_rows block_rows_after(const struct block_rows *rows, size_t i)
 {
     struct block_rows rest = *rows;

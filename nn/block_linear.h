@@ -6,17 +6,14 @@
  * them. Prefill reads a weight once for hundreds of rows: operations decide, so they are multiplied
  * as integers by VNNI or AMX. Both give the same bits. With q, sum and scale those of the
  * activations, w the weights of group g of output o as unsigned integers, the arithmetic of one
- * output is
- *
- *
- * Formats with integer scales (K-quants: s_g and the minimum's m_g are integers, d and dmin f16 of
- * a block of 256; g runs over the groups of 32 or 16 that have a scale):
+ * output is, for formats with integer scales (K-quants: s_g and the minimum's m_g are integers, d
+ * and dmin f16 of a block of 256; g runs over the groups of 32 or 16 that have a scale),
  *
  *     I_b = sum_g s_g (sum_j w_j q_j - zero * sum[g])      M_b = sum_g m_g sum[g]       exact
  *     t_b = d (float)I_b, and for formats with a minimum t_b = fmaf(-dmin, (float)M_b, t_b)
  *     y   = for the blocks b in order: y = fmaf(t_b, scale[b], y)   beginning with y = b or 0
  *
- * Formats with float scales (s_g, m_g f16 of a group of 32), and y from t_b as above:
+ * and for formats with float scales (s_g, m_g f16 of a group of 32), y from t_b as above:
  *
  *     t_b = for the groups g of block b in order: t = fmaf((float)(sum_j w_j q_j - zero * sum[g]),
  *           s_g, t), and for formats with a minimum t = fmaf((float)sum[g], m_g, t); from t = 0
@@ -39,14 +36,14 @@
 
 #define BLOCK_LINEAR_STRIP 16 /* outputs; ranges of block_linear_forward() begin at multiples */
 
-struct block_linear; /* opaque, immutable, packed for one path */
+struct block_linear; /* opaque, immutable */
 
 /* 'rows' [n_out][row_bytes] of 'type', copied into the packed format that holds it without loss of
  * what the file says (or, for types that have no packed format of their own, the next wider one):
  * Q4_0, Q4_1, Q4_K, Q2_K, Q3_K -> 4 bits; Q5_* -> 5; Q6_K -> 6; Q8_0, IQ4_* -> 8 (scales of IQ4_XS
  * are rounded to f16).
- * BLOCK_F32, F16, BF16 and IQ2_XXS are quantised to 'dense_type' (BLOCK_Q8_0 or BLOCK_Q4_1) first. bias
- * [n_out] or NULL. RAG_ENOMEM, RAG_ELIMIT, RAG_ENUMERIC (a weight or scale is not finite). */
+ * BLOCK_F32, F16, BF16 and IQ2_XXS are quantised to 'dense_type' (BLOCK_Q8_0 or BLOCK_Q4_1) first.
+ * bias [n_out] or NULL. RAG_ENOMEM, RAG_ELIMIT, RAG_ENUMERIC (a weight or scale is not finite). */
 enum rag_status block_linear_new(const struct kernels *k, enum block_type type, const uint8_t *rows,
                                  size_t row_bytes, size_t n_out, size_t n_in,
                                  enum block_type dense_type, const float *bias,

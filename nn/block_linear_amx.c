@@ -125,12 +125,10 @@ INLINE void unpack_integer(struct block_format f, const uint8_t *block, int8_t p
 
     for (size_t g = 0; g < BLOCK_GROUPS; g++) {
         __m512i pair = pairs(scales + (f.group == 16 ? g : g / 2) * 32);
-        __m512i first = _mm512_mask_slli_epi32(pair, 0, pair, 0);
-        __m512i second;
+        __m512i first = _mm512_mask_blend_epi16(0xAAAAAAAA, pair, _mm512_slli_epi32(pair, 16));
+        __m512i second = _mm512_mask_blend_epi16(0x55555555, pair, _mm512_srli_epi32(pair, 16));
         __m512i zero = _mm512_set1_epi16(f.zero);
 
-        first = _mm512_mask_blend_epi16(0xAAAAAAAA, pair, _mm512_slli_epi32(pair, 16));
-        second = _mm512_mask_blend_epi16(0x55555555, pair, _mm512_srli_epi32(pair, 16));
         if (f.group == 32)
             first = second = g % 2 ? second : first;
         fetch(block + block_packed_bytes(f, BLOCK_GROUPS) * (BLOCK_GROUPS + g) / BLOCK_GROUPS,
