@@ -93,6 +93,18 @@ static enum rag_status read_precision(const char *name, struct decoder_options *
     return RAG_OK;
 }
 
+static bool all_floats(const struct model_tensors *t)
+{
+    for (size_t i = 0; i < model_tensors_count(t); i++) {
+        struct matrix m;
+
+        model_tensors_at(t, i, &m);
+        if (m.type != BLOCK_F32 && m.type != BLOCK_F16 && m.type != BLOCK_BF16)
+            return false;
+    }
+    return true;
+}
+
 enum rag_status model_session_open(struct model_session *m, struct rag_error *reterr)
 {
     struct decoder_options options = {0};
@@ -105,6 +117,9 @@ enum rag_status model_session_open(struct model_session *m, struct rag_error *re
     options.pool = m->pool;
     if (status == RAG_OK)
         status = model_tensors_open(m->path, &m->model, reterr);
+    /* results are for comparing with other programs: weights become others only on request */
+    if (status == RAG_OK && !m->precision && all_floats(m->model))
+        options.precision = DECODER_FP32;
     if (status == RAG_OK)
         status = decoder_open(m->model, &options, &m->decoder, reterr);
     return status;

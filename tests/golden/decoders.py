@@ -95,7 +95,7 @@ def check(build, model, rows, limit):
         if r.get("greedy_text") and same == len(new) and \
                 got["text"].strip() != r["greedy_text"].strip():
             wrong.append(f"{r['id']}: text")
-        got = ragctl(build, "generate", model, r["prompt_ids"], *greedy)
+        got = ragctl(build, "generate", model, r["prompt_ids"], *greedy, "--precision", "int8")
         same_int8 += equal_ids(r, got["ids"], 0.0)[0]
         of_int8 += len(new)
     return {"records": len(rows), "max_abs_diff": worst, "at": where, "limit": limit,

@@ -169,6 +169,12 @@ class Decoders(unittest.TestCase):
         self.assertLess(rms["int8"], 0.3)
         self.assertLess(rms["int8"], rms["int4"])
 
+    def test_floats_stay_floats_unless_asked(self):
+        for model, precision in (("tiny-llama", "fp32"), ("tiny-llama.gguf", "fp32"),
+                                 ("tiny-llama-mixedq.gguf", "int8")):
+            ids = ("logits", MODELS / model, "--ids", "1,2,3")
+            self.assertEqual(self.model(*ids), self.model(*ids, "--precision", precision), model)
+
     def test_mistakes(self):
         llama = MODELS / "tiny-llama"
         for code, words, args in (
@@ -210,7 +216,7 @@ class Decoders(unittest.TestCase):
     @unittest.skipUnless((REAL / "stories15M").is_dir(), "no stories15M: tests/fetch-models.sh")
     def test_stories_tells_one(self):
         got = self.model("generate", REAL / "stories15M", "--prompt", "Once upon a time",
-                         "--precision", "fp32", "--max-new-tokens", 24)
+                         "--max-new-tokens", 24)
         self.assertEqual(got["prompt_ids"], [1, 9038, 2501, 263, 931])
         self.assertTrue(got["text"].startswith(", there was a little girl named Lily. She loved "
                                                "to play outside in the"), got["text"])
