@@ -232,6 +232,20 @@ static enum rag_status check_keys(const struct json *body, struct rag_error *ret
 
 /* ---- with a collection ---- */
 
+/* Whoever filters must not be answered from everything. */
+static enum rag_status check_alone(const struct json *body, struct rag_error *reterr)
+{
+    static const char *const keys[] = {"filter", "passages"};
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const struct json *value = json_member(body, keys[i]);
+
+        if (value && !json_is_null(value))
+            return rag_fail(reterr, RAG_EINVAL, "'%s': needs a 'collection'", keys[i]);
+    }
+    return RAG_OK;
+}
+
 /* The last message is the question, the others before it are its history; what a system message
  * says is ours to say where answers are held to passages. */
 static enum rag_status make_ask(const struct http_request *request, struct chat_request *c,
@@ -284,6 +298,8 @@ enum rag_status chat_request_read(struct app *app, const struct http_request *re
     if (status == RAG_OK)
         status =
             json_get_string(c->body, "collection", COLLECTION_NAME_BYTES_MAX, &collection, reterr);
+    if (status == RAG_OK && !collection)
+        status = check_alone(c->body, reterr);
     if (status == RAG_OK && collection)
         status = collections_get(app->collections, collection, request->principal, ACCESS_READ,
                                  &c->collection, reterr);

@@ -527,13 +527,15 @@ void decode_scheduler_close(struct decode_scheduler *s)
 /* ---- callers ---- */
 
 /* What the tokens of the vocabulary write is gone through when the first schema comes. */
-static enum rag_status need_token_bytes(struct decode_scheduler *s, struct rag_error *reterr)
+static enum rag_status need_token_bytes(struct decode_scheduler *s, const struct token_bytes **ret,
+                                        struct rag_error *reterr)
 {
     enum rag_status status = RAG_OK;
 
     pthread_mutex_lock(&s->schema_mutex);
     if (!s->token_bytes)
         status = token_bytes_of(s->options.tokenizer, &s->token_bytes, reterr);
+    *ret = s->token_bytes;
     pthread_mutex_unlock(&s->schema_mutex);
     return status;
 }
@@ -623,13 +625,14 @@ enum rag_status decode_scheduler_run(struct decode_scheduler *s, const struct de
                                      struct decode_outcome *ret, struct rag_error *reterr)
 {
     enum rag_status status = check(s, r, reterr);
+    const struct token_bytes *bytes = NULL;
     struct decode_job job;
 
     if (status == RAG_OK && r->schema)
-        status = need_token_bytes(s, reterr);
+        status = need_token_bytes(s, &bytes, reterr);
     if (status == RAG_OK)
-        status = decode_job_init(&job, r, s->options.tokenizer, s->token_bytes,
-                                 s->decoder.vocab_size, s->options.draft_tokens, reterr);
+        status = decode_job_init(&job, r, s->options.tokenizer, bytes, s->decoder.vocab_size,
+                                 s->options.draft_tokens, reterr);
     if (status != RAG_OK)
         return status;
     job.begun_ns = clock_monotonic_ns();

@@ -228,7 +228,8 @@ static enum rag_status generate_plain(struct local *self, const struct generator
     if (status == RAG_OK && list.n >= self->context_tokens)
         status = rag_fail(reterr, RAG_ELIMIT,
                           "messages: %zu tokens, the context has %zu for them and the answer; "
-                          "leave out earlier turns or raise [generate] context_tokens",
+                          "leave out earlier turns, or raise [generate] context_tokens and "
+                          "kv_budget_mb, which bounds it",
                           list.n, self->context_tokens);
     if (status == RAG_OK) {
         if (n_new > self->context_tokens - list.n)

@@ -251,6 +251,10 @@ class Generate(unittest.TestCase):
         self.assertIn("5일", "".join(e["choices"][0]["delta"].get("content", "")
                                      for e in events[:-1]))
         self.post("/v1/chat/completions", {**body, "collection": "nowhere"}, 404)
+        for key, value in (("filter", {}), ("passages", 3)):
+            error = self.post("/v1/chat/completions",
+                              {**body, "collection": None, key: value}, 400)["error"]
+            self.assertIn(f"'{key}': needs a 'collection'", error["message"])
         schema = {"type": "json_schema", "json_schema": {"schema": {"type": "boolean"}}}
         error = self.post("/v1/chat/completions", {**body, "response_format": schema}, 400)
         self.assertIn("collection", error["error"]["message"])
