@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "daemon/ragctl_print.h"
 #include "daemon/ragctl_sse.h"
+#include "text/char_class.h"
 
 #define REQUEST_BYTES_MAX (8u << 20)  /* a question and CHAT_TURNS_MAX answers, escaped */
 #define EVENT_BYTES_MAX   (64u << 20) /* the passages event: PASSAGES_MAX large chunks */
@@ -18,8 +19,9 @@
 #define ERROR_BYTES_MAX   65536
 #define QUOTE_COLUMNS     400 /* of a cited text: five lines; --json has all of it */
 #define CHAT_QUOTE_COLUMNS                                                                         \
-    140 /* in a chat: two lines, /sources has more                                                 \
-         */
+    140                    /* in a chat: two lines, /sources has more                              \
+                            */
+#define LACK_COLUMNS   120 /* of why a backend did not answer */
 /* What a decoder may take, over the daemon's own deadline of five minutes, which has the better
  * message. */
 #define ASK_TIMEOUT_MS 330000
@@ -134,13 +136,26 @@ static double number_member(const struct json *object, const char *key)
     return value >= 0 ? value : 0; /* NAN: not there */
 }
 
+/* What a question had to do without: "rerank" says it; of "generate", of which another backend did
+ * the work, only the reason does. */
+static void append_lack(struct buf *line, const struct json *degraded)
+{
+    const char *stage = text_member(degraded, "stage");
+    const char *reason = text_member(degraded, "reason");
+
+    if (strcmp(stage, "generate") == 0 && reason[0] != '\0') {
+        print_one_line(line, reason, strlen(reason), LACK_COLUMNS);
+        return;
+    }
+    buf_append_str(line, "without ");
+    print_one_line(line, stage, strlen(stage), 40);
+}
+
 static void append_degraded(struct buf *line, const struct json *reply)
 {
     for (const struct json *d = json_first(json_member(reply, "degraded")); d; d = json_next(d)) {
-        const char *stage = text_member(d, "stage");
-
-        buf_append_str(line, "; without ");
-        print_one_line(line, stage, strlen(stage), 40);
+        buf_append_str(line, "; ");
+        append_lack(line, d);
     }
 }
 
@@ -189,14 +204,17 @@ void ragctl_ask_format(const struct json *reply, const struct ask_screen *screen
     if (json_true(json_member(reply, "refused"))) {
         const char *reason = text_member(reply, "reason");
 
-        buf_append_str(out, "No answer: ");
-        print_one_line(out, reason[0] ? reason : "the documents do not support one",
-                       reason[0] ? strlen(reason) : 32, 0);
+        if (reason[0] == '\0')
+            reason = "the documents do not support one";
+        /* in the language of the question, as the reason */
+        buf_append_str(out, text_has_hangul(reason, strlen(reason)) ? "답 없음: " : "No answer: ");
+        print_one_line(out, reason, strlen(reason), 0);
         buf_append_char(out, '\n');
     } else {
-        if (!streamed)
+        if (!streamed) {
             print_clean(out, answer, strlen(answer));
-        buf_append_char(out, '\n');
+            buf_append_char(out, '\n');
+        }
         if (json_size(citations) > 0)
             buf_append_char(out, '\n');
         ragctl_ask_sources(reply, screen->chat ? CHAT_QUOTE_COLUMNS : QUOTE_COLUMNS, columns, out);
@@ -473,6 +491,19 @@ static enum rag_status read_args(int argc, char **argv, struct ragctl_query *que
     return status;
 }
 
+/* A chat has them in its footer. */
+static void note_lacks(const struct ragctl_options *options, const struct json *reply)
+{
+    for (const struct json *d = json_first(json_member(reply, "degraded")); d; d = json_next(d)) {
+        struct buf line;
+
+        buf_init(&line, ERROR_BYTES_MAX);
+        append_lack(&line, d);
+        ragctl_note(options, "%s; answered by: %s", buf_str(&line), text_member(reply, "backend"));
+        buf_release(&line);
+    }
+}
+
 int ragctl_ask(const struct ragctl_options *options, int argc, char **argv)
 {
     struct ragctl_client client = {0};
@@ -495,6 +526,8 @@ int ragctl_ask(const struct ragctl_options *options, int argc, char **argv)
         exit_status = ragctl_fail(options, &error);
         goto out;
     }
+    if (!options->json)
+        note_lacks(options, reply);
     if (json_true(json_member(reply, "refused")))
         exit_status = RAGCTL_REFUSED;
 out:

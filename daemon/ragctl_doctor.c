@@ -458,8 +458,9 @@ static int print_findings(struct doctor *d)
         json_end_object(&d->w);
         buf_append_char(&d->out, '\n');
     } else {
-        buf_printf(&d->out, "%u ok, %u warnings, %u failures\n", d->n[FINDING_OK],
-                   d->n[FINDING_WARN], d->n[FINDING_FAIL]);
+        buf_printf(&d->out, "%u ok, %u warning%s, %u failure%s\n", d->n[FINDING_OK],
+                   d->n[FINDING_WARN], d->n[FINDING_WARN] == 1 ? "" : "s", d->n[FINDING_FAIL],
+                   d->n[FINDING_FAIL] == 1 ? "" : "s");
     }
     fputs(buf_str(&d->out), stdout);
     return d->n[FINDING_FAIL] > 0 ? RAGCTL_FAILED : RAGCTL_OK;

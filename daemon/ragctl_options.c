@@ -148,6 +148,7 @@ void ragctl_note(const struct ragctl_options *options, const char *fmt, ...)
 
     if (options->quiet)
         return;
+    fflush(stdout); /* it is about what was printed before */
     fputs("ragctl: ", stderr);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);

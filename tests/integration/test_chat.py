@@ -115,7 +115,7 @@ class Chat(unittest.TestCase):
         t.expect("[1] ap700.md")
         t.expect("> ")
         t.type("화성 탐사선의 발사 비용은?\n")
-        t.expect("No answer: ")
+        t.expect("답 없음: ")
         t.expect("> ")
         t.type("/help\n")
         t.expect("/new ")

@@ -31,14 +31,17 @@ static struct row rows[] = {
     {"a streamed answer is not printed twice",
      "{\"answer\":\"A [1].\",\"refused\":false,\"citations\":[{\"n\":1,\"document\":\"d\","
      "\"heading\":\"\",\"text\":\"t\"}]}",
-     true, "\n\n[1] d\n    \"t\"\n", {.chat = false}},
+     true, "\n[1] d\n    \"t\"\n", {.chat = false}},
     {"two spans of one passage share its line",
      "{\"answer\":\"A\",\"refused\":false,\"citations\":[{\"n\":2,\"document\":\"d\",\"text\":\"x\"},"
      "{\"n\":2,\"document\":\"d\",\"text\":\"y\"}]}",
      false, "A\n\n[2] d\n    \"x\"\n    \"y\"\n", {.chat = false}},
     {"a refusal says why",
      "{\"answer\":\"\",\"refused\":true,\"reason\":\"문서에 없습니다.\",\"citations\":[]}", false,
-     "No answer: 문서에 없습니다.\n", {.chat = false}},
+     "답 없음: 문서에 없습니다.\n", {.chat = false}},
+    {"a refusal in English says so in English",
+     "{\"answer\":\"\",\"refused\":true,\"reason\":\"The documents have nothing about 'x'.\"}", false,
+     "No answer: The documents have nothing about 'x'.\n", {.chat = false}},
     {"a refusal without reason", "{\"answer\":\"\",\"refused\":true}", false,
      "No answer: the documents do not support one\n", {.chat = false}},
     {"a title goes before the heading",
@@ -55,10 +58,14 @@ static struct row rows[] = {
      "\"usage\":{\"completion_tokens\":41},\"timings_ms\":{\"decode\":4000},\"degraded\":[{\"stage\":\"rerank\"}]}",
      false, "(understood as: 연차는\xEF\xBF\xBD?)\nA\n(local, 4.3 s; 41 tokens, 10.0 a second; 1 sentence "
      "without support left out; 2 passages did not fit; without rerank)\n", {.chat = true}},
+    {"a chat says why another backend answered",
+     "{\"answer\":\"A\",\"refused\":false,\"citations\":[],\"backend\":\"extractive\","
+     "\"stages_ms\":{\"total\":5},\"degraded\":[{\"stage\":\"generate\",\"reason\":\"local: busy\"}]}",
+     false, "A\n(extractive, 5 ms; local: busy)\n", {.chat = true}},
     {"a chat on a terminal dims what is no answer",
      "{\"answer\":\"\",\"refused\":true,\"reason\":\"없습니다.\",\"backend\":\"none\","
      "\"stages_ms\":{\"total\":5}}",
-     false, "No answer: 없습니다.\n\033[2m(none, 5 ms)\033[0m\n", {.chat = true, .terminal = true}},
+     false, "답 없음: 없습니다.\n\033[2m(none, 5 ms)\033[0m\n", {.chat = true, .terminal = true}},
     {"escape sequences of a document stay inert",
      "{\"answer\":\"a\\u001b[2Jb\",\"refused\":false,\"citations\":[]}", false,
      "a\xEF\xBF\xBD[2Jb\n", {.chat = false}},
