@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "daemon/log.h"
+#include "daemon/models_configured.h"
 #include "generate/extractive.h"
 #include "generate/local.h"
 
@@ -49,7 +50,9 @@ static enum rag_status open_local(const struct config *config, struct models *mo
     if (status != RAG_OK)
         return status;
     options.path = path;
-    status = local_open(&options, ret, &error);
+    status = model_path_check(config->generate_model, path, &error);
+    if (status == RAG_OK)
+        status = local_open(&options, ret, &error);
     free(path);
     return status == RAG_OK ? status : rag_fail(reterr, status, "[generate]: %s", error.text);
 }

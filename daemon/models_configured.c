@@ -1,9 +1,31 @@
 #include "daemon/models_configured.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "daemon/log.h"
+
+enum rag_status model_path_check(const char *name, const char *path, struct rag_error *reterr)
+{
+    size_t n_path = strlen(path);
+    size_t n_name = name ? strlen(name) : 0;
+    bool of_hub = name && strchr(name, '/') && !strstr(name, ".gguf");
+    int n_dir;
+
+    /* whatever else is wrong with it, who opens it says */
+    if (!name || access(path, F_OK) == 0 || errno != ENOENT)
+        return RAG_OK;
+    if (n_name >= n_path) /* a path, taken as it is */
+        return rag_fail(reterr, RAG_ENOTFOUND, "model '%s': no such file or folder", path);
+    n_dir = (int)(n_path - n_name - 1);
+    return rag_fail(reterr, RAG_ENOTFOUND,
+                    "model '%s': is not in '%.*s'; 'ragctl model %s%s --models-dir %.*s' %s", name,
+                    n_dir, path, of_hub ? "pull " : "list", of_hub ? name : "", n_dir, path,
+                    of_hub ? "fetches it" : "shows what is there");
+}
 
 enum rag_status models_open_configured(const struct config *config, struct metrics *metrics,
                                        struct models **ret, struct rag_error *reterr)
@@ -29,7 +51,11 @@ enum rag_status models_open_configured(const struct config *config, struct metri
     if (status == RAG_OK) {
         options.embedder_dir = embedder;
         options.reranker_dir = reranker;
-        status = models_open(&options, ret, &error);
+        status = model_path_check(config->models_embedder, embedder, &error);
+        if (status == RAG_OK)
+            status = model_path_check(config->models_reranker, reranker, &error);
+        if (status == RAG_OK)
+            status = models_open(&options, ret, &error);
         if (status != RAG_OK)
             rag_fail(reterr, status, "[models]: %s", error.text);
     }

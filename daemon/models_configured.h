@@ -11,6 +11,10 @@
  * gets the key in front: a model that cannot be loaded is an error, never left out. */
 enum rag_status models_open_configured(const struct config *config, struct metrics *metrics,
                                        struct models **ret, struct rag_error *reterr);
+/* Say of a configured model that is not at its path (config_model_dir) what a person may do about
+ * it. name: as the configuration has it, or NULL. RAG_OK: there is something, or there is no name;
+ * RAG_ENOTFOUND. */
+enum rag_status model_path_check(const char *name, const char *path, struct rag_error *reterr);
 /* One line in the log for each model. */
 void models_log(const struct models *m);
 /* How the vector indexes are made; dim stays 0. */

@@ -375,6 +375,9 @@ static enum rag_status print(struct generation *g, struct rag_error *reterr)
         putchar('\n');
         ragctl_note(g->m.options, "%zu tokens at %.1f/s, then %zu at %.1f/s", g->prompt.n, prefill,
                     g->n, speed);
+        if (g->n == 0 && !g->chat_template && !g->m.ids_text)
+            ragctl_note(g->m.options,
+                        "the model ended its text at once; a chat model wants --chat");
         return RAG_OK;
     }
     buf_init(&out, 4ull * TEXT_BYTES_MAX);

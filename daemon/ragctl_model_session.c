@@ -69,9 +69,12 @@ enum rag_status model_session_begin(struct model_session *m, const struct ragctl
     if (status != RAG_OK)
         return status;
     if (m->n_words != 1)
-        return rag_fail(reterr, RAG_EINVAL,
-                        "model %s: needs one model, a directory or a .gguf file, but got %d words",
-                        m->verb, m->n_words);
+        return rag_fail(
+            reterr, RAG_EINVAL,
+            "model %s: needs one model, a directory or a .gguf file, but got %d words%s", m->verb,
+            m->n_words,
+            m->n_words > 1 && strcmp(m->verb, "generate") == 0 ? "; the text goes behind --prompt"
+                                                               : "");
     m->path = m->words[0];
     return m->ids_text ? parse_ids(m->ids_text, &m->ids, &m->n_ids, reterr) : RAG_OK;
 }

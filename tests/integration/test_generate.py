@@ -280,6 +280,16 @@ class Generate(unittest.TestCase):
                      "accepted_tokens_total", "running", "waiting"):
             self.metric(f"ragd_generate_{name}")
 
+    def test_ask_notes_that_another_backend_answered(self):
+        ask = ("ask", "--collection", "handbook", QUESTION)
+        run = self.ragd.ragctl(*ask)
+        self.assertIn("5일", run.stdout)
+        self.assertIn("ragctl: local: what it wrote is not supported by the passages; answered by: "
+                      "extractive\n", run.stderr)
+        self.assertEqual(self.ragd.ragctl(*ask, "--quiet").stderr, "")
+        self.assertEqual(self.ragd.ragctl(*ask, "--json").stderr, "")
+        self.assertEqual(self.ragd.ragctl(*ask, "--backend", "extractive").stderr, "")
+
     def test_the_doctor_and_the_log_say_what_is_loaded(self):
         run = self.ragd.ragctl("doctor")
         self.assertIn("generator 'tiny-chat'", run.stdout)
@@ -333,6 +343,10 @@ class Start(unittest.TestCase):
         model = make_model(self.folder)
         rows = [
             (f"[generate]\nmodel = {self.folder}/nothing\n", f"{self.folder}/nothing"),
+            ("[generate]\nmodel = nobody/nothing\n",
+             f"'ragctl model pull nobody/nothing --models-dir {self.folder}/state/models' fetches"),
+            ("[generate]\nmodel = nothing.gguf\n",
+             f"'ragctl model list --models-dir {self.folder}/state/models' shows"),
             (f"[generate]\nmodel = {model}\n", "chat_template"),
             (f"[generate]\nmodel = {model}\nchat_template = jinja\n", "chatml"),
             (f"[generate]\nmodel = {model}\nchat_template = chatml\ncontext_tokens = 9000\n",

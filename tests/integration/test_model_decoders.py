@@ -195,6 +195,7 @@ class Decoders(unittest.TestCase):
                 (1, "context has 256", ("logits", llama, "--ids", text_of([1] * 257))),
                 (1, "tokenizer", ("generate", llama, "--prompt", "x")),
                 (1, "No such file", ("generate", self.folder / "nothing.gguf", "--ids", "1")),
+                (2, "the text goes behind --prompt", ("generate", self.folder / "nothing.gguf", "hello")),
                 (1, "safetensors", ("logits", MODELS / "tiny-llama" / "model.safetensors", "--ids",
                                     "1"))):
             done = self.run_model(*args, code=code)
