@@ -19,16 +19,23 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from encoder_rounds import Engine, rate, ratio, say, seconds, spread  # noqa: E402
+from encoder_rounds import Engine, rate, ratio, say, seconds  # noqa: E402
 
 KV_TOKENS = 4096
 FORMS = ["flash512", "plain512"]  # larger batches are not faster for llama.cpp
 DECODED = 24
 STREAMS = 4
-# name, the line's verb and numbers
-WORKLOADS = [("prefill_512", "prefill", "512"), ("prefill_1536", "prefill", "1536"),
-             ("decode", "decode", "16", str(DECODED)),
-             ("decode_depth2048", "decode", "2048", str(DECODED))]
+PROBE = 8
+# name, the line's verb and numbers, the shorter line that chooses llama.cpp's form
+WORKLOADS = [("prefill_512", ("prefill", "512"), ("prefill", "512")),
+             ("prefill_1536", ("prefill", "1536"), ("prefill", "512")),
+             ("decode", ("decode", "16", str(DECODED)), ("decode", "16", str(PROBE))),
+             ("decode_depth2048", ("decode", "2048", str(DECODED)),
+              ("decode", "2048", str(PROBE)))]
+
+
+def spread(values):
+    return f"{rate(values):7.1f} tokens/s ({1 / max(values):.1f} .. {1 / min(values):.1f})"
 
 
 def sample(engine, words, threads):
@@ -37,29 +44,33 @@ def sample(engine, words, threads):
     return seconds(reply, threads) / reply["tokens"], reply
 
 
-def compare(arguments, engines, name, verb, *numbers):
-    """Alternating samples of one workload: (ragd's, llama.cpp's) seconds per token."""
-    ours, peer = [], []
-    best = None
-    engines["ours"].ask(verb, *numbers)
-    if "llama" in engines:
+def choose(arguments, llama, probe, known):
+    """llama.cpp's faster form for a line: the better of two samples each. KNOWN remembers."""
+    verb, *numbers = probe
+    if probe not in known:
         tried = {}
         for form in FORMS:
-            engines["llama"].ask("prefill", form, "64")
-            tried[form] = min(sample(engines["llama"], (verb, form, *numbers),
-                                     arguments.threads)[0] for _ in range(2))
-        best = min(tried, key=tried.get)
-        say(f"  {name:16} llama.cpp " + ", ".join(f"{form} {1 / s:.1f} tokens/s"
-                                                  for form, s in tried.items()))
-        engines["llama"].ask(verb, best, *numbers)
+            llama.ask("prefill", form, "16")
+            tried[form] = min(sample(llama, (verb, form, *numbers), arguments.threads)[0]
+                              for _ in range(2))
+        say(f"  {' '.join(probe):16} llama.cpp " +
+            ", ".join(f"{form} {1 / s:.1f} tokens/s" for form, s in tried.items()))
+        known[probe] = min(tried, key=tried.get)
+    return known[probe]
+
+
+def compare(arguments, engines, name, words, best):
+    """Alternating samples of one workload: (ragd's, llama.cpp's) seconds per token."""
+    verb, *numbers = words
+    ours, peer = [], []
     for _ in range(arguments.rounds):
-        ours.append(sample(engines["ours"], (verb, *numbers), arguments.threads)[0])
+        ours.append(sample(engines["ours"], words, arguments.threads)[0])
         if best:
             peer.append(sample(engines["llama"], (verb, best, *numbers), arguments.threads)[0])
     say(f"  {name:16} ragd      {spread(ours)}")
     if best:
         say(f"  {name:16} llama.cpp {spread(peer)}, {best}; ratio {ratio(peer, ours):.2f}")
-    return ours, peer, best
+    return ours, peer
 
 
 def streams(arguments, engine):
@@ -97,8 +108,11 @@ def measure(arguments, engines):
     ours, ret = engines["ours"], {}
     if "llama" in engines:
         ret["top50_same"] = check(engines)
-    for name, *words in WORKLOADS:
-        mine, peer, form = compare(arguments, engines, name, *words)
+    known = {}
+    ours.ask("prefill", "512")
+    for name, words, probe in WORKLOADS:
+        form = choose(arguments, engines["llama"], probe, known) if "llama" in engines else None
+        mine, peer = compare(arguments, engines, name, words, form)
         ret[name + "_tokens_per_s"] = rate(mine)
         if form:
             ret[name + "_ratio_vs_llamacpp"] = ratio(peer, mine)
