@@ -617,6 +617,80 @@ static enum rag_status check_loops(struct compiler *c)
                 : RAG_OK;
 }
 
+/* ---- alternatives that begin alike ---- */
+
+#define NOT_COUNTED UINT8_MAX
+
+static size_t begins_with(const struct schema_node *n, char first)
+{
+    bool digit = first >= '0' && first <= '9';
+    size_t i = 0;
+
+    switch (n->kind) {
+    case SCHEMA_OBJECT:
+    case SCHEMA_MAP:
+        return first == '{';
+    case SCHEMA_ARRAY:
+        return first == '[';
+    case SCHEMA_STRING:
+        return first == '"';
+    case SCHEMA_NUMBER:
+    case SCHEMA_INTEGER:
+        return digit || (first == '-' && !n->not_negative);
+    case SCHEMA_LITERALS:
+        while (i < n->n && n->literals[i][0] != first)
+            i++;
+        return i < n->n;
+    case SCHEMA_ANY:
+    case SCHEMA_ANY_OF:
+        break;
+    }
+    return 1;
+}
+
+/* Alternatives of 'node', those of its alternatives included, that can begin with 'first': each of
+ * them is a thread of an answer. At most one more than there may be; there are no loops. */
+static uint8_t count_alike(const struct json_schema *s, uint32_t node, char first, uint8_t *counts)
+{
+    const struct schema_node *n = &s->nodes[node];
+    size_t sum = 0;
+
+    if (counts[node] != NOT_COUNTED)
+        return counts[node];
+    if (n->kind != SCHEMA_ANY_OF)
+        sum = begins_with(n, first);
+    for (size_t i = 0; n->kind == SCHEMA_ANY_OF && i < n->n; i++)
+        if (sum <= JSON_SCHEMA_THREADS_MAX)
+            sum += count_alike(s, n->children[i], first, counts);
+    if (sum > JSON_SCHEMA_THREADS_MAX)
+        sum = JSON_SCHEMA_THREADS_MAX + 1;
+    counts[node] = (uint8_t)sum;
+    return counts[node];
+}
+
+/* What has no thread could never be chosen, and nobody would know. */
+static enum rag_status check_alike(struct compiler *c)
+{
+    const struct json_schema *s = c->schema;
+    uint8_t *counts = malloc(s->n);
+    bool too_many = false;
+
+    if (!counts)
+        return out_of_memory(c);
+    for (const char *first = "{[\"-0123456789tfn"; *first && !too_many; first++) {
+        memset(counts, NOT_COUNTED, s->n);
+        for (size_t i = 0; i < s->n && !too_many; i++)
+            too_many = count_alike(s, (uint32_t)i, *first, counts) > JSON_SCHEMA_THREADS_MAX;
+    }
+    free(counts);
+    if (too_many)
+        return rag_fail(c->reterr, RAG_ELIMIT,
+                        "schema: more than %d alternatives of an anyOf begin with the same "
+                        "character; put constants into one enum",
+                        JSON_SCHEMA_THREADS_MAX);
+    return RAG_OK;
+}
+
 enum rag_status json_schema_compile(const char *text, size_t n, struct json_schema **ret,
                                     struct rag_error *reterr)
 {
@@ -636,6 +710,8 @@ enum rag_status json_schema_compile(const char *text, size_t n, struct json_sche
     status = c.schema ? compile(&c, root, &first) : out_of_memory(&c);
     if (status == RAG_OK)
         status = check_loops(&c);
+    if (status == RAG_OK)
+        status = check_alike(&c);
     json_free(root);
     free(c.places);
     if (status != RAG_OK) {

@@ -4,10 +4,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/json.h"
 #include "base/splitmix.h"
 #include "generate/json_schema_internal.h"
@@ -159,6 +161,53 @@ static void test_refused(void **state)
     }
 }
 
+/* Alternatives that begin alike are followed at the same time, so there is a limit; one that
+ * begins otherwise, or constants of one enum, do not count. */
+static void test_many_alternatives(void **state)
+{
+    static const struct {
+        const char *what;
+        const char *each; /* %zu: its number */
+        const char *more; /* behind them */
+        size_t n;
+        enum rag_status status;
+    } rows[] = {
+        {"as many objects as there may be", "{\"properties\":{\"k%zu\":{}}}",        "{}",                    15, RAG_OK    },
+        {"one object more",                 "{\"properties\":{\"k%zu\":{}}}",        "{}",                    16, RAG_ELIMIT},
+        {"a number beside them",            "{\"properties\":{\"k%zu\":{}}}",        "{\"type\":\"number\"}", 16,
+         RAG_OK                                                                                                             },
+        {"constants that begin alike",      "{\"const\":\"%zu\"}",                   "{\"type\":\"null\"}",   17,
+         RAG_ELIMIT                                                                                                         },
+        {"constants that do not",           "{\"const\":%zu}",                       "{\"type\":\"null\"}",   17, RAG_OK    },
+        {"alternatives of an alternative",
+         "{\"anyOf\":[{\"type\":\"array\",\"maxItems\":%zu},{\"type\":\"array\"}]}", "{\"type\":\"null\"}",   9,  RAG_ELIMIT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rag_error error = {RAG_OK, ""};
+        struct json_schema *s = NULL;
+        enum rag_status status;
+        struct buf text;
+
+        buf_init(&text, 65536);
+        buf_append_str(&text, "{\"anyOf\":[");
+        for (size_t k = 0; k < rows[i].n; k++) {
+            const char *at = strstr(rows[i].each, "%zu");
+
+            buf_append(&text, rows[i].each, (size_t)(at - rows[i].each));
+            buf_printf(&text, "%zu%s,", k, at + 3);
+        }
+        buf_append_str(&text, rows[i].more);
+        buf_append_str(&text, "]}");
+        status = json_schema_compile(buf_str(&text), text.len, &s, &error);
+        if (status != rows[i].status)
+            fail_msg("%s: status %d, '%s'", rows[i].what, status, error.text);
+        json_schema_free(s);
+        buf_release(&text);
+    }
+}
+
 /* ---- tokens ---- */
 
 static struct token_bytes *tokens;
@@ -268,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_many_alternatives),
         cmocka_unit_test_setup_teardown(test_masks, open_tokens, close_tokens),
     };
 
