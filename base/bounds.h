@@ -221,12 +221,11 @@
 
 /* ---- many conversations, one decoder ---- */
 #define DECODE_RUNNING_MAX       64  /* requests that decode together; logits are kept for each */
-#define DECODE_DRAFT_MAX         32  /* tokens verified in one turn: more are computed in vain */
+#define DECODE_DRAFT_MAX         32  /* tokens verified in one turn: 8 cost as much as about two */
 #define DECODE_CHUNK_MAX         512 /* tokens of prompts in one turn: others wait for all of it */
 #define DECODE_CHUNK_MIN         32  /* below that weights are read too often for too little */
 #define LOCAL_CHUNK_TOKENS       256 /* keeps the kernels busy; a 2.4B model: 40 ms a layer */
 #define LOCAL_LAYER_MS           30  /* embeddings and reranks wait for one: 50 ms with its noise */
-#define LOCAL_DRAFT_DEFAULT      8   /* verified at about the cost of two tokens */
 #define LOCAL_RUNNING_DEFAULT    4
 #define LOCAL_WAITING_MAX        256 /* as JOBS_QUEUED_DEFAULT: each has a worker, so it is fewer */
 #define LOCAL_KV_BYTES_DEFAULT   (1ull << 30) /* 13,000 tokens of a 2.4B model */

@@ -35,16 +35,6 @@ size_t claim_find(const struct claim *c, uint64_t id)
     return CLAIM_NONE;
 }
 
-float claim_mass(const struct claim *c, size_t from, size_t to)
-{
-    float sum = 0;
-
-    for (size_t i = 0; i < c->terms.n; i++)
-        if (c->terms.items[i].byte_start >= from && c->terms.items[i].byte_start < to)
-            sum += c->mass[i];
-    return sum;
-}
-
 static bool question_has(const struct claim *c, uint64_t id)
 {
     for (size_t i = 0; i < c->asked.n; i++)

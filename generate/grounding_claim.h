@@ -49,8 +49,6 @@ enum rag_status claim_read(struct claim *c, const struct analyzer *analyzer,
 
 /* Index of a term, or CLAIM_NONE. */
 size_t claim_find(const struct claim *c, uint64_t id);
-/* Mass of the terms that begin in [from, to). */
-float claim_mass(const struct claim *c, size_t from, size_t to);
 
 /* ---- clauses ---- */
 

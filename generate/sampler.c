@@ -312,8 +312,3 @@ enum rag_status sampler_next(struct sampler *s, float *logits, const uint64_t *a
     *ret = draw_one(s, n);
     return RAG_OK;
 }
-
-bool sampler_is_greedy(const struct sampler *s)
-{
-    return s->temperature <= 0;
-}

@@ -43,7 +43,5 @@ enum rag_status sampler_accept(struct sampler *s, const uint32_t *ids, size_t n,
  * through ([ceil(vocab/64)]), or NULL. RAG_ENUMERIC: a NaN, or nothing is allowed. */
 enum rag_status sampler_next(struct sampler *s, float *logits, const uint64_t *allowed,
                              uint32_t *ret, struct rag_error *reterr);
-/* Is the result a function of the logits alone (greedy)? Then drafts may be verified by it. */
-bool sampler_is_greedy(const struct sampler *s);
 
 #endif

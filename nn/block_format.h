@@ -69,9 +69,6 @@ struct block_format {
     uint8_t zero; /* of the unsigned value; the signed bytes of 8 bits are it less 128 */
 };
 
-#define BLOCK_FORMAT_VALUE(name, bits, integer, group, minimum, zero)                              \
-    ((struct block_format){bits, integer, group, minimum, zero})
-
 struct block_weights {
     const uint8_t *packed;
     size_t strip_bytes;

@@ -19,7 +19,6 @@
 #include "nn/kernels.h"
 
 #define BLOCK_ROWS_BLOCK 256
-#define BLOCK_ROWS_GROUP 32
 
 /* Block by block, and in each the rows one after another, so that what a matrix product reads of
  * many rows lies close together. 64-byte aligned. */

@@ -9,7 +9,6 @@
 #include "base/status.h"
 #include "nn/decoder_config.h"
 
-#define DECODER_EPSILON_DEFAULT        1e-6
 #define DECODER_ROPE_THETA_DEFAULT     10000.0
 #define DECODER_SLIDING_PATTERN_GEMMA3 6
 

@@ -35,7 +35,6 @@
 #define LN_2        0.693147181f
 #define GROWTH      8.0f /* p stays below 2^8 */
 #define BLOCK_PAGES 4
-#define BLOCK_KEYS  (BLOCK_PAGES * KV_PAGE_TOKENS)
 #define TILE_ROWS   64 /* about: whole queries, at least one */
 #define PAIR        2  /* tiles of rows that share the tiles of keys */
 
