@@ -76,10 +76,8 @@ enum rag_status ask_record_append(const struct pipeline *p, const struct pipelin
                                   const struct pipeline_answer *a, enum rag_status outcome,
                                   const struct rag_error *failed, struct rag_error *reterr)
 {
-    enum rag_status status;
     struct json_writer w;
     struct buf out;
-    uint64_t seq;
 
     buf_init(&out, RECORD_BYTES_MAX);
     json_writer_init(&w, &out);
@@ -104,11 +102,5 @@ enum rag_status ask_record_append(const struct pipeline *p, const struct pipelin
     reply_write_answer(&w, a);
     reply_write_stages(&w, &a->retrieval);
     json_end_object(&w);
-    status = buf_status(&out);
-    if (status == RAG_OK)
-        status = audit_append(p->audit, "ask", request->principal, buf_str(&out), 0, &seq, reterr);
-    else
-        rag_fail(reterr, status, "audit record: over %u bytes or out of memory", RECORD_BYTES_MAX);
-    buf_release(&out);
-    return status;
+    return audit_append_buf(p->audit, "ask", request->principal, &out, 0, reterr);
 }

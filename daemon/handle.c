@@ -113,10 +113,8 @@ enum rag_status handle_record(const struct app *app, const struct http_request *
                               const char *kind, const char *collection, uint64_t change,
                               struct rag_error *reterr)
 {
-    enum rag_status status;
     struct json_writer w;
     struct buf payload;
-    uint64_t seq;
 
     buf_init(&payload, 65536);
     json_writer_init(&w, &payload);
@@ -128,10 +126,5 @@ enum rag_status handle_record(const struct app *app, const struct http_request *
         strcmp(request->method, "PUT") == 0)
         json_put_raw(&w, "settings", request->body);
     json_end_object(&w);
-    status = buf_status(&payload);
-    if (status == RAG_OK)
-        status = audit_append(app->audit, kind, request->principal, buf_str(&payload), change, &seq,
-                              reterr);
-    buf_release(&payload);
-    return status;
+    return audit_append_buf(app->audit, kind, request->principal, &payload, change, reterr);
 }

@@ -322,10 +322,7 @@ static void send_error(struct events *e, enum rag_status status, const struct ra
     struct json_writer w = begin_event(e);
 
     json_begin_object(&w, "error");
-    json_put_string(&w, "type", rag_status_code(status));
-    json_put_string(&w, "code", rag_status_code(status));
-    json_put_string(&w, "message", error->text);
-    json_put_null(&w, "param");
+    http_write_error(&w, rag_status_code(status), status, error->text, NULL);
     json_end_object(&w);
     end_event(e, &w, "error");
 }

@@ -128,10 +128,7 @@ static void send_error(struct completion *c, enum rag_status status, const struc
     json_writer_init(&w, &c->scratch);
     json_begin_object(&w, NULL);
     json_begin_object(&w, "error");
-    json_put_string(&w, "type", rag_status_code(status));
-    json_put_string(&w, "code", rag_status_code(status));
-    json_put_string(&w, "message", error->text);
-    json_put_null(&w, "param");
+    http_write_error(&w, rag_status_code(status), status, error->text, NULL);
     json_end_object(&w);
     json_end_object(&w);
     send_data(c);
@@ -143,10 +140,8 @@ static enum rag_status append_record(struct completion *c, enum rag_status outco
                                      const struct rag_error *failed, struct rag_error *reterr)
 {
     const struct generator_result *r = result_of(c);
-    enum rag_status status;
     struct json_writer w;
     struct buf out;
-    uint64_t seq;
 
     buf_init(&out, RECORD_BYTES_MAX);
     json_writer_init(&w, &out);
@@ -176,14 +171,7 @@ static enum rag_status append_record(struct completion *c, enum rag_status outco
     json_put_string(&w, "finish_reason", finish_reason_name(r->finish_reason));
     reply_write_usage(&w, r);
     json_end_object(&w);
-    status = buf_status(&out);
-    if (status == RAG_OK)
-        status = audit_append(c->app->audit, "chat", c->request->principal, buf_str(&out), 0, &seq,
-                              reterr);
-    else
-        rag_fail(reterr, status, "audit record: over %u bytes or out of memory", RECORD_BYTES_MAX);
-    buf_release(&out);
-    return status;
+    return audit_append_buf(c->app->audit, "chat", c->request->principal, &out, 0, reterr);
 }
 
 static enum rag_status chat_alone(struct completion *c, const struct generator_sink *sink,

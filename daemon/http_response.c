@@ -59,6 +59,15 @@ static const char *type_of(int code)
     return code == 503 ? "overloaded_error" : "server_error";
 }
 
+void http_write_error(struct json_writer *w, const char *type, enum rag_status status,
+                      const char *message, const char *param)
+{
+    json_put_string(w, "type", type);
+    json_put_string(w, "code", rag_status_code(status));
+    json_put_string(w, "message", message);
+    json_put_string(w, "param", param);
+}
+
 void http_respond_code(struct http_response *response, int code, enum rag_status status,
                        const char *message, const char *param)
 {
@@ -69,10 +78,7 @@ void http_respond_code(struct http_response *response, int code, enum rag_status
     json_writer_init(&w, &body);
     json_begin_object(&w, NULL);
     json_begin_object(&w, "error");
-    json_put_string(&w, "type", type_of(code));
-    json_put_string(&w, "code", rag_status_code(status));
-    json_put_string(&w, "message", message);
-    json_put_string(&w, "param", param);
+    http_write_error(&w, type_of(code), status, message, param);
     json_end_object(&w);
     json_end_object(&w);
     response->type = "application/json";

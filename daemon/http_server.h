@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/json_writer.h"
 #include "base/status.h"
 #include "daemon/config.h"
 #include "daemon/metrics.h"
@@ -75,6 +76,9 @@ void http_respond_error(struct http_response *response, enum rag_status status, 
                         const char *param);
 void http_respond_code(struct http_response *response, int code, enum rag_status status,
                        const char *message, const char *param);
+/* "type", "code", "message" and "param" of an open object: the error's. */
+void http_write_error(struct json_writer *w, const char *type, enum rag_status status,
+                      const char *message, const char *param);
 int http_status_of(enum rag_status status);
 #define HTTP_CLIENT_GONE 499 /* nobody reads it; as nginx counts it */
 

@@ -209,6 +209,20 @@ enum rag_status audit_append(struct audit *audit, const char *kind, const char *
     return status;
 }
 
+enum rag_status audit_append_buf(struct audit *audit, const char *kind, const char *principal,
+                                 struct buf *payload, uint64_t change, struct rag_error *reterr)
+{
+    enum rag_status status = buf_status(payload);
+    uint64_t seq;
+
+    if (status == RAG_OK)
+        status = audit_append(audit, kind, principal, buf_str(payload), change, &seq, reterr);
+    else
+        rag_fail(reterr, status, "audit record: over %zu bytes or out of memory", payload->max);
+    buf_release(payload);
+    return status;
+}
+
 enum rag_status audit_append_all(struct audit *audit, const struct audit_item *items, size_t n,
                                  struct rag_error *reterr)
 {

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/sha256.h"
 #include "base/status.h"
 
@@ -41,6 +42,10 @@ struct audit_entry {
 enum rag_status audit_append(struct audit *audit, const char *kind, const char *principal,
                              const char *payload, uint64_t change, uint64_t *ret_seq,
                              struct rag_error *reterr);
+/* The same of a payload that was built in a buffer, which is released. Where building it failed,
+ * RAG_ELIMIT or RAG_ENOMEM. */
+enum rag_status audit_append_buf(struct audit *audit, const char *kind, const char *principal,
+                                 struct buf *payload, uint64_t change, struct rag_error *reterr);
 /* The same for n rows, in order, in one commit; all of them or, on failure, none. */
 struct audit_item {
     const char *kind;
