@@ -261,8 +261,7 @@
 #define TOKENIZER_PATTERN_STEPS_PER_BYTE 256    /* the known patterns take 20 */
 
 /* ---- chat templates ---- */
-#define CHAT_TEMPLATE_BYTES_MAX (1u << 20) /* a Jinja text; the longest, with tools, have 20,000   \
-                                            */
+#define CHAT_TEMPLATE_BYTES_MAX (1u << 20) /* a Jinja text; the longest have 20,000 */
 #define CHAT_SYSTEM_BYTES_MAX   8192       /* a default system message in it; known ones have 70 */
 
 /* ---- evaluation files (read by ragctl) ---- */
