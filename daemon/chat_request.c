@@ -154,19 +154,25 @@ static enum rag_status read_format(struct chat_request *c, struct rag_error *ret
     const char *type = json_string(json_member(format, "type"));
     const struct json *schema = json_member(json_member(format, "json_schema"), "schema");
     struct json_schema *compiled = NULL;
+    bool any = type && strcmp(type, "json_object") == 0;
     char *text = NULL;
 
     if (status != RAG_OK || !format || (type && strcmp(type, "text") == 0))
         return status;
-    if (!type || strcmp(type, "json_schema") != 0 || !json_is_object(schema))
-        return rag_fail(reterr, RAG_EINVAL,
-                        "'response_format': needs {\"type\":\"text\"} or {\"type\":\"json_schema\","
-                        "\"json_schema\":{\"schema\":{...}}}");
+    if (!any && (!type || strcmp(type, "json_schema") != 0 || !json_is_object(schema)))
+        return rag_fail(
+            reterr, RAG_EINVAL,
+            "'response_format': needs {\"type\":\"text\"}, {\"type\":\"json_object\"} or "
+            "{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{...}}}");
     if (c->collection)
         return rag_fail(reterr, RAG_EINVAL,
                         "'response_format': an answer from a collection is held to its citations "
                         "sentence by sentence, so it cannot be JSON of a schema; leave out one of "
                         "both");
+    if (any) {
+        c->sampling.schema = "{\"type\":\"object\"}"; /* any object */
+        return RAG_OK;
+    }
     if (json_print(schema, &text) != RAG_OK)
         return rag_fail(reterr, RAG_ENOMEM, "'response_format': out of memory");
     status = json_schema_compile(text, strlen(text), &compiled, reterr);

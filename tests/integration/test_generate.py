@@ -158,6 +158,16 @@ class Generate(unittest.TestCase):
         self.assertIn(answer["kind"], ("연차", "병가"))
         self.assertEqual(reply["choices"][0]["finish_reason"], "stop")
 
+    def test_an_answer_may_be_any_object(self):
+        wanted = {"type": "json_object"}
+        reply = self.chat(max_tokens=200, response_format=wanted)["choices"][0]
+        text = reply["message"]["content"]
+        self.assertTrue(text.startswith("{"), text)
+        if reply["finish_reason"] == "stop":
+            self.assertIsInstance(json.loads(text), dict)
+        message = self.chat(code=400, response_format=wanted, collection="handbook")["error"]
+        self.assertIn("held to its citations", message["message"])
+
     def test_what_is_refused_names_member_value_and_range(self):
         rows = [
             ({"temperature": 2.5}, ("temperature", "2.5", "2")),
