@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/utf8.h"
 #include "daemon/ragctl_args.h"
 #include "daemon/ragctl_model_run.h"
 #include "daemon/ragctl_print.h"
@@ -43,6 +44,22 @@ static void output_release(struct output *o)
     buf_release(&o->tokens);
 }
 
+/* The text of one token; of a part of a character its bytes, as <0xEA>, for U+FFFD would be the
+ * same for all of them. false: it has none. */
+static bool put_token(const struct tokenizer *t, uint32_t id, struct buf *ret)
+{
+    struct buf bytes;
+    bool part;
+
+    buf_init(&bytes, OUTPUT_BYTES_MAX);
+    part = tokenizer_token_bytes(t, id, &bytes, NULL) == RAG_OK &&
+           !utf8_valid(buf_str(&bytes), bytes.len, NULL);
+    for (size_t i = 0; part && i < bytes.len; i++)
+        buf_printf(ret, "<0x%02X>", (unsigned char)bytes.data[i]);
+    buf_release(&bytes);
+    return part || tokenizer_decode(t, &id, 1, false, ret, NULL) == RAG_OK;
+}
+
 static void put_list(struct output *o, const struct tokenizer *t, const struct token_list *list)
 {
     struct buf token;
@@ -55,7 +72,7 @@ static void put_list(struct output *o, const struct tokenizer *t, const struct t
         json_put_int(&o->ids_json, NULL, list->ids[i]);
         json_put_int(&o->types_json, NULL, list->types[i]);
         buf_reset(&token);
-        if (tokenizer_decode(t, &list->ids[i], 1, false, &token, NULL) == RAG_OK)
+        if (put_token(t, list->ids[i], &token))
             json_put_string_n(&o->tokens_json, NULL, buf_str(&token), token.len);
         else
             json_put_null(&o->tokens_json, NULL);
@@ -81,7 +98,7 @@ static void print_list(const struct tokenizer *t, const struct token_list *list)
     for (size_t i = 0; i < list->n; i++) {
         buf_reset(&token);
         buf_printf(&line, " %u=", list->ids[i]);
-        if (tokenizer_decode(t, &list->ids[i], 1, false, &token, NULL) == RAG_OK)
+        if (put_token(t, list->ids[i], &token))
             print_one_line(&line, buf_str(&token), token.len, 0);
     }
     printf("%s\n", buf_str(&line));

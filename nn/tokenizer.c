@@ -176,9 +176,11 @@ static enum rag_status no_tokenizer(const char *dir, struct rag_error *reterr)
     if (!S_ISDIR(st.st_mode))
         return rag_fail(reterr, RAG_ENOTFOUND,
                         "model '%.300s': is a file; give the folder that has config.json", dir);
-    return rag_fail(reterr, RAG_ENOTFOUND,
-                    "tokenizer '%.300s': neither tokenizer.json, tokenizer.model nor vocab.txt",
-                    dir);
+    return rag_fail(
+        reterr, RAG_ENOTFOUND,
+        "tokenizer '%.300s': neither tokenizer.json, tokenizer.model nor vocab.txt is there; is it "
+        "the model's own folder?",
+        dir);
 }
 
 /* RAG_ENOTFOUND is silent, as of read_file(). */

@@ -22,7 +22,10 @@ The tokenizer is a real byte-level BPE: every byte, Hangul syllables, and pairs 
 import argparse
 import sys
 
-import numpy as np
+try:
+    import numpy as np
+except ModuleNotFoundError:
+    sys.exit("make_random_gguf.py: needs NumPy: apt-get install python3-numpy")
 from gguf_file import tensor_bytes, write_gguf
 
 DEVIATION = 0.02

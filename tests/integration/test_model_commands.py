@@ -154,6 +154,9 @@ class Commands(unittest.TestCase):
                          [1] * (len(whole["ids"][0]) - 1))
         out = self.run_model("tokenize", MODELS / "tiny-bert-ce", "hello").stdout
         self.assertIn(f"{whole['ids'][0][1]}={whole['tokens'][0][1]}", out)
+        # three tokens that are one syllable's bytes
+        part = self.model("tokenize", MODELS / "tiny-roberta-ce", "--no-special", "뷁a")
+        self.assertEqual(part["tokens"], [["<0xEB>", "<0xB7>", "<0x81>", "a"]])
 
     def test_lines_end_at_lf_alone_and_nul_is_a_character(self):
         texts = ["a\u2028b", "a\x85b", "a\u2029b", "a\x00b", "a\x0bb", "", " "]
