@@ -17,14 +17,13 @@ import json
 import math
 import os
 import pathlib
-import struct
 import sys
 
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 from gguf_file import write_gguf  # noqa: E402
-from make_tiny_encoders import stored  # noqa: E402
+from make_tiny_encoders import write_file  # noqa: E402
 
 SCALING = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
            "original_max_position_embeddings": 64}
@@ -213,20 +212,6 @@ def name_in_file(model, name):
     return name
 
 
-def write_safetensors(path, model, dtype):
-    """The model's weights become what the file holds."""
-    header, data = {"__metadata__": {"format": "pt"}}, b""
-    for name in sorted(model.w):
-        raw, model.w[name] = stored(model.w[name], dtype)
-        header[name_in_file(model, name)] = {"dtype": dtype, "shape": list(model.w[name].shape),
-                                             "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + data)
-
-
 def gguf_tensor(model, name, arch):
     """Name and values in a GGUF file: a llama's pairs stand beside each other there, Gemma's norms
     have their 1."""
@@ -287,7 +272,8 @@ def main():
         model.make()
         path = os.path.join(out, name)
         os.makedirs(path, exist_ok=True)
-        write_safetensors(os.path.join(path, "model.safetensors"), model, dtype)
+        write_file(os.path.join(path, "model.safetensors"), model.w, dtype,
+                   lambda name, model=model: name_in_file(model, name))
         with open(os.path.join(path, "config.json"), "w", encoding="utf-8") as f:
             json.dump(config, f, indent=1)
         if name in GGUF_OF:

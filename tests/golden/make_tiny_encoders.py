@@ -171,12 +171,13 @@ def stored(values, dtype):
     return (bits >> 16).astype("<u2").tobytes(), bits.astype("<u4").view("<f4").astype(np.float64)
 
 
-def write_file(path, weights, dtype):
+def write_file(path, weights, dtype, name_of=lambda name: name):
+    """The weights become what the file holds; name_of: what a weight is called there."""
     header, data = {"__metadata__": {"format": "pt"}}, b""
     for name in sorted(weights):
         raw, weights[name] = stored(weights[name], dtype)
-        header[name] = {"dtype": dtype, "shape": list(weights[name].shape),
-                        "data_offsets": [len(data), len(data) + len(raw)]}
+        header[name_of(name)] = {"dtype": dtype, "shape": list(weights[name].shape),
+                                 "data_offsets": [len(data), len(data) + len(raw)]}
         data += raw
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
