@@ -6,27 +6,11 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "analyzer_fixture.h"
 #include "base/bounds.h"
 #include "generate/grounding.h"
 
 #define TURNS_MAX 6
-
-static struct analyzer *analyzer;
-
-static int open_analyzer(void **state)
-{
-    struct analyzer_options options = {0};
-
-    (void)state;
-    return analyzer_open(&options, &analyzer, NULL) == RAG_OK ? 0 : -1;
-}
-
-static int close_analyzer(void **state)
-{
-    (void)state;
-    analyzer_close(analyzer);
-    return 0;
-}
 
 /* Questions and answers by turns; the last one is the follow-up. */
 static size_t turns(const char *const *texts, struct message *ret)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer_fixture.h"
 #include "base/bounds.h"
 #include "base/utf8.h"
 #include "generate/grounding.h"
@@ -19,23 +20,6 @@ struct source {
     const char *heading;
     const char *text;
 };
-
-static struct analyzer *analyzer;
-
-static int open_analyzer(void **state)
-{
-    struct analyzer_options options = {0};
-
-    (void)state;
-    return analyzer_open(&options, &analyzer, NULL) == RAG_OK ? 0 : -1;
-}
-
-static int close_analyzer(void **state)
-{
-    (void)state;
-    analyzer_close(analyzer);
-    return 0;
-}
 
 static const struct source leave[] = {
     {"휴가 규정",    "연차",

@@ -15,11 +15,9 @@
 
 #include "decoder_config_asserts.h"
 #include "gguf_builder.h"
+#include "gguf_dir.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-static char dir[] = "/tmp/rag-decoder-gguf-XXXXXX";
-static char path[64];
 
 static void begin_llama(struct gguf_builder *b)
 {
@@ -362,21 +360,6 @@ static void gguf_of_gemma(void **state)
         assert_int_equal(c.sliding_pattern, 6);
         decoder_config_release(&c);
     }
-}
-
-static int make_dir(void **state)
-{
-    (void)state;
-    if (!mkdtemp(dir))
-        return -1;
-    snprintf(path, sizeof path, "%s/model.gguf", dir);
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    return rmdir(dir);
 }
 
 int main(void)

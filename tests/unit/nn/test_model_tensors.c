@@ -15,15 +15,13 @@
 #include <unistd.h>
 
 #include "gguf_builder.h"
+#include "gguf_dir.h"
 #include "nn/model_tensors.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* one layer; hidden 8, two heads of 4 and one of keys, feed-forward 12, five tokens */
 enum { HIDDEN = 8, QUERIES = 8, KEYS = 4, INNER = 12, TOKENS = 5 };
-
-static char dir[] = "/tmp/rag-model-tensors-XXXXXX";
-static char path[64];
 
 struct item {
     const char *name; /* of the file */
@@ -497,21 +495,6 @@ static void what_is_no_model(void **state)
     assert_null(t);
     model_tensors_close(NULL);
     remove_all();
-}
-
-static int make_dir(void **state)
-{
-    (void)state;
-    if (!mkdtemp(dir))
-        return -1;
-    snprintf(path, sizeof path, "%s/model.gguf", dir);
-    return 0;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    return rmdir(dir);
 }
 
 int main(void)
