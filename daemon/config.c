@@ -226,7 +226,7 @@ static const struct row rows[] = {
       "restart does not forget what prompts have in common; 0: none. The file holds what was asked and read, mode 0600."},
      KEY_INT, AT(kv_disk_mb), 0, 1048576},
     {{"generate", "context_tokens", "0",
-      "Tokens of prompt and answer together; 0: what the model was made for, at most 8192 and what kv_budget_mb holds."},
+      "Tokens of prompt and answer together, 256 and up; 0: what the model was made for, at most 8192 and what kv_budget_mb holds."},
      KEY_INT, AT(context_tokens), 0, 1048576},
     {{"generate", "max_running", "4",
       "Answers that are written at the same time; others wait. Each one more reads the same weights."},

@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bounds.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json_writer.h"
 #include "daemon/ragctl_model_session.h"
+#include "daemon/ragctl_print.h"
 #include "generate/chat_template.h"
 #include "generate/sampler.h"
 #include "generate/stop_filter.h"
@@ -234,12 +236,22 @@ static bool is_end(const struct generation *g, uint32_t id)
     return false;
 }
 
-/* Text that is certain from its first byte 'from' on, to who watches. */
+/* Text that is certain from its first byte 'from' on, to who watches. A model can write what drives
+ * a terminal; a file gets the bytes as they are. */
 static void show(struct generation *g, size_t from)
 {
+    const char *text = buf_str(&g->text) + from;
+    struct buf clean;
+
     if (g->m.options->json || g->text.len == from)
         return;
-    fwrite(buf_str(&g->text) + from, 1, g->text.len - from, stdout);
+    buf_init(&clean, 4ull * TEXT_BYTES_MAX);
+    if (isatty(STDOUT_FILENO))
+        print_clean(&clean, text, g->text.len - from);
+    else
+        buf_append(&clean, text, g->text.len - from);
+    fwrite(buf_str(&clean), 1, clean.len, stdout);
+    buf_release(&clean);
     fflush(stdout);
 }
 

@@ -344,6 +344,9 @@ static enum rag_status decide_context(struct local *self, size_t wanted, struct 
     size_t n = wanted > 0 ? wanted : LOCAL_CONTEXT_DEFAULT;
 
     decoder_info(self->decoder, &info);
+    if (wanted > 0 && wanted < LOCAL_CONTEXT_MIN)
+        return rag_fail(reterr, RAG_EINVAL, "context_tokens: %zu, the least is %d", wanted,
+                        LOCAL_CONTEXT_MIN);
     if (wanted > info.context_max)
         return rag_fail(reterr, RAG_EINVAL, "context_tokens: %zu, the model has %zu", wanted,
                         info.context_max);

@@ -9,6 +9,7 @@ skipped."""
 import json
 import os
 import pathlib
+import pty
 import shutil
 import subprocess
 import sys
@@ -137,6 +138,25 @@ class Decoders(unittest.TestCase):
         shown = self.run_model("generate", CHATTY, "--prompt", "서울은", "--max-new-tokens", 24,
                                "--ignore-eos", "--quiet").stdout
         self.assertEqual(shown, got["text"] + "\n")
+
+    def test_a_terminal_gets_no_control_characters(self):
+        options = ("generate", CHATTY, "--prompt", "hi", "--max-new-tokens", 300, "--ignore-eos",
+                   "--temperature", 2, "--seed", 1)
+        text = self.model(*options)["text"]
+        self.assertTrue(any(ord(c) < 32 and c not in "\n\t" for c in text), "they are in it")
+        ours, theirs = pty.openpty()
+        run = subprocess.Popen([BUILD / "ragctl", "model", *map(str, options), "--quiet"],
+                               stdout=theirs, stderr=subprocess.DEVNULL)
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:
+            pass  # how a terminal ends
+        os.close(ours)
+        self.assertEqual(run.wait(), 0)
+        self.assertFalse([c for c in shown.decode() if ord(c) < 32 and c not in "\r\n\t"])
 
     def test_a_stop_string_is_not_shown(self):
         options = ("--prompt", "the cat", "--max-new-tokens", 60, "--ignore-eos")

@@ -341,6 +341,7 @@ static void what_cannot_be_opened_says_why(void **state)
         {"no template",                        MODEL,                                NULL,      0,   0,        "chat_template"                     },
         {"a template that there is not",       MODEL,                                "mistral", 0,   0,        "exaone"                            },
         {"a template of other tokens",         MODEL,                                "llama3",  0,   0,        "llama3: the tokenizer has no token"},
+        {"less context than an answer needs",  MODEL,                                "chatml",  255, 0,        "255, the least is 256"             },
         {"more context than the model has",    MODEL,                                "chatml",  513, 0,        "513, the model has 512"            },
         {"more context than the budget holds", MODEL,                                "chatml",  512, 1u << 16, "kv_budget_mb"                      },
         {"a budget for no answer at all",      MODEL,                                "chatml",  0,   1u << 14, "kv_budget_mb"                      },
