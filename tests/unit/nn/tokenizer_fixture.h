@@ -49,4 +49,21 @@ static inline void fixture_tokens(const struct tokenizer *t, const struct token_
     }
 }
 
+/* A row of a table: the text becomes these tokens. ret: their ids, the caller's to release. */
+static inline void fixture_check_tokens(const char *row, const struct tokenizer *t,
+                                        const char *text, const struct tokenize_options *options,
+                                        const char *tokens, struct token_list *ret)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct buf got;
+
+    buf_init(&got, 1000);
+    if (tokenizer_encode(t, text, strlen(text), NULL, 0, options, ret, &error) != RAG_OK)
+        fail_msg("%s: %s", row, error.text);
+    fixture_tokens(t, ret, &got);
+    if (strcmp(buf_str(&got), tokens) != 0)
+        fail_msg("%s: %s, not %s", row, buf_str(&got), tokens);
+    buf_release(&got);
+}
+
 #endif
