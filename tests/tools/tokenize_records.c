@@ -1,7 +1,9 @@
-/* tokenize_records DIR|FILE.gguf - tokenize records from standard input, for the comparisons in tests/golden.
+/* tokenize_records DIR|FILE.gguf - tokenize records from standard input, for the comparisons in
+ * tests/golden.
  *
  * A record is a line "SPECIAL MAX_TOKENS N_TEXT N_PAIR" (numbers; SPECIAL 1: special tokens are
- * added, 2: those in the text are text, 3: both; N_PAIR -1: no pair), then that many bytes of text and of pair: unlike JSON it carries U+0000. For each one line goes out:
+ * added, 2: those in the text are text, 3: both; N_PAIR -1: no pair), then that many bytes of text
+ * and of pair: unlike JSON it carries U+0000. For each one line goes out:
  * "ids|types|n_full|hexadecimal of the decoded ids", or "error: ..." */
 #include <inttypes.h>
 #include <stdio.h>
