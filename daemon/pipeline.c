@@ -179,6 +179,7 @@ enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_req
     struct pipeline_request asked = *request;
     struct rag_error audit_error;
     struct lexical_query query;
+    struct gate_options gate;
     enum rag_status recorded;
     enum rag_status status;
     int64_t begun;
@@ -212,7 +213,9 @@ enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_req
 
     begun = clock_monotonic_ns();
     query = pipeline_lexical_query(p, &a->retrieval);
-    gate_decide(&query, a->retrieval.passages, a->n_given, &p->gate, &a->verdict);
+    gate = p->gate;
+    gate.filtered = request->n_filter > 0;
+    gate_decide(&query, a->retrieval.passages, a->n_given, &gate, &a->verdict);
     reconsider(p, a);
     pipeline_stage_done(&a->retrieval, STAGE_GATE, begun);
     if (a->verdict.pass) {

@@ -94,6 +94,16 @@ static void refuse(struct gate_verdict *v, const char *code)
     snprintf(v->code, sizeof v->code, "%s", code);
 }
 
+/* A filter with a slip in it looks like a question that nothing answers. */
+static const char *nothing_found(bool korean, bool filtered)
+{
+    if (filtered)
+        return korean ? "필터를 통과한 문서 가운데 질문의 낱말이 나오는 것이 없습니다."
+                      : "No document that the filter lets through has the words of the question.";
+    return korean ? "질문의 낱말이 나오는 문서를 찾지 못했습니다."
+                  : "No document has the words of the question.";
+}
+
 void gate_decide(const struct lexical_query *query, const struct passage *passages, size_t n,
                  const struct gate_options *options, struct gate_verdict *ret)
 {
@@ -103,9 +113,7 @@ void gate_decide(const struct lexical_query *query, const struct passage *passag
     *ret = (struct gate_verdict){.pass = true};
     if (n == 0) {
         refuse(ret, "no_passages");
-        snprintf(ret->reason, sizeof ret->reason, "%s",
-                 korean ? "질문의 낱말이 나오는 문서를 찾지 못했습니다."
-                        : "No document has the words of the question.");
+        snprintf(ret->reason, sizeof ret->reason, "%s", nothing_found(korean, options->filtered));
         return;
     }
     if (relevance(query, passages, n, &ret->relevance) != RAG_OK)

@@ -23,11 +23,12 @@
 
 struct gate_options {
     float relevance_min; /* 0..1; the configuration key ask.relevance_min */
+    bool filtered;       /* passages come from the documents that a filter lets through */
 };
 struct gate_verdict {
     bool pass;
     float relevance;  /* 0..1 of the best passage */
-    char reason[256]; /* Korean, one line; "" on pass */
+    char reason[256]; /* one line, Korean or English as the question; "" on pass */
     char code[32];    /* "no_passages", "low_relevance", "missing_constraint"; "" on pass */
 };
 

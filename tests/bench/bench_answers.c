@@ -124,7 +124,7 @@ static void ask(struct corpus *c, struct generator *generator, const struct opti
     struct term_list terms = {0};
     struct question question;
     struct lexical_query query = {text, strlen(text), &terms, idf, &question, c->analyzer};
-    struct gate_options gate = {o->relevance_min};
+    struct gate_options gate = {.relevance_min = o->relevance_min};
 
     memset(a, 0, sizeof *a);
     generator_result_init(&a->result);

@@ -39,7 +39,7 @@ static const struct {
 static void decides(void **state)
 {
     struct analyzer_options options = {0};
-    struct gate_options gate = {GATE_RELEVANCE_MIN_DEFAULT};
+    struct gate_options gate = {.relevance_min = GATE_RELEVANCE_MIN_DEFAULT};
     struct analyzer *analyzer;
 
     (void)state;
@@ -72,9 +72,27 @@ static void decides(void **state)
     analyzer_close(analyzer);
 }
 
+static void a_filter_that_leaves_nothing_is_named(void **state)
+{
+    const struct gate_options gate = {.relevance_min = GATE_RELEVANCE_MIN_DEFAULT,
+                                      .filtered = true};
+    struct question question = {.korean = true};
+    struct lexical_query query = {.question = &question};
+    struct gate_verdict verdict;
+
+    (void)state;
+    gate_decide(&query, NULL, 0, &gate, &verdict);
+    assert_string_equal(verdict.code, "no_passages");
+    assert_non_null(strstr(verdict.reason, "필터"));
+    question.korean = false;
+    gate_decide(&query, NULL, 0, &gate, &verdict);
+    assert_non_null(strstr(verdict.reason, "filter"));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(decides)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(decides),
+                                       cmocka_unit_test(a_filter_that_leaves_nothing_is_named)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
