@@ -170,12 +170,16 @@ static void append_footer(struct buf *out, const struct ask_screen *screen,
     double tokens = number_member(usage, "completion_tokens");
     double decode_ms = number_member(json_member(reply, "timings_ms"), "decode");
     const char *backend = text_member(reply, "backend");
+    bool answered = strcmp(backend, "none") != 0; /* the gate refused before any was asked */
     struct buf line;
 
     buf_init(&line, ERROR_BYTES_MAX);
     buf_append_char(&line, '(');
-    print_one_line(&line, backend, strlen(backend), 40);
-    buf_printf(&line, total_ms < 100 ? ", %.0f ms" : ", %.1f s",
+    if (answered) {
+        print_one_line(&line, backend, strlen(backend), 40);
+        buf_append_str(&line, ", ");
+    }
+    buf_printf(&line, total_ms < 100 ? "%.0f ms" : "%.1f s",
                total_ms < 100 ? total_ms : total_ms / 1000);
     if (tokens > 0)
         buf_printf(&line, "; %.0f tokens", tokens);
@@ -494,12 +498,17 @@ static enum rag_status read_args(int argc, char **argv, struct ragctl_query *que
 /* A chat has them in its footer. */
 static void note_lacks(const struct ragctl_options *options, const struct json *reply)
 {
+    const char *backend = text_member(reply, "backend");
+
     for (const struct json *d = json_first(json_member(reply, "degraded")); d; d = json_next(d)) {
         struct buf line;
 
         buf_init(&line, ERROR_BYTES_MAX);
         append_lack(&line, d);
-        ragctl_note(options, "%s; answered by: %s", buf_str(&line), text_member(reply, "backend"));
+        if (strcmp(backend, "none") == 0)
+            ragctl_note(options, "%s", buf_str(&line));
+        else
+            ragctl_note(options, "%s; answered by: %s", buf_str(&line), backend);
         buf_release(&line);
     }
 }

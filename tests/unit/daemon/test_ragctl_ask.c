@@ -65,7 +65,7 @@ static struct row rows[] = {
     {"a chat on a terminal dims what is no answer",
      "{\"answer\":\"\",\"refused\":true,\"reason\":\"없습니다.\",\"backend\":\"none\","
      "\"stages_ms\":{\"total\":5}}",
-     false, "답 없음: 없습니다.\n\033[2m(none, 5 ms)\033[0m\n", {.chat = true, .terminal = true}},
+     false, "답 없음: 없습니다.\n\033[2m(5 ms)\033[0m\n", {.chat = true, .terminal = true}},
     {"escape sequences of a document stay inert",
      "{\"answer\":\"a\\u001b[2Jb\",\"refused\":false,\"citations\":[]}", false,
      "a\xEF\xBF\xBD[2Jb\n", {.chat = false}},
