@@ -327,21 +327,14 @@ INLINE void block_float(struct block_format f, const struct unit *u, const int8_
 
 static void configure(bool integer)
 {
-    struct {
-        uint8_t palette;
-        uint8_t start_row;
-        uint8_t reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } config __attribute__((aligned(64)));
+    uint16_t row_bytes[8];
+    uint8_t rows[8];
 
-    memset(&config, 0, sizeof config);
-    config.palette = 1;
     for (size_t i = 0; i < 8; i++) {
-        config.row_bytes[i] = !integer && (i == 4 || i == 5) ? BLOCK_GROUP : 64;
-        config.rows[i] = !integer && i > 5 ? BLOCK_GROUP / 4 : 16;
+        row_bytes[i] = !integer && (i == 4 || i == 5) ? BLOCK_GROUP : 64;
+        rows[i] = !integer && i > 5 ? BLOCK_GROUP / 4 : 16;
     }
-    _tile_loadconfig(&config);
+    amx_configure_as(rows, row_bytes);
 }
 
 struct call {
