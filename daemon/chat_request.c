@@ -113,6 +113,7 @@ static enum rag_status read_messages(struct chat_request *c, struct rag_error *r
     enum rag_status status = json_get_array(c->body, "messages", &list, reterr);
     size_t n = json_size(list);
     struct buf text;
+    size_t i = 0;
 
     if (status != RAG_OK)
         return status;
@@ -123,23 +124,31 @@ static enum rag_status read_messages(struct chat_request *c, struct rag_error *r
     if (!c->messages)
         return rag_fail(reterr, RAG_ENOMEM, "'messages': out of memory");
     buf_init(&text, CHAT_BYTES_MAX);
-    for (const struct json *m = json_first(list); m && status == RAG_OK; m = json_next(m)) {
+    for (const struct json *m = json_first(list); m && status == RAG_OK; m = json_next(m), i++) {
+        struct message *last = c->n_messages > 0 ? &c->messages[c->n_messages - 1] : NULL;
         struct message *to = &c->messages[c->n_messages];
 
         buf_reset(&text);
-        status = read_role(json_string(json_member(m, "role")), &to->role)
-                     ? read_content(json_member(m, "content"), c->n_messages, &text, reterr)
-                     : bad_message(c->n_messages, reterr);
+        if (!read_role(json_string(json_member(m, "role")), &to->role)) {
+            status = bad_message(i, reterr);
+            break;
+        }
+        if (to->role == ROLE_SYSTEM && last && last->role == ROLE_SYSTEM) {
+            to = last; /* templates have one place for instructions, at the beginning */
+            buf_printf(&text, "%s\n\n", last->text);
+        } else {
+            c->n_messages++;
+        }
+        status = read_content(json_member(m, "content"), i, &text, reterr);
         if (status != RAG_OK)
             break;
         to->text = arena_strndup(&c->arena, buf_str(&text), text.len);
         if (!to->text)
             status = rag_fail(reterr, RAG_ELIMIT, "'messages': over %u bytes of text together",
                               CHAT_BYTES_MAX);
-        c->n_messages++;
     }
     buf_release(&text);
-    if (status == RAG_OK && c->messages[n - 1].role != ROLE_USER)
+    if (status == RAG_OK && c->messages[c->n_messages - 1].role != ROLE_USER)
         status = rag_fail(reterr, RAG_EINVAL, "'messages': the last one must be the user's");
     return status;
 }

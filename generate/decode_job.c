@@ -170,6 +170,7 @@ static enum rag_status accept(struct decode_job *job, uint32_t id, struct rag_er
         status = show(job, last && !complete, &stopped, reterr);
     if (status != RAG_OK)
         return status;
+    job->outcome.stop_string = stopped;
     if (stopped)
         end(job, FINISH_STOP);
     else if (complete)

@@ -76,6 +76,7 @@ struct decode_request {
 
 struct decode_outcome {
     enum finish_reason finish_reason;
+    bool stop_string; /* one of them ended it, maybe inside a sentence */
     size_t n_prompt;
     size_t n_cached; /* of the prompt, from known pages */
     size_t n_output;

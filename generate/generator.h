@@ -96,6 +96,7 @@ struct citation {
 
 struct generator_result {
     enum finish_reason finish_reason;
+    bool stop_string;     /* a stop string of the request ended it, maybe inside a sentence */
     struct buf answer;    /* everything that went to the sink, with its [n] marks */
     char reason[256];     /* of a refusal, Korean, one line; else "" */
     char reason_code[32]; /* "no_support", "missing_constraint", "kind_absent"...; else "" */

@@ -368,7 +368,7 @@ static void refuse(struct generator_result *result, const char *code, const char
 enum rag_status grounding_finish(struct grounding *g, struct buf *ret,
                                  struct generator_result *result, struct rag_error *reterr)
 {
-    bool ended = result->finish_reason == FINISH_STOP;
+    bool ended = result->finish_reason == FINISH_STOP && !result->stop_string;
     enum rag_status status = drain(g, true, !ended, ret, reterr);
 
     if (status != RAG_OK)

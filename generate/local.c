@@ -104,6 +104,7 @@ static enum rag_status finish_answer(struct answer *a, struct rag_error *reterr)
 static void note_outcome(const struct decode_outcome *o, struct generator_result *ret)
 {
     ret->finish_reason = o->finish_reason;
+    ret->stop_string = o->stop_string;
     ret->prompt_tokens = o->n_prompt;
     ret->cached_tokens = o->n_cached;
     ret->output_tokens = o->n_output;

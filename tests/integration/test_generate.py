@@ -110,6 +110,17 @@ class Generate(unittest.TestCase):
         self.assertEqual(again["choices"], reply["choices"])
         self.assertGreaterEqual(again["usage"]["prompt_tokens_details"]["cached_tokens"], 32)
 
+    def test_instructions_in_pieces_are_one(self):
+        def ask(*instructions):
+            return self.post("/v1/chat/completions", {
+                "max_tokens": 8, "messages": [*({"role": role, "content": text}
+                                                for role, text in instructions),
+                                              {"role": "user", "content": "Tell me"}]})
+        whole = ask(("system", "Be brief.\n\nBe kind."))
+        parts = ask(("system", "Be brief."), ("developer", "Be kind."))
+        self.assertEqual(parts["choices"], whole["choices"])
+        self.assertEqual(parts["usage"]["prompt_tokens"], whole["usage"]["prompt_tokens"])
+
     def test_a_stream_says_the_same(self):
         whole = self.chat(max_completion_tokens=24)
         body = {"messages": [{"role": "system", "content": "Be brief."},

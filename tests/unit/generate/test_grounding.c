@@ -300,6 +300,14 @@ static void a_sentence_that_broke_off_is_left_out(void **state)
                         "미사용 연차는 최대 5일까지 이월할 수 있습니다. [1]");
     assert_int_equal(result.finish_reason, FINISH_LENGTH);
     generator_result_release(&result);
+    /* a stop string of the request cuts as a limit does */
+    generator_result_init(&result);
+    result.stop_string = true;
+    run(&row, 1, UNSUPPORTED_REMOVE, FINISH_STOP, &result);
+    assert_string_equal(buf_str(&result.answer),
+                        "미사용 연차는 최대 5일까지 이월할 수 있습니다. [1]");
+    assert_int_equal(result.finish_reason, FINISH_STOP);
+    generator_result_release(&result);
 }
 
 static void what_is_unsupported_is_marked_when_asked_for(void **state)
