@@ -20,14 +20,7 @@ static void write_settings(struct json_writer *w, const struct pipeline *p,
     if (p->local)
         sampling_write(w, request->sampling ? request->sampling : &p->sampling);
     json_end_object(w);
-    json_begin_array(w, "messages");
-    for (size_t i = 0; i < request->n_history; i++) {
-        json_begin_object(w, NULL);
-        json_put_string(w, "role", request->history[i].role == ROLE_USER ? "user" : "assistant");
-        json_put_string(w, "content", request->history[i].text);
-        json_end_object(w);
-    }
-    json_end_array(w);
+    reply_write_messages(w, request->history, request->n_history);
 }
 
 /* What the ranking came from: the search's mode and fusion, and the models that took part. */

@@ -157,16 +157,7 @@ static enum rag_status append_record(struct completion *c, enum rag_status outco
     if (c->chat.sampling.schema)
         json_put_raw(&w, "schema", c->chat.sampling.schema);
     json_end_object(&w);
-    json_begin_array(&w, "messages");
-    for (size_t i = 0; i < c->chat.n_messages; i++) {
-        static const char *const roles[] = {"system", "user", "assistant"};
-
-        json_begin_object(&w, NULL);
-        json_put_string(&w, "role", roles[c->chat.messages[i].role]);
-        json_put_string(&w, "content", c->chat.messages[i].text);
-        json_end_object(&w);
-    }
-    json_end_array(&w);
+    reply_write_messages(&w, c->chat.messages, c->chat.n_messages);
     json_put_string(&w, "answer", buf_str(&r->answer));
     json_put_string(&w, "finish_reason", finish_reason_name(r->finish_reason));
     reply_write_usage(&w, r);

@@ -54,6 +54,18 @@ void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a)
     json_put_string(w, "cache", "none");
 }
 
+void reply_write_messages(struct json_writer *w, const struct message *messages, size_t n)
+{
+    json_begin_array(w, "messages");
+    for (size_t i = 0; i < n; i++) {
+        json_begin_object(w, NULL);
+        json_put_string(w, "role", message_role_name(messages[i].role));
+        json_put_string(w, "content", messages[i].text);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
 void reply_write_usage(struct json_writer *w, const struct generator_result *r)
 {
     json_begin_object(w, "usage");

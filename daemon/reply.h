@@ -10,6 +10,8 @@
  * backend that ran "finish_reason", "passages_given", "passages_dropped", "sentences_removed"; of a
  * decoder reply_write_usage() and "model_fingerprint". */
 void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a);
+/* The array "messages": role and content of each. */
+void reply_write_messages(struct json_writer *w, const struct message *messages, size_t n);
 /* "usage": {prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details:
  * {cached_tokens}}; "timings_ms": {prefill, decode}. */
 void reply_write_usage(struct json_writer *w, const struct generator_result *r);

@@ -390,11 +390,6 @@ static void user_text(struct writer *w, struct span s)
     buf_append(out(w), s.text + done, s.n - done);
 }
 
-static const char *role_name(enum message_role role)
-{
-    return role == ROLE_SYSTEM ? "system" : role == ROLE_USER ? "user" : "assistant";
-}
-
 /* ---- the formats ---- */
 
 /* [|user|] needs no end of its turn: the next role's token is one. */
@@ -517,7 +512,7 @@ static void write_chatml(struct writer *w, const struct message *messages, size_
         if (w->c->trims)
             content = trimmed(content);
         control(w, CONTROL_OPEN);
-        literal(w, role_name(messages[i].role));
+        literal(w, message_role_name(messages[i].role));
         literal(w, "\n");
         if (messages[i].role == ROLE_ASSISTANT && w->c->drops_thoughts)
             write_thinking_answer(w, content, i > question, i + 1 == n);
@@ -562,7 +557,7 @@ static void write_llama3(struct writer *w, const struct message *messages, size_
         control(w, CONTROL_CLOSE);
     }
     for (; i < n; i++) {
-        llama3_header(w, role_name(messages[i].role));
+        llama3_header(w, message_role_name(messages[i].role));
         user_text(w, trimmed(whole(&messages[i])));
         control(w, CONTROL_CLOSE);
     }
@@ -665,7 +660,8 @@ static enum rag_status check_order(const struct chat_template *c, const struct m
             return rag_fail(reterr, RAG_EINVAL,
                             "conversation: message %zu is the %s's; a %s model takes user and "
                             "assistant by turns, the user first",
-                            i + 1, role_name(messages[i].role), chat_format_names[c->format]);
+                            i + 1, message_role_name(messages[i].role),
+                            chat_format_names[c->format]);
     }
     return RAG_OK;
 }

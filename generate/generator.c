@@ -2,6 +2,14 @@
 
 #include <string.h>
 
+const char *message_role_name(enum message_role role)
+{
+    static const char *const names[] = {
+        [ROLE_SYSTEM] = "system", [ROLE_USER] = "user", [ROLE_ASSISTANT] = "assistant"};
+
+    return names[role];
+}
+
 const char *finish_reason_name(enum finish_reason reason)
 {
     static const char *const names[] = {

@@ -16,6 +16,7 @@
 #include "base/status.h"
 
 enum message_role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT };
+const char *message_role_name(enum message_role role); /* "system", ... */
 struct message {
     enum message_role role;
     const char *text; /* NFC */
