@@ -89,13 +89,15 @@ static enum rag_status generate(const struct pipeline *p, const struct pipeline_
     for (size_t i = 0; i < n; i++) {
         struct generator *with = request->generator ? request->generator : p->generators[i];
         struct rag_error error = {RAG_OK, ""};
+        bool final;
 
         generator_result_release(&a->result);
         generator_result_init(&a->result);
         status = with->generate(with, &g, &out, &a->result, &error);
-        if (status == RAG_OK && (relay.released || i + 1 == n || !is_unsupported(&a->result)))
+        final = relay.released || i + 1 == n;
+        if (status == RAG_OK && (final || !is_unsupported(&a->result)))
             break;
-        if (status != RAG_OK && (relay.released || i + 1 == n))
+        if (final)
             return rag_fail(reterr, status, "%s", error.text);
         if (status == RAG_OK)
             rag_fail(&error, RAG_EINVAL, "%s: what it wrote is not supported by the passages",
@@ -144,6 +146,19 @@ static void reconsider(const struct pipeline *p, struct pipeline_answer *a)
         a->verdict.reason[0] = a->verdict.code[0] = '\0';
 }
 
+static void pass_gate(const struct pipeline *p, const struct pipeline_request *request,
+                      struct pipeline_answer *a)
+{
+    struct lexical_query query = pipeline_lexical_query(p, &a->retrieval);
+    struct gate_options gate = p->gate;
+    int64_t begun = clock_monotonic_ns();
+
+    gate.filtered = request->n_filter > 0;
+    gate_decide(&query, a->retrieval.passages, a->n_given, &gate, &a->verdict);
+    reconsider(p, a);
+    pipeline_stage_done(&a->retrieval, STAGE_GATE, begun);
+}
+
 static void conclude(struct pipeline_answer *a)
 {
     if (!a->verdict.pass) {
@@ -178,8 +193,6 @@ enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_req
     struct pipeline_answer *a = ret;
     struct pipeline_request asked = *request;
     struct rag_error audit_error;
-    struct lexical_query query;
-    struct gate_options gate;
     enum rag_status recorded;
     enum rag_status status;
     int64_t begun;
@@ -211,13 +224,7 @@ enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_req
     if (sink && sink->on_passages)
         sink->on_passages(sink->context, &a->retrieval, a->n_given);
 
-    begun = clock_monotonic_ns();
-    query = pipeline_lexical_query(p, &a->retrieval);
-    gate = p->gate;
-    gate.filtered = request->n_filter > 0;
-    gate_decide(&query, a->retrieval.passages, a->n_given, &gate, &a->verdict);
-    reconsider(p, a);
-    pipeline_stage_done(&a->retrieval, STAGE_GATE, begun);
+    pass_gate(p, request, a);
     if (a->verdict.pass) {
         begun = clock_monotonic_ns();
         status = generate(p, request, sink, a, reterr);

@@ -44,31 +44,35 @@ static const struct family families[] = {
 };
 /* clang-format on */
 
+/* NULL: none of ours. */
+static const struct family *family_of(const char *type)
+{
+    for (size_t i = 0; type && i < COUNT(families); i++)
+        if (strcmp(families[i].model_type, type) == 0)
+            return &families[i];
+    return NULL;
+}
+
 bool decoder_config_names_decoder(const struct json *config)
 {
-    const char *type = json_string(json_member(config, "model_type"));
-
-    for (size_t i = 0; type && i < COUNT(families); i++) {
-        if (strcmp(families[i].model_type, type) == 0)
-            return true;
-    }
-    return config_names_architecture(config, "ForCausalLM") ||
+    return family_of(json_string(json_member(config, "model_type"))) ||
+           config_names_architecture(config, "ForCausalLM") ||
            config_names_architecture(config, "ForConditionalGeneration");
 }
 
 static enum rag_status find_family(const struct json *root, const struct family **ret,
                                    struct rag_error *reterr)
 {
+    const struct family *found;
     const char *type = NULL;
     enum rag_status status = json_get_string(root, "model_type", 64, &type, reterr);
 
     if (status != RAG_OK)
         return status;
-    for (size_t i = 0; type && i < COUNT(families); i++) {
-        if (strcmp(families[i].model_type, type) == 0) {
-            *ret = &families[i];
-            return RAG_OK;
-        }
+    found = family_of(type);
+    if (found) {
+        *ret = found;
+        return RAG_OK;
     }
     return rag_fail(reterr, RAG_EFORMAT,
                     "model_type '%s' is not supported; llama, exaone, qwen2, qwen3, gemma3 and "

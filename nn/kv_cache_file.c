@@ -271,10 +271,9 @@ enum rag_status kv_cache_load(struct kv_cache *c, const char *path,
         if (!pages)
             status = no_memory(path, reterr);
     }
-    for (; status == RAG_OK && done < n; done++) {
+    while (status == RAG_OK && done < n) {
         status = read_page(c, fd, path, done, pages, &pages[done], reterr);
-        if (status != RAG_OK)
-            break;
+        done += status == RAG_OK;
     }
     for (size_t i = done; i-- > 0;) /* the first is the newest */
         kv_enter_idle(c, pages[i]);
