@@ -1,0 +1,539 @@
+#define _GNU_SOURCE
+#include "daemon/ragctl/ragctl_audit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bounds.h"
+#include "base/clock.h"
+#include "base/json_writer.h"
+#include "base/sha256.h"
+#include "daemon/ragctl/ragctl.h"
+#include "daemon/ragctl/ragctl_args.h"
+#include "daemon/ragctl/ragctl_client.h"
+#include "daemon/ragctl/ragctl_print.h"
+#include "daemon/ragctl/ragctl_time.h"
+
+#define OUTPUT_BYTES_MAX    (256u << 20)
+#define PAGE_ROWS           500
+#define LIST_ROWS_DEFAULT   50
+#define HEAD_FILE_BYTES_MAX 4096
+#define VERIFY_TIMEOUT_MS   3600000 /* a million rows take seconds, a year's log minutes */
+#define SUMMARY_COLUMNS     70
+
+struct audit_args {
+    const char *kind;
+    const char *principal;
+    const char *since;
+    const char *until;
+    const char *head;   /* verify: N:HEX or a file */
+    const char *why;    /* erase */
+    const char *output; /* export: a file; NULL: standard output */
+    int64_t limit;
+    int64_t after;
+    int64_t since_ms;
+    int64_t until_ms;
+};
+
+/* ---- heads ---- */
+
+enum rag_status ragctl_audit_head_parse(const char *text, size_t n, uint64_t *ret_n,
+                                        char ret_hex[SHA256_HEX_BYTES])
+{
+    uint8_t digest[SHA256_BYTES];
+    uint64_t rows = 0;
+    size_t i = 0;
+
+    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r' || text[n - 1] == ' '))
+        n--;
+    for (; i < n && text[i] >= '0' && text[i] <= '9' && rows < UINT64_MAX / 16; i++)
+        rows = rows * 10 + (uint64_t)(text[i] - '0');
+    if (i == 0 || i >= n || (text[i] != ':' && text[i] != ' '))
+        return RAG_EFORMAT;
+    i++;
+    if (n - i != SHA256_HEX_BYTES - 1)
+        return RAG_EFORMAT;
+    memcpy(ret_hex, text + i, SHA256_HEX_BYTES - 1);
+    ret_hex[SHA256_HEX_BYTES - 1] = '\0';
+    *ret_n = rows;
+    return sha256_from_hex(ret_hex, digest);
+}
+
+/* {"n":..,"hash":..}, or an object whose "head" is that: a saved answer of ragctl. */
+static enum rag_status head_from_json(const char *text, size_t n, uint64_t *ret_n,
+                                      char ret_hex[SHA256_HEX_BYTES])
+{
+    struct json *root = NULL;
+    const struct json *head;
+    const char *hash;
+    enum rag_status status = RAG_EFORMAT;
+    int64_t rows = -1;
+
+    if (json_parse(text, n, "head", &root, NULL) != RAG_OK)
+        return RAG_EFORMAT;
+    head = json_member(root, "head") ? json_member(root, "head") : root;
+    hash = json_string(json_member(head, "hash"));
+    if (hash && strlen(hash) == SHA256_HEX_BYTES - 1 &&
+        json_get_int(head, "n", 0, INT64_MAX, &rows, NULL) == RAG_OK && rows >= 0) {
+        memcpy(ret_hex, hash, SHA256_HEX_BYTES);
+        *ret_n = (uint64_t)rows;
+        status = RAG_OK;
+    }
+    json_free(root);
+    return status;
+}
+
+static enum rag_status read_head(const char *head, uint64_t *ret_n, char ret_hex[SHA256_HEX_BYTES],
+                                 struct rag_error *reterr)
+{
+    char text[HEAD_FILE_BYTES_MAX];
+    size_t n;
+    FILE *f;
+
+    if (ragctl_audit_head_parse(head, strlen(head), ret_n, ret_hex) == RAG_OK)
+        return RAG_OK;
+    f = fopen(head, "rbe");
+    if (!f)
+        return rag_fail_errno(reterr, RAG_EINVAL, errno,
+                              "head '%s': neither N:HEX nor a file that can be read", head);
+    n = fread(text, 1, sizeof text, f);
+    fclose(f);
+    if (ragctl_audit_head_parse(text, n, ret_n, ret_hex) == RAG_OK ||
+        head_from_json(text, n, ret_n, ret_hex) == RAG_OK)
+        return RAG_OK;
+    return rag_fail(reterr, RAG_EINVAL, "head '%s': the file holds no \"N:HEX\" line", head);
+}
+
+/* ---- rows ---- */
+
+/* What a row is about, in a few words: the question, the document, or the payload itself. */
+static void row_summary(const struct json *row, struct buf *out)
+{
+    static const char *const keys[] = {"question", "query", "document", "collection"};
+    const struct json *payload = json_member(row, "payload");
+    struct buf raw;
+
+    if (json_true(json_member(row, "erased"))) {
+        buf_append_str(out, "(erased)");
+        return;
+    }
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const char *text = json_string(json_member(payload, keys[i]));
+
+        if (text && text[0] != '\0') {
+            print_one_line(out, text, strlen(text), SUMMARY_COLUMNS);
+            return;
+        }
+    }
+    buf_init(&raw, OUTPUT_BYTES_MAX);
+    print_json_value(&raw, payload);
+    print_one_line(out, buf_str(&raw), raw.len, SUMMARY_COLUMNS);
+    buf_release(&raw);
+}
+
+static void add_row(struct print_table *table, const struct json *row)
+{
+    const char *time = json_string(json_member(row, "time"));
+    const char *kind = json_string(json_member(row, "kind"));
+    const char *principal = json_string(json_member(row, "principal"));
+    struct buf summary;
+
+    buf_init(&summary, OUTPUT_BYTES_MAX);
+    row_summary(row, &summary);
+    print_table_cell(table, "%.0f", json_number(json_member(row, "seq")));
+    print_table_cell(table, "%s", time ? time : "");
+    print_table_cell(table, "%s", principal ? principal : "");
+    print_table_cell(table, "%s", kind ? kind : "");
+    print_table_cell(table, "%s", buf_str(&summary));
+    buf_release(&summary);
+}
+
+static void row_path(struct buf *path, const struct audit_args *args, const char *position,
+                     uint64_t seq, int64_t limit)
+{
+    buf_printf(path, "/v1/audit?%s=%" PRIu64 "&limit=%" PRId64, position, seq, limit);
+    if (args->kind) {
+        buf_append_str(path, "&kind=");
+        http_encode_segment(path, args->kind);
+    }
+    if (args->principal) {
+        buf_append_str(path, "&principal=");
+        http_encode_segment(path, args->principal);
+    }
+    if (args->since_ms > 0)
+        buf_printf(path, "&since=%" PRId64, args->since_ms);
+    if (args->until_ms > 0)
+        buf_printf(path, "&until=%" PRId64, args->until_ms);
+}
+
+/* Call 'visit' for up to 'limit' rows (0: all), newest first or ascending from 'after'. */
+static enum rag_status each_row(struct ragctl_client *client, const struct audit_args *args,
+                                bool ascending, int64_t limit,
+                                enum rag_status (*visit)(void *context, const struct json *row),
+                                void *context, struct json **ret_last_page,
+                                struct rag_error *reterr)
+{
+    uint64_t seq = ascending ? (uint64_t)args->after : (uint64_t)INT64_MAX;
+    enum rag_status status = RAG_OK;
+    bool more = true;
+    int64_t left = limit;
+    struct buf path;
+
+    buf_init(&path, HTTP_TARGET_BYTES_MAX);
+    while (more && status == RAG_OK && (limit == 0 || left > 0)) {
+        int64_t page_rows = limit > 0 && left < PAGE_ROWS ? left : PAGE_ROWS;
+        struct json *page = NULL;
+        int64_t n = 0;
+
+        buf_reset(&path);
+        row_path(&path, args, ascending ? "after" : "before", seq, page_rows);
+        status = ragctl_client_call(client, "GET", buf_str(&path), &page, reterr);
+        for (const struct json *row = json_first(json_member(page, "entries"));
+             row && status == RAG_OK; row = json_next(row), n++) {
+            seq = (uint64_t)json_number(json_member(row, "seq"));
+            status = visit(context, row);
+            if (status != RAG_OK)
+                rag_fail_errno(reterr, status, errno, "audit: the rows cannot be written");
+        }
+        left -= n;
+        more = n == page_rows;
+        json_free(*ret_last_page);
+        *ret_last_page = page;
+    }
+    buf_release(&path);
+    return status;
+}
+
+/* ---- list and export ---- */
+
+struct rows {
+    struct print_table *table; /* list for people */
+    struct json_writer *w;     /* one JSON object */
+    FILE *lines;               /* export: a row per line */
+    uint64_t n;
+};
+
+static enum rag_status visit_row(void *context, const struct json *row)
+{
+    struct rows *rows = context;
+    char *text = NULL;
+
+    rows->n++;
+    if (rows->table) {
+        add_row(rows->table, row);
+        return RAG_OK;
+    }
+    if (json_print(row, &text) != RAG_OK)
+        return RAG_ENOMEM;
+    if (rows->w)
+        json_put_raw(rows->w, NULL, text);
+    else if (fprintf(rows->lines, "%s\n", text) < 0) {
+        free(text);
+        return RAG_EIO;
+    }
+    free(text);
+    return RAG_OK;
+}
+
+static void put_head(struct json_writer *w, const struct json *page)
+{
+    char *text = NULL;
+
+    if (json_member(page, "head") && json_print(json_member(page, "head"), &text) == RAG_OK)
+        json_put_raw(w, "head", text);
+    free(text);
+}
+
+static enum rag_status list(struct ragctl_client *client, const struct audit_args *args,
+                            bool export_all, struct rag_error *reterr)
+{
+    bool as_json = client->options->json;
+    int64_t limit = args->limit;
+    struct print_table table;
+    struct json *page = NULL;
+    struct json_writer w;
+    struct rows rows = {0};
+    enum rag_status status;
+    struct buf out;
+
+    if (limit == 0 && !export_all)
+        limit = LIST_ROWS_DEFAULT;
+    buf_init(&out, OUTPUT_BYTES_MAX);
+    print_table_init(&table, "rllll");
+    json_writer_init(&w, &out);
+    rows.w = as_json ? &w : NULL;
+    rows.table = as_json ? NULL : &table;
+    if (as_json) {
+        json_begin_object(&w, NULL);
+        json_begin_array(&w, "entries");
+    }
+    status = each_row(client, args, export_all || args->after >= 0, limit, visit_row, &rows, &page,
+                      reterr);
+    if (as_json) {
+        json_end_array(&w);
+        put_head(&w, page);
+        json_end_object(&w);
+        buf_append_char(&out, '\n');
+    } else {
+        print_table_append(&table, &out);
+    }
+    if (status == RAG_OK && buf_status(&out) != RAG_OK)
+        status = rag_fail(reterr, buf_status(&out),
+                          "audit: the rows are over %zu bytes; 'audit export' has no such limit",
+                          out.max);
+    if (status == RAG_OK)
+        fputs(buf_str(&out), stdout);
+    json_free(page);
+    print_table_release(&table);
+    buf_release(&out);
+    return status;
+}
+
+/* A row per line, all of them, ascending. With --output and --json the JSON object on
+ * standard output says how many and the head at that moment. */
+static enum rag_status export_rows(struct ragctl_client *client, const struct audit_args *args,
+                                   struct rag_error *reterr)
+{
+    struct rows rows = {.lines = stdout};
+    struct json *page = NULL;
+    struct json_writer w;
+    enum rag_status status;
+    struct buf out;
+
+    if (!args->output && client->options->json)
+        return list(client, args, true, reterr);
+    if (args->output) {
+        rows.lines = fopen(args->output, "wxe");
+        if (!rows.lines)
+            return rag_fail_errno(reterr, RAG_EIO, errno, "file '%s': cannot be created",
+                                  args->output);
+    }
+    status = each_row(client, args, true, args->limit, visit_row, &rows, &page, reterr);
+    if (args->output && fclose(rows.lines) != 0 && status == RAG_OK)
+        status =
+            rag_fail_errno(reterr, RAG_EIO, errno, "file '%s': cannot be written", args->output);
+    if (status == RAG_OK && client->options->json) {
+        buf_init(&out, HEAD_FILE_BYTES_MAX);
+        json_writer_init(&w, &out);
+        json_begin_object(&w, NULL);
+        json_put_int(&w, "entries", (int64_t)rows.n);
+        json_put_string(&w, "file", args->output);
+        put_head(&w, page);
+        json_end_object(&w);
+        printf("%s\n", buf_str(&out));
+        buf_release(&out);
+    } else if (status == RAG_OK && args->output) {
+        ragctl_note(client->options, "%" PRIu64 " rows written to '%s'", rows.n, args->output);
+    }
+    json_free(page);
+    return status;
+}
+
+/* ---- show, erase, verify ---- */
+
+static void print_row(const struct json *row)
+{
+    static const char *const keys[] = {"seq", "time", "principal", "kind", "hash"};
+    const struct json *payload = json_member(row, "payload");
+    struct buf value;
+    struct buf out;
+
+    buf_init(&out, OUTPUT_BYTES_MAX);
+    buf_init(&value, OUTPUT_BYTES_MAX);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        buf_reset(&value);
+        print_json_value(&value, json_member(row, keys[i]));
+        buf_printf(&out, "%-10s %s\n", keys[i], buf_str(&value));
+    }
+    if (json_true(json_member(row, "erased")))
+        buf_append_str(&out, "payload    (erased)\n");
+    for (const struct json *m = json_first(payload); m; m = json_next(m)) {
+        buf_reset(&value);
+        print_json_value(&value, m);
+        buf_printf(&out, "  %-12s ", json_key(m));
+        print_one_line(&out, buf_str(&value), value.len, 0);
+        buf_append_char(&out, '\n');
+    }
+    fputs(buf_str(&out), stdout);
+    buf_release(&value);
+    buf_release(&out);
+}
+
+static enum rag_status show(struct ragctl_client *client, int64_t seq, struct rag_error *reterr)
+{
+    struct json *row = NULL;
+    enum rag_status status;
+    char path[64];
+
+    snprintf(path, sizeof path, "/v1/audit/%" PRId64, seq);
+    status = ragctl_client_call(client, "GET", path, &row, reterr);
+    if (status == RAG_OK && client->options->json)
+        printf("%s\n", buf_str(&client->body));
+    else if (status == RAG_OK)
+        print_row(row);
+    json_free(row);
+    return status;
+}
+
+static enum rag_status erase(struct ragctl_client *client, int64_t seq, const char *why,
+                             struct rag_error *reterr)
+{
+    enum rag_status status;
+    struct json_writer w;
+    struct buf body;
+    char path[64];
+
+    snprintf(path, sizeof path, "/v1/audit/%" PRId64 "/erase", seq);
+    buf_init(&body, 65536);
+    json_writer_init(&w, &body);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "why", why);
+    json_end_object(&w);
+    status = ragctl_client_send(client, "POST", path, &body, NULL, reterr);
+    if (status == RAG_OK && client->options->json)
+        printf("%s\n", buf_str(&client->body));
+    else if (status == RAG_OK)
+        printf("row %" PRId64 ": its payload is erased; the row and the reason stay\n", seq);
+    buf_release(&body);
+    return status;
+}
+
+static void print_report(const struct json *r)
+{
+    const struct json *head = json_member(r, "head");
+    const char *problem = json_string(json_member(r, "problem"));
+    const char *hash = json_string(json_member(head, "hash"));
+    double first = json_number(json_member(r, "first_seq"));
+
+    if (json_true(json_member(r, "whole")))
+        printf("whole: %.0f rows", json_number(json_member(r, "rows")));
+    else
+        printf("BROKEN: %s (%.0f rows read)", problem ? problem : "unknown",
+               json_number(json_member(r, "rows")));
+    if (json_number(json_member(r, "erased")) > 0)
+        printf(", %.0f erased", json_number(json_member(r, "erased")));
+    if (first > 1)
+        printf(", rows before %.0f were cut by retention", first);
+    printf("\nhead:  %.0f:%s\n", json_number(json_member(head, "n")), hash ? hash : "");
+}
+
+static enum rag_status verify(struct ragctl_client *client, const char *head, bool *ret_whole,
+                              struct rag_error *reterr)
+{
+    struct http_call request = {.method = "POST", .path = "/v1/audit/verify"};
+    char hex[SHA256_HEX_BYTES] = "";
+    enum rag_status status = RAG_OK;
+    struct json *reply = NULL;
+    uint64_t n = 0;
+    struct buf body;
+
+    buf_init(&body, 4096);
+    if (head)
+        status = read_head(head, &n, hex, reterr);
+    if (head)
+        buf_printf(&body, "{\"head\":{\"n\":%" PRIu64 ",\"hash\":\"%s\"}}", n, hex);
+    else
+        buf_append_str(&body, "{}");
+    request.timeout_ms =
+        client->options->timeout_ms ? client->options->timeout_ms : VERIFY_TIMEOUT_MS;
+    request.body = buf_str(&body);
+    request.body_bytes = body.len;
+    if (status == RAG_OK)
+        status = ragctl_client_do(client, &request, reterr);
+    if (status == RAG_OK)
+        status = json_parse(buf_str(&client->body), client->body.len, "response of ragd", &reply,
+                            reterr);
+    if (status == RAG_OK && client->options->json)
+        printf("%s\n", buf_str(&client->body));
+    else if (status == RAG_OK)
+        print_report(reply);
+    *ret_whole = json_true(json_member(reply, "whole"));
+    json_free(reply);
+    buf_release(&body);
+    return status;
+}
+
+/* ---- the command ---- */
+
+static enum rag_status read_args(int argc, char **argv, struct audit_args *args, char **words,
+                                 int *ret_n, const char **ret_verb, struct rag_error *reterr)
+{
+    static const char *const verbs[] = {"list", "show", "export", "verify", "erase"};
+    const struct ragctl_arg table[] = {
+        {.name = "--limit",       .number = &args->limit, .min = 1, .max = INT32_MAX},
+        {.name = "--after",       .number = &args->after,                             .min = 0, .max = INT64_MAX},
+        {.name = "--kind",.text = &args->kind},
+        {.name = "--principal",                       .text = &args->principal                             },
+        {.name = "--since",                       .text = &args->since                                            },
+        {.name = "--until",                       .text = &args->until},
+        {.name = "--head",                       .text = &args->head},
+        {.name = "--why",                       .text = &args->why                              },
+        {.name = "--output",                       .text = &args->output                                              },
+    };
+    int64_t now_ms = clock_wall_ms();
+    enum rag_status status =
+        ragctl_args_parse(table, sizeof table / sizeof table[0], argc, argv, words, ret_n, reterr);
+    bool one_row;
+
+    if (status == RAG_OK)
+        status = ragctl_args_verb(verbs, sizeof verbs / sizeof verbs[0], "audit", words, *ret_n,
+                                  ret_verb, reterr);
+    if (status == RAG_OK && args->since)
+        status = ragctl_time_parse(args->since, "option --since", now_ms, &args->since_ms, reterr);
+    if (status == RAG_OK && args->until)
+        status = ragctl_time_parse(args->until, "option --until", now_ms, &args->until_ms, reterr);
+    if (status != RAG_OK)
+        return status;
+    one_row = strcmp(*ret_verb, "show") == 0 || strcmp(*ret_verb, "erase") == 0;
+    if (one_row && *ret_n != 2)
+        return rag_fail(reterr, RAG_EINVAL, "audit %s: needs one row number", *ret_verb);
+    if (!one_row && *ret_n > 1)
+        return rag_fail(reterr, RAG_EINVAL, "audit %s: '%s' is one word too many", *ret_verb,
+                        words[1]);
+    if (strcmp(*ret_verb, "erase") == 0 && (!args->why || args->why[0] == '\0'))
+        return rag_fail(reterr, RAG_EINVAL,
+                        "audit erase: needs --why; the reason stays in the log for good");
+    return RAG_OK;
+}
+
+int ragctl_audit(const struct ragctl_options *options, int argc, char **argv)
+{
+    char **words = calloc((size_t)argc + 1, sizeof *words);
+    struct rag_error error = {RAG_ENOMEM, "audit: out of memory"};
+    struct audit_args args = {.after = -1};
+    struct ragctl_client client = {0};
+    enum rag_status status;
+    const char *verb = NULL;
+    bool whole = true;
+    int64_t seq = 0;
+    int n_words = 0;
+
+    if (!words)
+        return ragctl_fail(options, &error);
+    status = read_args(argc, argv, &args, words, &n_words, &verb, &error);
+    if (status == RAG_OK && n_words == 2)
+        status = ragctl_args_number(words[1], "audit row", 1, INT64_MAX, &seq, &error);
+    free(words);
+    if (status != RAG_OK)
+        return ragctl_usage("audit", &error);
+    status = ragctl_client_open(options, &client, &error);
+    if (status == RAG_OK && strcmp(verb, "list") == 0)
+        status = list(&client, &args, false, &error);
+    else if (status == RAG_OK && strcmp(verb, "show") == 0)
+        status = show(&client, seq, &error);
+    else if (status == RAG_OK && strcmp(verb, "erase") == 0)
+        status = erase(&client, seq, args.why, &error);
+    else if (status == RAG_OK && strcmp(verb, "verify") == 0)
+        status = verify(&client, args.head, &whole, &error);
+    else if (status == RAG_OK) {
+        args.after = args.after < 0 ? 0 : args.after;
+        status = export_rows(&client, &args, &error);
+    }
+    ragctl_client_close(&client);
+    if (status != RAG_OK)
+        return ragctl_fail(options, &error);
+    return whole ? RAGCTL_OK : RAGCTL_FAILED;
+}
