@@ -36,6 +36,7 @@ OWNED = {
     "utf8proc.h": ["text/", "nn/tokenizer", "embed/sentence_transformers.c"],
     "xxhash.h": ["text/", "retrieve/", "store/vector_snapshot"],
     "sqlite3.h": ["store/"],
+    "pcre2.h": ["guard/pattern.c"],
     "gumbo.h": ["embed/extract_html", "embed/html_"],
     "md4c.h": ["embed/extract_markdown.c"],
     "zstd.h": ["eval/"],
