@@ -236,6 +236,10 @@
 #define CHAT_ARENA_BYTES_MAX     (8u << 20)   /* those in NFC, three times as long at worst */
 #define LOCAL_NEW_TOKENS_DEFAULT 512          /* of an answer: a page */
 
+/* ---- cache of answers ---- */
+#define CACHE_OBSERVATIONS_MAX                                                                     \
+    1024 /* reports that a threshold is learned from: 1% is seen in 300 */
+
 /* ---- text analysis ---- */
 #define NFC_STRETCH_BYTES_MAX 1024 /* normalised at once: utf8proc sorts marks in O(n^2) */
 #define GRAPHEME_LOOKBACK_MAX                                                                      \

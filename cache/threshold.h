@@ -2,13 +2,18 @@
  * people report.
  *
  * Each observation is (similarity, correct) of one semantic hit. Wanted: of the hits, at most
- * 'error_bound' false. A threshold t is allowed when, of the observations at or above t and of
- * pseudo-observations that stand for the measured prior (docs/CACHE.md), the share of false ones
- * has an upper confidence bound <= error_bound; the smallest allowed t at or above the configured
- * one is used. A false report of an entry also raises that entry's own threshold above the
- * similarity that failed. Idea: vCache, verified semantic prompt caching, arXiv 2502.03771 (a
- * threshold per entry, a bound set by the user); the bound here is Clopper and Pearson's,
- * Biometrika 26, 1934. Pure: the caller keeps the observations and holds its lock. */
+ * 'error_bound' false. With n observations at or above t, f of them false, and the prior's N hits
+ * of which F were false (docs/CACHE.md has the measurement), a threshold t is allowed when
+ *
+ *     P(X <= F + f) <= 1 - THRESHOLD_CONFIDENCE,   X ~ Binomial(N + n, error_bound)
+ *
+ * that is, when the upper bound of Clopper and Pearson (Biometrika 26, 1934) on the share of false
+ * hits is at most error_bound. The smallest allowed t at or above the configured one is used. A
+ * false report of an entry also raises that entry's own threshold above the similarity that failed.
+ * Idea: vCache, verified semantic prompt caching, arXiv 2502.03771 (a threshold per entry, a bound
+ * set by the user); it fits a logistic curve per entry and explores at random, here nobody's answer
+ * is an experiment: what is not allowed is not given. Pure: the caller keeps the observations and
+ * holds its lock. */
 #ifndef RAG_CACHE_THRESHOLD_H
 #define RAG_CACHE_THRESHOLD_H
 
@@ -16,16 +21,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define THRESHOLD_CONFIDENCE  0.95
+#define THRESHOLD_PRIOR_HITS  400 /* N: forgotten as people's reports outnumber them */
+#define THRESHOLD_PRIOR_FALSE 0   /* F */
+
 struct threshold_observation {
     float similarity;
     bool correct;
 };
 
-/* The smallest allowed threshold; > 1: none, nothing is reused. observations in any order, the
- * function sorts a copy of at most CACHE_OBSERVATIONS_MAX (base/bounds.h) latest ones. */
+/* The smallest allowed threshold; > 1: none, nothing is reused. Observations in any order but the
+ * latest last: only CACHE_OBSERVATIONS_MAX (base/bounds.h) of them count, and of those only the
+ * ones whose similarity is a number. error_bound 1 allows everything, 0 nothing. */
 double threshold_learn(const struct threshold_observation *observations, size_t n,
                        double configured, double error_bound);
-/* Of one entry after its reports. */
+/* Of one entry after its reports: above every similarity at which it was called false. */
 double threshold_of_entry(const struct threshold_observation *observations, size_t n,
                           double collection_threshold);
 
