@@ -1,7 +1,8 @@
 /* daemon/metrics.h - counters, gauges and latency histograms, as Prometheus reads them.
  *
  * Recording is a relaxed atomic add and never blocks. Text format 0.0.4
- * (prometheus.io, "Exposition formats"); names begin with ragd_, units are in the name. */
+ * (prometheus.io, "Exposition formats"); names begin with ragd_ (or process_, those
+ * that every exporter has), units are in the name. */
 #ifndef RAG_DAEMON_METRICS_H
 #define RAG_DAEMON_METRICS_H
 
@@ -39,6 +40,9 @@ enum metric {
     METRIC_OUTPUT_TOKENS,
     METRIC_DRAFTED_TOKENS,
     METRIC_ACCEPTED_TOKENS,
+    METRIC_CACHE_UNCONFIRMED, /* similar enough, but numbers, names or words differ */
+    METRIC_CACHE_SAVED_US,    /* that making the answers again would have taken */
+    METRIC_PROCESS_CPU_US,
     /* gauges */
     METRIC_COLLECTIONS,
     METRIC_DOCUMENTS,
@@ -65,6 +69,18 @@ enum metric {
     METRIC_VECTORS_PENDING,
     METRIC_VECTORS_FAILED,
     METRIC_VECTOR_BYTES,
+    METRIC_CACHE_ENTRIES,
+    METRIC_CACHE_BYTES,
+    METRIC_REMOTE_OPENAI_OPEN, /* 1: its circuit is open, nothing is sent */
+    METRIC_REMOTE_EMBED_OPEN,
+    METRIC_REMOTE_RERANK_OPEN,
+    METRIC_REQUESTS_LIVE,
+    METRIC_TRACE_QUEUE,
+    METRIC_PROCESS_RESIDENT_BYTES,
+    METRIC_PROCESS_OPEN_FDS,
+    METRIC_PROCESS_MAX_FDS,
+    METRIC_PROCESS_THREADS,
+    METRIC_PROCESS_START_S,
     N_METRICS,
 };
 
@@ -72,6 +88,24 @@ enum metric {
 
 /* What the models compute, by who asked. */
 enum metrics_model { METRICS_EMBED, METRICS_EMBED_BULK, METRICS_RERANK, N_METRICS_MODEL };
+
+/* Counters by labels. The values of each label are a list in metrics_family.c. */
+enum metrics_family {
+    METRICS_CACHE_LOOKUPS,  /* result: exact, semantic, miss, bypass */
+    METRICS_CACHE_DROPPED,  /* reason: stale, evicted, invalidated */
+    METRICS_CACHE_FEEDBACK, /* verdict: correct, false */
+    METRICS_GUARD_FINDINGS, /* stage: guard_stage_name(); action: guard_action_name() */
+    METRICS_BACKEND_CALLS,  /* backend: its name; outcome: answered, refused, unsupported, or the
+                               rag_status_code() of a failure */
+    METRICS_BACKEND_TOKENS, /* backend; kind: prompt, cached, output */
+    METRICS_BACKEND_COST,   /* backend; in millionths of the currency */
+    METRICS_REMOTE_CALLS,   /* service: openai, embed, rerank; outcome: ok, failed,
+                               refused_offline, refused_open, refused_budget */
+    METRICS_REMOTE_TRIES,   /* service */
+    METRICS_REMOTE_BYTES,   /* service; direction: sent, received */
+    METRICS_TRACE_SPANS,    /* outcome: exported, dropped, failed */
+    N_METRICS_FAMILIES,
+};
 
 struct metrics; /* opaque */
 
@@ -81,6 +115,12 @@ void metrics_free(struct metrics *m);
 void metrics_add(struct metrics *m, enum metric metric, uint64_t n); /* counters */
 /* A counter that somebody else counts, as it stands now. */
 void metrics_set_total(struct metrics *m, enum metric metric, uint64_t n);
+/* The same of a family, by the values of its labels: the first, and the second where it has two
+ * (else NULL). A value that the family does not know, or NULL, counts as "other". */
+void metrics_count(struct metrics *m, enum metrics_family family, const char *first,
+                   const char *second, uint64_t n);
+void metrics_count_total(struct metrics *m, enum metrics_family family, const char *first,
+                         const char *second, uint64_t n);
 void metrics_set(struct metrics *m, enum metric metric, double value);  /* gauges */
 void metrics_change(struct metrics *m, enum metric metric, int64_t by); /* integer gauges */
 /* stage: an index below METRIC_SERIES_MAX; its name was given by metrics_name_stage(). */
@@ -91,6 +131,9 @@ void metrics_request(struct metrics *m, unsigned route, int code, double ms);
 void metrics_name_stage(struct metrics *m, unsigned stage, const char *name);
 void metrics_name_route(struct metrics *m, unsigned route, const char *name);
 
+/* Set the gauges of this process, from /proc/self: memory, descriptors, threads, CPU time. What
+ * cannot be read keeps its value. */
+void metrics_read_process(struct metrics *m);
 /* Append the exposition text. */
 void metrics_write(struct metrics *m, struct buf *out);
 

@@ -37,6 +37,13 @@ static struct metrics *filled(void)
     metrics_stage(m, 0, 3);
     metrics_stage(m, 0, 70000);
     metrics_stage(m, 0, -1);
+    metrics_count(m, METRICS_CACHE_LOOKUPS, "exact", NULL, 2);
+    metrics_count(m, METRICS_GUARD_FINDINGS, "passage", "mask", 1);
+    metrics_count(m, METRICS_GUARD_FINDINGS, "passage", "mask", 4);
+    metrics_count(m, METRICS_BACKEND_CALLS, "local", "a\"b\nc", 1); /* no text makes a series */
+    metrics_count(m, METRICS_BACKEND_CALLS, NULL, "timeout", 1);
+    metrics_count_total(m, METRICS_BACKEND_COST, "openai", NULL, 1500);
+    metrics_add(m, METRIC_CACHE_SAVED_US, 2500000);
     metrics_request(m, 1, 200, 12);
     metrics_request(m, 1, 503, 1);
     metrics_request(m, 1, 0, 1); /* no code: counted in the histogram alone */
@@ -58,6 +65,13 @@ static void samples_say_what_was_recorded(void **state)
         "ragd_asks_total{outcome=\"answered\"} 3",
         "ragd_asks_total{outcome=\"failed\"} 0",
         "ragd_documents 1000000000",
+        "ragd_cache_lookups_total{result=\"exact\"} 2",
+        "ragd_cache_lookups_total{result=\"miss\"} 0",
+        "ragd_guard_findings_total{stage=\"passage\",action=\"mask\"} 5",
+        "ragd_backend_calls_total{backend=\"local\",outcome=\"other\"} 1",
+        "ragd_backend_calls_total{backend=\"other\",outcome=\"timeout\"} 1",
+        "ragd_backend_cost_total{backend=\"openai\"} 0.001500",
+        "ragd_cache_saved_seconds_total 2.500000",
         "ragd_http_connections 3",
         "# TYPE ragd_stage_seconds histogram",
         "ragd_stage_seconds_bucket{stage=\"bm25\",le=\"0.0001\"} 3",
@@ -133,7 +147,7 @@ static void the_text_is_well_formed(void **state)
             assert_string_equal(type_of, help_of);
             continue;
         }
-        assert_true(strncmp(line, "ragd_", 5) == 0);
+        assert_true(strncmp(line, "ragd_", 5) == 0 || strncmp(line, "process_", 8) == 0);
         family_of(line, strcmp(kind, "histogram") == 0, family);
         assert_string_equal(family, type_of);
         assert_int_equal(strcmp(kind, "counter") == 0,
@@ -149,6 +163,33 @@ static void the_text_is_well_formed(void **state)
     for (size_t i = 1; i < n; i++)
         assert_string_not_equal(series[i - 1], series[i]);
     assert_true(n > 50);
+    buf_release(&text);
+    metrics_free(m);
+}
+
+static double value_of(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+
+    return at ? strtod(at + strlen(name), NULL) : -1;
+}
+
+static void the_process_is_measured(void **state)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct metrics *m = NULL;
+    struct buf text;
+
+    (void)state;
+    assert_int_equal(metrics_new(&m, &error), RAG_OK);
+    metrics_read_process(m);
+    buf_init(&text, 1u << 20);
+    metrics_write(m, &text);
+    assert_true(value_of(buf_str(&text), "\nprocess_resident_memory_bytes ") > 100000);
+    assert_true(value_of(buf_str(&text), "\nprocess_open_fds ") >= 3);
+    assert_true(value_of(buf_str(&text), "\nprocess_max_fds ") >= 3);
+    assert_true(value_of(buf_str(&text), "\nprocess_threads ") == 1);
+    assert_true(value_of(buf_str(&text), "\nprocess_start_time_seconds ") > 1.6e9);
     buf_release(&text);
     metrics_free(m);
 }
@@ -191,6 +232,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_say_what_was_recorded),
         cmocka_unit_test(the_text_is_well_formed),
+        cmocka_unit_test(the_process_is_measured),
         cmocka_unit_test(threads_lose_nothing),
     };
 
