@@ -21,6 +21,8 @@
 
 #define QUEUE_MAX 4096 /* appends that wait: more than there are workers and connections */
 
+#define OF_REQUEST "substr(payload,1,15)='{\"request_id\":\"'"
+
 static const char *const schema[] = {
     "CREATE TABLE audit("
     "  seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, kind TEXT NOT NULL,"
@@ -31,45 +33,9 @@ static const char *const schema[] = {
     "  id INTEGER PRIMARY KEY CHECK(id=1), seq INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
     "  hash BLOB NOT NULL, signature BLOB NOT NULL, public_key BLOB NOT NULL);"
     "CREATE TABLE cut_changes(change INTEGER PRIMARY KEY);",
+    /* payloads of requests begin with their id */
+    "CREATE INDEX audit_request ON audit(substr(payload,16,32)) WHERE " OF_REQUEST ";",
 };
-
-/* ---- hashes ---- */
-
-static void put_le64(uint8_t out[8], uint64_t v)
-{
-    for (int i = 0; i < 8; i++)
-        out[i] = (uint8_t)(v >> (8 * i));
-}
-
-enum rag_status audit_row_hash(const uint8_t previous[SHA256_BYTES], const struct audit_row *row,
-                               uint8_t ret[SHA256_BYTES])
-{
-    uint8_t seq[8];
-    uint8_t time[8];
-    const struct sha256_part parts[] = {
-        {previous,          SHA256_BYTES          },
-        {seq,               sizeof seq            },
-        {time,              sizeof time           },
-        {row->kind,         strlen(row->kind)     },
-        {row->principal,    strlen(row->principal)},
-        {row->payload_hash, SHA256_BYTES          },
-    };
-
-    put_le64(seq, row->seq);
-    put_le64(time, (uint64_t)row->time_ms);
-    return sha256_lengths(parts, sizeof parts / sizeof parts[0], ret);
-}
-
-enum rag_status audit_payload_hash(const uint8_t *salt, const char *payload,
-                                   uint8_t ret[SHA256_BYTES])
-{
-    const struct sha256_part parts[] = {
-        {salt,    AUDIT_SALT_BYTES},
-        {payload, strlen(payload) }
-    };
-
-    return sha256_lengths(parts, 2, ret);
-}
 
 /* ---- appending ---- */
 
@@ -129,7 +95,7 @@ enum rag_status audit_insert(struct database *db, const char *kind, const char *
     row.seq = tail.n + 1;
     row.time_ms = clock_wall_ms();
     if (random_bytes(salt, sizeof salt) != RAG_OK ||
-        audit_payload_hash(salt, payload, row.payload_hash) != RAG_OK ||
+        audit_payload_hash(salt, payload, strlen(payload), row.payload_hash) != RAG_OK ||
         audit_row_hash(tail.hash, &row, hash) != RAG_OK)
         return rag_fail(reterr, RAG_ENOMEM, "audit row %" PRIu64 ": cannot be hashed", row.seq);
     status = database_statement(db, sql, &statement, reterr);
@@ -302,6 +268,43 @@ uint64_t audit_changes_recorded(struct audit *audit)
     return read_number(audit, sql) == last ? last : 0;
 }
 
+uint64_t audit_first_seq(struct audit *audit)
+{
+    static const char sql[] = "SELECT coalesce((SELECT seq FROM checkpoint),0) + 1";
+
+    return read_number(audit, sql);
+}
+
+enum rag_status audit_seq_before(struct audit *audit, int64_t before_ms, uint64_t *ret_seq,
+                                 struct rag_error *reterr)
+{
+    /* the clock may have stepped back: what counts is the first row that has to stay */
+    static const char sql[] =
+        "SELECT coalesce((SELECT seq FROM audit WHERE seq>(SELECT coalesce(max(seq),0) FROM"
+        " checkpoint) AND time_ms>=?1 ORDER BY seq LIMIT 1), (SELECT max(seq) FROM audit)) - 1,"
+        " (SELECT coalesce(max(seq),0) FROM checkpoint)";
+    struct database *db = &audit->reader;
+    sqlite3_stmt *statement;
+    enum rag_status status;
+    bool row = false;
+
+    pthread_mutex_lock(&audit->reader_mutex);
+    status = database_statement(db, sql, &statement, reterr);
+    if (status == RAG_OK) {
+        sqlite3_bind_int64(statement, 1, before_ms);
+        status = database_step(db, statement, &row, reterr);
+    }
+    if (status == RAG_OK && row) {
+        int64_t seq = sqlite3_column_int64(statement, 0); /* NULL, of an empty log, is 0 */
+        int64_t cut = sqlite3_column_int64(statement, 1);
+
+        *ret_seq = seq > cut ? (uint64_t)seq : 0;
+        sqlite3_reset(statement);
+    }
+    pthread_mutex_unlock(&audit->reader_mutex);
+    return status;
+}
+
 /* ---- open and close ---- */
 
 static enum rag_status start(struct audit *audit, struct rag_error *reterr)
@@ -405,13 +408,16 @@ enum rag_status audit_list(struct audit *audit, const struct audit_query *q,
     " AND (?5 IS NULL OR principal=?5) AND (?6=0 OR time_ms>=?6) AND (?7=0 OR time_ms<=?7)"
     static const char up[] = ENTRY_COLUMNS CONDITIONS " ORDER BY seq LIMIT ?3";
     static const char down[] = ENTRY_COLUMNS CONDITIONS " ORDER BY seq DESC LIMIT ?3";
+    static const char of_request[] = ENTRY_COLUMNS CONDITIONS
+        " AND " OF_REQUEST " AND substr(payload,16,32)=?8 ORDER BY seq LIMIT ?3";
+    const char *sql = q->request_id ? of_request : q->before ? down : up;
     struct database *db = &audit->reader;
     sqlite3_stmt *statement;
     enum rag_status status;
     bool row = true;
 
     pthread_mutex_lock(&audit->reader_mutex);
-    status = database_statement(db, q->before ? down : up, &statement, reterr);
+    status = database_statement(db, sql, &statement, reterr);
     if (status == RAG_OK) {
         sqlite3_bind_int64(statement, 1, (int64_t)q->after);
         sqlite3_bind_int64(statement, 2, (int64_t)q->before);
@@ -420,6 +426,8 @@ enum rag_status audit_list(struct audit *audit, const struct audit_query *q,
         sqlite3_bind_text(statement, 5, q->principal, -1, SQLITE_STATIC);
         sqlite3_bind_int64(statement, 6, q->since_ms);
         sqlite3_bind_int64(statement, 7, q->until_ms);
+        if (q->request_id)
+            sqlite3_bind_text(statement, 8, q->request_id, -1, SQLITE_STATIC);
     }
     while (status == RAG_OK) {
         struct audit_entry entry;
@@ -462,7 +470,7 @@ static enum rag_status keep_one(void *context, const struct audit_entry *entry,
 enum rag_status audit_get(struct audit *audit, uint64_t seq, struct arena *arena,
                           struct audit_entry *ret, struct rag_error *reterr)
 {
-    struct audit_query q = {.after = seq - 1, .before = seq + 1, .limit = 1};
+    const struct audit_query q = {.after = seq - 1, .before = seq + 1, .limit = 1};
     struct one one = {.arena = arena};
     enum rag_status status = RAG_OK;
 
@@ -470,6 +478,21 @@ enum rag_status audit_get(struct audit *audit, uint64_t seq, struct arena *arena
         status = audit_list(audit, &q, keep_one, &one, reterr);
     if (status == RAG_OK && !one.found)
         status = rag_fail(reterr, RAG_ENOTFOUND, "audit row %" PRIu64 ": does not exist", seq);
+    if (status == RAG_OK)
+        *ret = one.entry;
+    return status;
+}
+
+enum rag_status audit_get_request(struct audit *audit, const char *request_id, struct arena *arena,
+                                  struct audit_entry *ret, struct rag_error *reterr)
+{
+    const struct audit_query q = {.request_id = request_id, .limit = 1};
+    struct one one = {.arena = arena};
+    enum rag_status status = audit_list(audit, &q, keep_one, &one, reterr);
+
+    if (status == RAG_OK && !one.found)
+        status = rag_fail(reterr, RAG_ENOTFOUND,
+                          "audit: no row of request '%.40s' (or it was erased)", request_id);
     if (status == RAG_OK)
         *ret = one.entry;
     return status;

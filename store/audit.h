@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "store/audit_chain.h"
 
 struct audit; /* opaque */
 
@@ -65,6 +66,13 @@ struct audit_head {
     uint8_t hash[SHA256_BYTES];
 };
 void audit_head(struct audit *audit, struct audit_head *ret);
+uint64_t
+audit_first_seq(struct audit *audit); /* of the rows that were not cut; 1 of an empty log */
+/* The last of the rows from the first on that are all older than before_ms, but never the log's
+ * last row, which stays: what audit_cut() takes. *ret_seq is 0 when there is none. Reads the rows
+ * that would go. */
+enum rag_status audit_seq_before(struct audit *audit, int64_t before_ms, uint64_t *ret_seq,
+                                 struct rag_error *reterr);
 
 /* Rows with seq > after, ascending (or seq < before, descending, when before != 0). */
 struct audit_query {
@@ -75,6 +83,7 @@ struct audit_query {
     const char *principal; /* or NULL */
     int64_t since_ms;      /* 0: no bound */
     int64_t until_ms;
+    const char *request_id; /* only rows whose payload begins with this one, ascending; or NULL */
 };
 enum rag_status audit_list(struct audit *audit, const struct audit_query *query,
                            enum rag_status (*visit)(void *context, const struct audit_entry *entry,
@@ -83,27 +92,37 @@ enum rag_status audit_list(struct audit *audit, const struct audit_query *query,
 enum rag_status audit_get(struct audit *audit, uint64_t seq, struct arena *arena,
                           struct audit_entry *ret, struct rag_error *reterr);
 
+/* The first row of a request: RAG_ENOTFOUND also when its payload was erased. */
+enum rag_status audit_get_request(struct audit *audit, const char *request_id, struct arena *arena,
+                                  struct audit_entry *ret, struct rag_error *reterr);
+
 struct audit_report {
     bool whole;
     uint64_t n_rows;
     uint64_t n_erased;
-    uint64_t first_seq; /* > 1 after a retention cut */
-    uint64_t bad_seq;   /* of the first row that is wrong; 0 */
-    char problem[256];  /* "row 17 was changed", "rows 18..20 are missing", ...; "" */
+    uint64_t first_seq;                 /* > 1 after a retention cut */
+    struct audit_checkpoint checkpoint; /* of that cut; seq 0: none */
+    bool checkpoint_good;               /* signed by the key given, or that of audit.pub */
+    bool head_was_cut; /* the head given is of a row that was cut: it cannot be compared */
+    uint64_t bad_seq;  /* of the first row that is wrong; 0 */
+    char problem[256]; /* "row 17 was changed", "rows 18..20 are missing", ...; "" */
     struct audit_head head;
 };
-/* Check the whole chain; with 'head' also that the log reaches it. RAG_OK when the check
- * ran, whatever it found. */
+/* Check the whole chain; with 'head' also that the log reaches it; the signature of a cut with
+ * 'public_key' [AUDIT_PUBLIC_BYTES], a copy of audit.pub that was kept elsewhere, or NULL: with
+ * audit.pub as it is. RAG_OK when the check ran, whatever it found. */
 enum rag_status audit_verify(struct audit *audit, const struct audit_head *head,
-                             struct audit_report *ret, struct rag_error *reterr);
+                             const uint8_t *public_key, struct audit_report *ret,
+                             struct rag_error *reterr);
 /* Erase one payload; the erasure itself is appended as a row (who, when, which, why). An
  * erased row again is RAG_OK; an "audit." row is RAG_EINVAL; no such row RAG_ENOTFOUND. */
 enum rag_status audit_erase(struct audit *audit, uint64_t seq, const char *principal,
                             const char *why, struct rag_error *reterr);
 /* Drop rows up to and including seq behind a signed checkpoint (key made at first use,
  * audit.key, mode 0600; public half audit.pub). They are gone for every reader at once and
- * deleted in slices. RAG_ENOTFOUND: no such row, or cut already. */
-enum rag_status audit_cut(struct audit *audit, uint64_t seq, const char *principal,
+ * deleted in slices; the cut is appended as a row (who, when, up to where, how many, why).
+ * RAG_ENOTFOUND: no such row, or cut already; RAG_EINVAL: the log's last row. */
+enum rag_status audit_cut(struct audit *audit, uint64_t seq, const char *principal, const char *why,
                           struct rag_error *reterr);
 
 #endif

@@ -1,6 +1,5 @@
 /* store/audit_checkpoint.c - cutting the log behind a signature (Ed25519, RFC 8032, libcrypto).
  *
- * Signed message: "ragd audit checkpoint v1" NUL, seq and time_ms as little-endian u64, hash.
  * audit.key holds the 32-byte private key (mode 0600), audit.pub the 32-byte public one, both
  * raw. Whoever can read audit.key can forge a checkpoint: keep a copy of audit.pub elsewhere. */
 #define _GNU_SOURCE
@@ -14,20 +13,10 @@
 
 #include "base/bounds.h"
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "store/audit_internal.h"
 
-#define KEY_BYTES     32
-#define MESSAGE_BYTES (25 + 8 + 8 + SHA256_BYTES)
-
-static void make_message(const struct audit_checkpoint *c, uint8_t ret[MESSAGE_BYTES])
-{
-    memcpy(ret, "ragd audit checkpoint v1", 25); /* with its NUL */
-    for (int i = 0; i < 8; i++) {
-        ret[25 + i] = (uint8_t)(c->seq >> (8 * i));
-        ret[33 + i] = (uint8_t)((uint64_t)c->time_ms >> (8 * i));
-    }
-    memcpy(ret + 41, c->hash, SHA256_BYTES);
-}
+#define KEY_BYTES 32
 
 /* Read exactly n bytes. RAG_ENOTFOUND when the file is not there. */
 static enum rag_status read_key(const char *dir, const char *name, uint8_t *ret, size_t n,
@@ -117,14 +106,14 @@ enum rag_status audit_checkpoint_sign(const char *dir, struct audit_checkpoint *
                                       struct rag_error *reterr)
 {
     size_t n_signature = AUDIT_SIGNATURE_BYTES;
-    uint8_t message[MESSAGE_BYTES];
+    uint8_t message[AUDIT_CHECKPOINT_MESSAGE_BYTES];
     EVP_MD_CTX *ctx = NULL;
     EVP_PKEY *key = NULL;
     enum rag_status status = load_or_make_key(dir, &key, c->public_key, reterr);
 
     if (status != RAG_OK)
         return status;
-    make_message(c, message);
+    audit_checkpoint_message(c, message);
     ctx = EVP_MD_CTX_new();
     if (!ctx || EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) != 1 ||
         EVP_DigestSign(ctx, c->signature, &n_signature, message, sizeof message) != 1)
@@ -135,30 +124,22 @@ enum rag_status audit_checkpoint_sign(const char *dir, struct audit_checkpoint *
 }
 
 enum rag_status audit_checkpoint_verify(const char *dir, const struct audit_checkpoint *c,
-                                        bool *ret_good, struct rag_error *reterr)
+                                        const uint8_t *trusted, bool *ret_good,
+                                        struct rag_error *reterr)
 {
     uint8_t public_key[AUDIT_PUBLIC_BYTES];
-    uint8_t message[MESSAGE_BYTES];
-    EVP_MD_CTX *ctx = NULL;
-    EVP_PKEY *key = NULL;
-    enum rag_status status = read_key(dir, "audit.pub", public_key, sizeof public_key, reterr);
+    enum rag_status status = RAG_OK;
 
     *ret_good = false;
+    if (!trusted) {
+        status = read_key(dir, "audit.pub", public_key, sizeof public_key, reterr);
+        trusted = public_key;
+    }
     if (status == RAG_ENOTFOUND)
         return RAG_OK; /* nothing to trust */
-    if (status != RAG_OK)
-        return status;
-    if (memcmp(public_key, c->public_key, sizeof public_key) != 0)
-        return RAG_OK;
-    make_message(c, message);
-    key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, sizeof public_key);
-    ctx = EVP_MD_CTX_new();
-    *ret_good =
-        key && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
-        EVP_DigestVerify(ctx, c->signature, AUDIT_SIGNATURE_BYTES, message, sizeof message) == 1;
-    EVP_MD_CTX_free(ctx);
-    EVP_PKEY_free(key);
-    return RAG_OK;
+    if (status == RAG_OK)
+        *ret_good = audit_checkpoint_signed_by(c, trusted);
+    return status;
 }
 
 static void copy_blob(sqlite3_stmt *statement, int column, uint8_t *ret, size_t n)
@@ -197,6 +178,7 @@ enum rag_status audit_checkpoint_get(struct database *db, struct audit_checkpoin
 struct cut_job {
     const char *dir;
     const char *principal;
+    const char *why;
     uint64_t seq;
 };
 
@@ -240,6 +222,31 @@ static enum rag_status store_checkpoint(struct database *db, const struct audit_
     return database_run(db, statement, reterr);
 }
 
+/* The cut itself is a row, behind everything that it drops. */
+static enum rag_status record_cut(struct database *db, const struct cut_job *j, uint64_t cut_before,
+                                  struct rag_error *reterr)
+{
+    struct json_writer w;
+    enum rag_status status;
+    struct buf payload;
+    uint64_t seq;
+
+    buf_init(&payload, 65536);
+    json_writer_init(&w, &payload);
+    json_begin_object(&w, NULL);
+    json_put_int(&w, "seq", (int64_t)j->seq);
+    json_put_int(&w, "rows", (int64_t)(j->seq - cut_before));
+    json_put_string(&w, "why", j->why);
+    json_end_object(&w);
+    status = buf_status(&payload);
+    if (status == RAG_OK)
+        status = audit_insert(db, "audit.cut", j->principal, buf_str(&payload), 0, &seq, reterr);
+    else
+        rag_fail(reterr, status, "audit row %" PRIu64 ": the reason is too long", j->seq);
+    buf_release(&payload);
+    return status;
+}
+
 /* Only the checkpoint is written here: with it the rows are gone for every reader, and idle work
  * deletes them, so that no append waits for a big cut. */
 static enum rag_status run_cut(struct database *db, void *context, struct rag_error *reterr)
@@ -248,10 +255,16 @@ static enum rag_status run_cut(struct database *db, void *context, struct rag_er
     struct audit_checkpoint c = {.seq = j->seq, .time_ms = clock_wall_ms()};
     struct audit_checkpoint before;
     bool found = false;
-    char payload[64];
-    uint64_t seq;
+    struct audit_head tail;
     enum rag_status status = audit_checkpoint_get(db, &before, &found, reterr);
 
+    if (status == RAG_OK)
+        status = audit_tail(db, &tail, reterr);
+    if (status == RAG_OK && j->seq == tail.n)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "audit row %" PRIu64 ": is the last one, which stays; cut up to %" PRIu64
+                        " at most",
+                        j->seq, tail.n > 0 ? tail.n - 1 : 0);
     if (status == RAG_OK && found && j->seq <= before.seq)
         return rag_fail(reterr, RAG_ENOTFOUND,
                         "audit row %" PRIu64 ": was cut already, with all "
@@ -263,17 +276,13 @@ static enum rag_status run_cut(struct database *db, void *context, struct rag_er
         status = audit_checkpoint_sign(j->dir, &c, reterr);
     if (status == RAG_OK)
         status = store_checkpoint(db, &c, reterr);
-    /* the cut itself is a row, behind everything that it drops */
-    snprintf(payload, sizeof payload, "{\"seq\":%" PRIu64 "}", j->seq);
-    if (status == RAG_OK)
-        status = audit_insert(db, "audit.cut", j->principal, payload, 0, &seq, reterr);
-    return status;
+    return status == RAG_OK ? record_cut(db, j, found ? before.seq : 0, reterr) : status;
 }
 
-enum rag_status audit_cut(struct audit *audit, uint64_t seq, const char *principal,
+enum rag_status audit_cut(struct audit *audit, uint64_t seq, const char *principal, const char *why,
                           struct rag_error *reterr)
 {
-    struct cut_job j = {audit->dir, principal, seq};
+    struct cut_job j = {audit->dir, principal, why, seq};
     enum rag_status status = writer_do(audit->writer, run_cut, &j, reterr);
 
     if (status == RAG_OK)

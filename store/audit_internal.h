@@ -5,12 +5,9 @@
 #include <pthread.h>
 
 #include "store/audit.h"
+#include "store/audit_chain.h"
 #include "store/database.h"
 #include "store/writer.h"
-
-#define AUDIT_SALT_BYTES      16
-#define AUDIT_SIGNATURE_BYTES 64 /* Ed25519, RFC 8032 */
-#define AUDIT_PUBLIC_BYTES    32
 
 #define AUDIT_HEAD_LINE_BYTES 87 /* 20 digits, ':', 64 digits, newline, NUL */
 
@@ -31,39 +28,19 @@ struct audit {
     struct database reader;
 };
 
-/* What a row's hash covers besides the previous hash. */
-struct audit_row {
-    uint64_t seq;
-    int64_t time_ms;
-    const char *kind;
-    const char *principal;
-    uint8_t payload_hash[SHA256_BYTES];
-};
-enum rag_status audit_row_hash(const uint8_t previous[SHA256_BYTES], const struct audit_row *row,
-                               uint8_t ret[SHA256_BYTES]);
-enum rag_status audit_payload_hash(const uint8_t *salt, const char *payload,
-                                   uint8_t ret[SHA256_BYTES]);
-
 /* The end of the chain as the connection sees it: the last row, or the checkpoint. */
 enum rag_status audit_tail(struct database *db, struct audit_head *ret, struct rag_error *reterr);
 
-/* A cut: everything up to seq was dropped; 'hash' is that of row seq. */
-struct audit_checkpoint {
-    uint64_t seq;
-    int64_t time_ms;
-    uint8_t hash[SHA256_BYTES];
-    uint8_t signature[AUDIT_SIGNATURE_BYTES];
-    uint8_t public_key[AUDIT_PUBLIC_BYTES];
-};
 /* *ret_found is false when the log was never cut. */
 enum rag_status audit_checkpoint_get(struct database *db, struct audit_checkpoint *ret,
                                      bool *ret_found, struct rag_error *reterr);
 /* Sign with the key in dir/audit.key (made when missing). */
 enum rag_status audit_checkpoint_sign(const char *dir, struct audit_checkpoint *c,
                                       struct rag_error *reterr);
-/* Is the signature good, and by the key of dir/audit.pub? */
+/* Is the signature good, and by the key 'trusted', or, when that is NULL, of dir/audit.pub? */
 enum rag_status audit_checkpoint_verify(const char *dir, const struct audit_checkpoint *c,
-                                        bool *ret_good, struct rag_error *reterr);
+                                        const uint8_t *trusted, bool *ret_good,
+                                        struct rag_error *reterr);
 
 void audit_head_print(const struct audit_head *head, char ret_line[AUDIT_HEAD_LINE_BYTES]);
 void audit_head_write(int fd, const struct audit_head *head);

@@ -20,7 +20,8 @@ struct seq_list {
 
 struct walk {
     struct audit_report *report;
-    uint64_t seq; /* of the row before */
+    const uint8_t *trusted; /* public key of the checkpoint, or NULL: that of audit.pub */
+    uint64_t seq;           /* of the row before */
     uint8_t hash[SHA256_BYTES];
     struct seq_list erased;   /* rows without payload */
     struct seq_list recorded; /* what "audit.erase" rows name, in order of those rows */
@@ -122,7 +123,7 @@ static enum rag_status check_payload(struct walk *w, sqlite3_stmt *statement,
         problem(w, row->seq, "row %" PRIu64 " was changed: its salt is gone", row->seq);
         return RAG_OK;
     }
-    if (audit_payload_hash(salt, payload, digest) != RAG_OK)
+    if (audit_payload_hash(salt, payload, strlen(payload), digest) != RAG_OK)
         return RAG_ENOMEM;
     if (memcmp(digest, row->payload_hash, SHA256_BYTES) != 0)
         problem(w, row->seq, "row %" PRIu64 " was changed: its payload is not the one recorded",
@@ -282,11 +283,13 @@ static enum rag_status begin_at_checkpoint(const char *dir, struct database *db,
 
     if (status != RAG_OK || !found)
         return status;
-    status = audit_checkpoint_verify(dir, &checkpoint, &good, reterr);
+    status = audit_checkpoint_verify(dir, &checkpoint, w->trusted, &good, reterr);
     if (status == RAG_OK && !good)
         problem(w, checkpoint.seq,
-                "the checkpoint behind row %" PRIu64 " is not signed by the key of audit.pub",
-                checkpoint.seq);
+                "the checkpoint behind row %" PRIu64 " is not signed by the key %s", checkpoint.seq,
+                w->trusted ? "given" : "of audit.pub");
+    w->report->checkpoint = checkpoint;
+    w->report->checkpoint_good = good;
     w->seq = checkpoint.seq;
     memcpy(w->hash, checkpoint.hash, SHA256_BYTES);
     return status;
@@ -294,15 +297,16 @@ static enum rag_status begin_at_checkpoint(const char *dir, struct database *db,
 
 /* The row that a head names must be there as it was. One behind the cut cannot be looked at. */
 static enum rag_status check_head(struct database *db, struct walk *w,
-                                  const struct audit_head *head, uint64_t cut_seq,
-                                  const uint8_t *cut_hash, const char *what,
-                                  struct rag_error *reterr)
+                                  const struct audit_head *head, const uint8_t *cut_hash,
+                                  const char *what, struct rag_error *reterr)
 {
     static const char sql[] = "SELECT hash FROM audit WHERE seq=?1";
     uint8_t hash[SHA256_BYTES];
     sqlite3_stmt *statement;
     bool row = false;
     enum rag_status status;
+
+    uint64_t cut_seq = w->report->checkpoint.seq;
 
     if (head->n == 0 || head->n < cut_seq)
         return RAG_OK;
@@ -348,18 +352,21 @@ static enum rag_status verify(struct audit *audit, struct database *db,
         status = find_place(db, w, cut_seq + 1, first_hash, reterr);
     if (status == RAG_OK)
         check_erasures(w);
-    if (status == RAG_OK && head)
-        status = check_head(db, w, head, cut_seq, first_hash, "the head", reterr);
+    if (status == RAG_OK && head) {
+        w->report->head_was_cut = head->n > 0 && head->n < cut_seq;
+        status = check_head(db, w, head, first_hash, "the head", reterr);
+    }
     if (status == RAG_OK)
-        status = check_head(db, w, &audit->lost, cut_seq, first_hash, "audit.head.lost", reterr);
+        status = check_head(db, w, &audit->lost, first_hash, "audit.head.lost", reterr);
     return status;
 }
 
 enum rag_status audit_verify(struct audit *audit, const struct audit_head *head,
-                             struct audit_report *ret, struct rag_error *reterr)
+                             const uint8_t *public_key, struct audit_report *ret,
+                             struct rag_error *reterr)
 {
     struct audit_report report = {.whole = true};
-    struct walk w = {.report = &report};
+    struct walk w = {.report = &report, .trusted = public_key};
     struct database db = {0};
     /* a connection of its own: it takes long, and people list the log meanwhile */
     enum rag_status status = database_open(audit->path, false, &db, reterr);

@@ -312,7 +312,7 @@ int main(int argc, char **argv)
     first = beside(1u << 30, "put");
     second = beside((1u << 30) + 1, "update");
     begin_ns = clock_monotonic_ns();
-    if (audit_verify(audit, NULL, &report, &error) != RAG_OK || !report.whole)
+    if (audit_verify(audit, NULL, NULL, &report, &error) != RAG_OK || !report.whole)
         die("verify", &error);
     verify_ms = clock_elapsed_ms(begin_ns);
     printf("verify of %llu rows: %.0f ms\n", (unsigned long long)report.n_rows, verify_ms);

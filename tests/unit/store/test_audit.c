@@ -44,7 +44,7 @@ static struct audit_report verify(struct audit *audit, const struct audit_head *
     struct rag_error error = {RAG_OK, ""};
     struct audit_report report = {0};
 
-    if (audit_verify(audit, head, &report, &error) != RAG_OK)
+    if (audit_verify(audit, head, NULL, &report, &error) != RAG_OK)
         fail_msg("audit_verify: %s", error.text);
     return report;
 }
@@ -204,7 +204,7 @@ static void a_change_is_recorded_once(void **state)
     assert_int_equal(append(log->audit, "{\"a\":4}", 0), 3);
     assert_int_equal(audit_last_change(log->audit), 7);
     /* nor again once its row was cut away, while a lower number still comes */
-    assert_int_equal(audit_cut(log->audit, 1, "uid:0", NULL), RAG_OK);
+    assert_int_equal(audit_cut(log->audit, 1, "uid:0", "test", NULL), RAG_OK);
     for (int i = 0; i < 1000; i++) {
         if (query_number(log->dir, "audit.db", "SELECT count(*) FROM audit WHERE seq=1") == 0)
             break;
@@ -258,14 +258,14 @@ static void a_cut_leaves_a_signed_beginning(void **state)
 
     append_rows(log->audit, N_ROWS);
     audit_head(log->audit, &before);
-    assert_int_equal(audit_cut(log->audit, 11, "uid:0", &error), RAG_ENOTFOUND);
-    assert_int_equal(audit_cut(log->audit, 6, "uid:0", NULL), RAG_OK);
+    assert_int_equal(audit_cut(log->audit, 11, "uid:0", "test", &error), RAG_ENOTFOUND);
+    assert_int_equal(audit_cut(log->audit, 6, "uid:0", "test", NULL), RAG_OK);
     report = verify(log->audit, &before);
     assert_true(report.whole);
     assert_int_equal(report.first_seq, 7);
     assert_int_equal(report.n_rows, 5); /* 7..10 and the cut */
-    assert_int_equal(audit_cut(log->audit, 6, "uid:0", &error), RAG_ENOTFOUND);
-    assert_int_equal(audit_cut(log->audit, 9, "uid:0", NULL), RAG_OK);
+    assert_int_equal(audit_cut(log->audit, 6, "uid:0", "test", &error), RAG_ENOTFOUND);
+    assert_int_equal(audit_cut(log->audit, 9, "uid:0", "test", NULL), RAG_OK);
     audit_close(log->audit);
     log->audit = open_audit(log->dir);
     report = verify(log->audit, &before);

@@ -199,7 +199,7 @@ static void acknowledged_changes_survive_kill(void **state)
             if (query_number(f->dir, "ragd.db", invariants[i].sql) != 0)
                 fail_msg("round %d (seed %u): %s", round, seed, invariants[i].what);
         assert_int_equal(audit_open(f->dir, &audit, NULL), RAG_OK);
-        assert_int_equal(audit_verify(audit, NULL, &report, NULL), RAG_OK);
+        assert_int_equal(audit_verify(audit, NULL, NULL, &report, NULL), RAG_OK);
         if (!report.whole)
             fail_msg("round %d (seed %u): %s", round, seed, report.problem);
         last = store_last_change(f->store);

@@ -136,7 +136,7 @@ static void audit_lives_through_a_full_disk(void **state)
     assert_int_equal(seq, n_good + 1);
     audit_close(audit);
     assert_int_equal(audit_open(f->dir, &audit, NULL), RAG_OK);
-    assert_int_equal(audit_verify(audit, NULL, &report, NULL), RAG_OK);
+    assert_int_equal(audit_verify(audit, NULL, NULL, &report, NULL), RAG_OK);
     assert_true(report.whole);
     assert_int_equal(report.n_rows, n_good + 1);
     audit_close(audit);
