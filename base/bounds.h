@@ -49,6 +49,7 @@
 #define WRITE_GROUP_MS         20           /* a group takes in no more jobs after this */
 #define WRITE_GROUPS_PER_SLICE 16           /* under constant load, then one slice of idle work */
 #define AUDIT_CUT_SLICE_ROWS   512          /* rows that retention deletes in one transaction */
+#define AUDIT_KEEP_DAYS_MAX    36500        /* a hundred years: more is a typing error */
 #define OPEN_CHECK_BYTES_MAX   (256u << 20) /* quick_check at open reads at about 500 MB/s */
 
 /* ---- questions ---- */

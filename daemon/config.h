@@ -61,6 +61,8 @@ struct config {
     int64_t chunk_chars;
     int64_t chunk_overlap;
     int64_t index_snapshot_interval_s;
+    int64_t audit_keep_days; /* 0: for ever */
+    int64_t audit_searches;  /* 1: searches are recorded */
     char *analyzer_user_dictionary; /* NULL: none */
     char *analyzer_synonyms;
     char *analyzer_mecab_dictionary;

@@ -104,6 +104,14 @@ const struct config_row config_rows[] = {
     {{"index", "snapshot_interval_s", "60", "Seconds between snapshots of changed indexes."},
      KEY_INT, AT(index_snapshot_interval_s), 1, 86400},
 
+    {{"audit", "keep_days", "0",
+      "Rows of the audit log that are older than so many days are cut off once a day, behind a signed "
+      "checkpoint; 0: they stay for ever."},
+     KEY_INT, AT(audit_keep_days), 0, AUDIT_KEEP_DAYS_MAX},
+    {{"audit", "searches", "0",
+      "1: searches are recorded too, as questions always are; each then waits for its row to be on the disk."},
+     KEY_INT, AT(audit_searches), 0, 1},
+
     {{"analyzer", "user_dictionary", "", "A word a line that is kept whole; empty: none."},
      KEY_PATH, AT(analyzer_user_dictionary), 0, 0},
     {{"analyzer", "synonyms", "", "Lines of comma-separated words that mean the same; empty: none."},

@@ -37,6 +37,7 @@ const struct http_route app_routes[] = {
     {"GET",    "/v1/audit",                          handle_audit_list,        JOB_INTERACTIVE, "audit",      SMALL    },
     {"GET",    "/v1/audit/{seq}",                    handle_audit_get,         JOB_INTERACTIVE, "audit",      SMALL    },
     {"POST",   "/v1/audit/verify",                   handle_audit_verify,      JOB_BULK,        "audit",      SMALL    },
+    {"POST",   "/v1/audit/cut",                      handle_audit_cut,         JOB_BULK,        "audit",      SMALL    },
     {"POST",   "/v1/audit/{seq}/erase",              handle_audit_erase,       JOB_BULK,        "audit",      SMALL    },
     {"POST",   "/v1/backup",                         handle_backup,            JOB_BULK,        "backup",     SMALL    },
 };

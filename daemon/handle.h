@@ -37,6 +37,7 @@ void handle_audit_list(struct http_request *request, struct http_response *respo
 void handle_audit_get(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_verify(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_erase(struct http_request *request, struct http_response *response, void *app);
+void handle_audit_cut(struct http_request *request, struct http_response *response, void *app);
 void handle_backup(struct http_request *request, struct http_response *response, void *app);
 
 /* ---- helpers ---- */

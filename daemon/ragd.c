@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "daemon/app.h"
+#include "daemon/audit_retention.h"
 #include "daemon/config.h"
 #include "daemon/handle.h"
 #include "daemon/http_server.h"
@@ -346,8 +347,13 @@ static void save_indexes(struct daemon *d)
 
 static void run(struct daemon *d, const sigset_t *signals)
 {
+    struct audit_retention retention = {d->app.audit, d->config->audit_keep_days, 0};
+
     for (;;) {
-        int signal_number = wait_signal(signals, d->config->index_snapshot_interval_s);
+        int signal_number;
+
+        audit_retention_run(&retention);
+        signal_number = wait_signal(signals, d->config->index_snapshot_interval_s);
 
         if (signal_number == SIGHUP) {
             log_reopen();

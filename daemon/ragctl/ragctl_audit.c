@@ -21,91 +21,8 @@
 #define PAGE_ROWS           500
 #define LIST_ROWS_DEFAULT   50
 #define HEAD_FILE_BYTES_MAX 4096
-#define VERIFY_TIMEOUT_MS   3600000 /* a million rows take seconds, a year's log minutes */
 #define SUMMARY_COLUMNS     70
-
-struct audit_args {
-    const char *kind;
-    const char *principal;
-    const char *since;
-    const char *until;
-    const char *head;   /* verify: N:HEX or a file */
-    const char *why;    /* erase */
-    const char *output; /* export: a file; NULL: standard output */
-    int64_t limit;
-    int64_t after;
-    int64_t since_ms;
-    int64_t until_ms;
-};
-
-/* ---- heads ---- */
-
-enum rag_status ragctl_audit_head_parse(const char *text, size_t n, uint64_t *ret_n,
-                                        char ret_hex[SHA256_HEX_BYTES])
-{
-    uint8_t digest[SHA256_BYTES];
-    uint64_t rows = 0;
-    size_t i = 0;
-
-    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r' || text[n - 1] == ' '))
-        n--;
-    for (; i < n && text[i] >= '0' && text[i] <= '9' && rows < UINT64_MAX / 16; i++)
-        rows = rows * 10 + (uint64_t)(text[i] - '0');
-    if (i == 0 || i >= n || (text[i] != ':' && text[i] != ' '))
-        return RAG_EFORMAT;
-    i++;
-    if (n - i != SHA256_HEX_BYTES - 1)
-        return RAG_EFORMAT;
-    memcpy(ret_hex, text + i, SHA256_HEX_BYTES - 1);
-    ret_hex[SHA256_HEX_BYTES - 1] = '\0';
-    *ret_n = rows;
-    return sha256_from_hex(ret_hex, digest);
-}
-
-/* {"n":..,"hash":..}, or an object whose "head" is that: a saved answer of ragctl. */
-static enum rag_status head_from_json(const char *text, size_t n, uint64_t *ret_n,
-                                      char ret_hex[SHA256_HEX_BYTES])
-{
-    struct json *root = NULL;
-    const struct json *head;
-    const char *hash;
-    enum rag_status status = RAG_EFORMAT;
-    int64_t rows = -1;
-
-    if (json_parse(text, n, "head", &root, NULL) != RAG_OK)
-        return RAG_EFORMAT;
-    head = json_member(root, "head") ? json_member(root, "head") : root;
-    hash = json_string(json_member(head, "hash"));
-    if (hash && strlen(hash) == SHA256_HEX_BYTES - 1 &&
-        json_get_int(head, "n", 0, INT64_MAX, &rows, NULL) == RAG_OK && rows >= 0) {
-        memcpy(ret_hex, hash, SHA256_HEX_BYTES);
-        *ret_n = (uint64_t)rows;
-        status = RAG_OK;
-    }
-    json_free(root);
-    return status;
-}
-
-static enum rag_status read_head(const char *head, uint64_t *ret_n, char ret_hex[SHA256_HEX_BYTES],
-                                 struct rag_error *reterr)
-{
-    char text[HEAD_FILE_BYTES_MAX];
-    size_t n;
-    FILE *f;
-
-    if (ragctl_audit_head_parse(head, strlen(head), ret_n, ret_hex) == RAG_OK)
-        return RAG_OK;
-    f = fopen(head, "rbe");
-    if (!f)
-        return rag_fail_errno(reterr, RAG_EINVAL, errno,
-                              "head '%s': neither N:HEX nor a file that can be read", head);
-    n = fread(text, 1, sizeof text, f);
-    fclose(f);
-    if (ragctl_audit_head_parse(text, n, ret_n, ret_hex) == RAG_OK ||
-        head_from_json(text, n, ret_n, ret_hex) == RAG_OK)
-        return RAG_OK;
-    return rag_fail(reterr, RAG_EINVAL, "head '%s': the file holds no \"N:HEX\" line", head);
-}
+#define REQUEST_ID_CHARS    32
 
 /* ---- rows ---- */
 
@@ -362,13 +279,13 @@ static void print_row(const struct json *row)
     buf_release(&out);
 }
 
-static enum rag_status show(struct ragctl_client *client, int64_t seq, struct rag_error *reterr)
+static enum rag_status show(struct ragctl_client *client, const char *id, struct rag_error *reterr)
 {
     struct json *row = NULL;
     enum rag_status status;
     char path[64];
 
-    snprintf(path, sizeof path, "/v1/audit/%" PRId64, seq);
+    snprintf(path, sizeof path, "/v1/audit/%s", id);
     status = ragctl_client_call(client, "GET", path, &row, reterr);
     if (status == RAG_OK && client->options->json)
         printf("%s\n", buf_str(&client->body));
@@ -378,7 +295,7 @@ static enum rag_status show(struct ragctl_client *client, int64_t seq, struct ra
     return status;
 }
 
-static enum rag_status erase(struct ragctl_client *client, int64_t seq, const char *why,
+static enum rag_status erase(struct ragctl_client *client, const char *seq, const char *why,
                              struct rag_error *reterr)
 {
     enum rag_status status;
@@ -386,7 +303,7 @@ static enum rag_status erase(struct ragctl_client *client, int64_t seq, const ch
     struct buf body;
     char path[64];
 
-    snprintf(path, sizeof path, "/v1/audit/%" PRId64 "/erase", seq);
+    snprintf(path, sizeof path, "/v1/audit/%s/erase", seq);
     buf_init(&body, 65536);
     json_writer_init(&w, &body);
     json_begin_object(&w, NULL);
@@ -396,72 +313,70 @@ static enum rag_status erase(struct ragctl_client *client, int64_t seq, const ch
     if (status == RAG_OK && client->options->json)
         printf("%s\n", buf_str(&client->body));
     else if (status == RAG_OK)
-        printf("row %" PRId64 ": its payload is erased; the row and the reason stay\n", seq);
-    buf_release(&body);
-    return status;
-}
-
-static void print_report(const struct json *r)
-{
-    const struct json *head = json_member(r, "head");
-    const char *problem = json_string(json_member(r, "problem"));
-    const char *hash = json_string(json_member(head, "hash"));
-    double first = json_number(json_member(r, "first_seq"));
-
-    if (json_true(json_member(r, "whole")))
-        printf("whole: %.0f rows", json_number(json_member(r, "rows")));
-    else
-        printf("BROKEN: %s (%.0f rows read)", problem ? problem : "unknown",
-               json_number(json_member(r, "rows")));
-    if (json_number(json_member(r, "erased")) > 0)
-        printf(", %.0f erased", json_number(json_member(r, "erased")));
-    if (first > 1)
-        printf(", rows before %.0f were cut by retention", first);
-    printf("\nhead:  %.0f:%s\n", json_number(json_member(head, "n")), hash ? hash : "");
-}
-
-static enum rag_status verify(struct ragctl_client *client, const char *head, bool *ret_whole,
-                              struct rag_error *reterr)
-{
-    struct http_call request = {.method = "POST", .path = "/v1/audit/verify"};
-    char hex[SHA256_HEX_BYTES] = "";
-    enum rag_status status = RAG_OK;
-    struct json *reply = NULL;
-    uint64_t n = 0;
-    struct buf body;
-
-    buf_init(&body, 4096);
-    if (head)
-        status = read_head(head, &n, hex, reterr);
-    if (head)
-        buf_printf(&body, "{\"head\":{\"n\":%" PRIu64 ",\"hash\":\"%s\"}}", n, hex);
-    else
-        buf_append_str(&body, "{}");
-    request.timeout_ms =
-        client->options->timeout_ms ? client->options->timeout_ms : VERIFY_TIMEOUT_MS;
-    request.body = buf_str(&body);
-    request.body_bytes = body.len;
-    if (status == RAG_OK)
-        status = ragctl_client_do(client, &request, reterr);
-    if (status == RAG_OK)
-        status = json_parse(buf_str(&client->body), client->body.len, "response of ragd", &reply,
-                            reterr);
-    if (status == RAG_OK && client->options->json)
-        printf("%s\n", buf_str(&client->body));
-    else if (status == RAG_OK)
-        print_report(reply);
-    *ret_whole = json_true(json_member(reply, "whole"));
-    json_free(reply);
+        printf("row %s: its payload is erased; the row and the reason stay\n", seq);
     buf_release(&body);
     return status;
 }
 
 /* ---- the command ---- */
 
-static enum rag_status read_args(int argc, char **argv, struct audit_args *args, char **words,
-                                 int *ret_n, const char **ret_verb, struct rag_error *reterr)
+/* A row number, or (not of an erasure) the id of a request: 32 hexadecimal digits. */
+static enum rag_status check_id(const char *verb, const char *id, struct rag_error *reterr)
 {
-    static const char *const verbs[] = {"list", "show", "export", "verify", "erase"};
+    size_t n = strlen(id);
+    int64_t seq = 0;
+
+    if (strcmp(verb, "erase") != 0 && n == REQUEST_ID_CHARS &&
+        strspn(id, "0123456789abcdef") == REQUEST_ID_CHARS)
+        return RAG_OK;
+    return ragctl_args_number(id, "audit row", 1, INT64_MAX, &seq, reterr);
+}
+
+static enum rag_status check_args(const char *verb, struct audit_args *args, char **words, int n,
+                                  struct rag_error *reterr)
+{
+    bool one_row = strcmp(verb, "show") == 0 || strcmp(verb, "erase") == 0;
+
+    if (one_row && n != 2)
+        return rag_fail(reterr, RAG_EINVAL, "audit %s: needs one row number", verb);
+    if (!one_row && n > 1)
+        return rag_fail(reterr, RAG_EINVAL, "audit %s: '%s' is one word too many", verb, words[1]);
+    if (strcmp(verb, "erase") == 0 && (!args->why || args->why[0] == '\0'))
+        return rag_fail(reterr, RAG_EINVAL,
+                        "audit erase: needs --why; the reason stays in the log for good");
+    if (strcmp(verb, "prune") == 0 && (args->keep_days > 0) == (args->before != NULL))
+        return rag_fail(reterr, RAG_EINVAL,
+                        "audit prune: needs either --keep-days or --before; rows that go cannot "
+                        "be brought back, --dry-run says how many they are");
+    args->id = one_row ? words[1] : NULL;
+    return one_row ? check_id(verb, words[1], reterr) : RAG_OK;
+}
+
+static enum rag_status read_times(struct audit_args *args, struct rag_error *reterr)
+{
+    const struct {
+        const char *text;
+        const char *what;
+        int64_t *ret_ms;
+    } times[] = {
+        {args->since,  "option --since",  &args->since_ms },
+        {args->until,  "option --until",  &args->until_ms },
+        {args->before, "option --before", &args->before_ms},
+    };
+    int64_t now_ms = clock_wall_ms();
+    enum rag_status status = RAG_OK;
+
+    for (size_t i = 0; status == RAG_OK && i < sizeof times / sizeof times[0]; i++)
+        if (times[i].text)
+            status =
+                ragctl_time_parse(times[i].text, times[i].what, now_ms, times[i].ret_ms, reterr);
+    return status;
+}
+
+static enum rag_status read_args(int argc, char **argv, struct audit_args *args, char **words,
+                                 const char **ret_verb, struct rag_error *reterr)
+{
+    static const char *const verbs[] = {"list", "show", "export", "verify", "prune", "erase"};
     const struct ragctl_arg table[] = {
         {.name = "--limit",       .number = &args->limit, .min = 1, .max = INT32_MAX},
         {.name = "--after",       .number = &args->after,                             .min = 0, .max = INT64_MAX},
@@ -470,33 +385,40 @@ static enum rag_status read_args(int argc, char **argv, struct audit_args *args,
         {.name = "--since",                       .text = &args->since                                            },
         {.name = "--until",                       .text = &args->until},
         {.name = "--head",                       .text = &args->head},
-        {.name = "--why",                       .text = &args->why                              },
-        {.name = "--output",                       .text = &args->output                                              },
+        {.name = "--public-key",                       .text = &args->public_key                              },
+        {.name = "--why",                       .text = &args->why                                       },
+        {.name = "--output",                       .text = &args->output},
+        {.name = "--keep-days",                       .number = &args->keep_days,.min = 1, .max = AUDIT_KEEP_DAYS_MAX},
+        {.name = "--before",                       .text = &args->before                        },
+        {.name = "--dry-run",               .flag = &args->dry_run                      },
     };
-    int64_t now_ms = clock_wall_ms();
-    enum rag_status status =
-        ragctl_args_parse(table, sizeof table / sizeof table[0], argc, argv, words, ret_n, reterr);
-    bool one_row;
+    int n_words = 0;
+    enum rag_status status = ragctl_args_parse(table, sizeof table / sizeof table[0], argc, argv,
+                                               words, &n_words, reterr);
 
     if (status == RAG_OK)
-        status = ragctl_args_verb(verbs, sizeof verbs / sizeof verbs[0], "audit", words, *ret_n,
+        status = ragctl_args_verb(verbs, sizeof verbs / sizeof verbs[0], "audit", words, n_words,
                                   ret_verb, reterr);
-    if (status == RAG_OK && args->since)
-        status = ragctl_time_parse(args->since, "option --since", now_ms, &args->since_ms, reterr);
-    if (status == RAG_OK && args->until)
-        status = ragctl_time_parse(args->until, "option --until", now_ms, &args->until_ms, reterr);
-    if (status != RAG_OK)
-        return status;
-    one_row = strcmp(*ret_verb, "show") == 0 || strcmp(*ret_verb, "erase") == 0;
-    if (one_row && *ret_n != 2)
-        return rag_fail(reterr, RAG_EINVAL, "audit %s: needs one row number", *ret_verb);
-    if (!one_row && *ret_n > 1)
-        return rag_fail(reterr, RAG_EINVAL, "audit %s: '%s' is one word too many", *ret_verb,
-                        words[1]);
-    if (strcmp(*ret_verb, "erase") == 0 && (!args->why || args->why[0] == '\0'))
-        return rag_fail(reterr, RAG_EINVAL,
-                        "audit erase: needs --why; the reason stays in the log for good");
-    return RAG_OK;
+    if (status == RAG_OK)
+        status = read_times(args, reterr);
+    return status == RAG_OK ? check_args(*ret_verb, args, words, n_words, reterr) : status;
+}
+
+static enum rag_status run_verb(const char *verb, struct ragctl_client *client,
+                                struct audit_args *args, bool *ret_whole, struct rag_error *reterr)
+{
+    if (strcmp(verb, "list") == 0)
+        return list(client, args, false, reterr);
+    if (strcmp(verb, "show") == 0)
+        return show(client, args->id, reterr);
+    if (strcmp(verb, "erase") == 0)
+        return erase(client, args->id, args->why, reterr);
+    if (strcmp(verb, "prune") == 0)
+        return ragctl_audit_prune(client, args, reterr);
+    if (strcmp(verb, "verify") == 0)
+        return ragctl_audit_verify(client, args, ret_whole, reterr);
+    args->after = args->after < 0 ? 0 : args->after;
+    return export_rows(client, args, reterr);
 }
 
 int ragctl_audit(const struct ragctl_options *options, int argc, char **argv)
@@ -508,30 +430,16 @@ int ragctl_audit(const struct ragctl_options *options, int argc, char **argv)
     enum rag_status status;
     const char *verb = NULL;
     bool whole = true;
-    int64_t seq = 0;
-    int n_words = 0;
 
     if (!words)
         return ragctl_fail(options, &error);
-    status = read_args(argc, argv, &args, words, &n_words, &verb, &error);
-    if (status == RAG_OK && n_words == 2)
-        status = ragctl_args_number(words[1], "audit row", 1, INT64_MAX, &seq, &error);
-    free(words);
+    status = read_args(argc, argv, &args, words, &verb, &error);
+    free(words); /* what they point to is argv's */
     if (status != RAG_OK)
         return ragctl_usage("audit", &error);
     status = ragctl_client_open(options, &client, &error);
-    if (status == RAG_OK && strcmp(verb, "list") == 0)
-        status = list(&client, &args, false, &error);
-    else if (status == RAG_OK && strcmp(verb, "show") == 0)
-        status = show(&client, seq, &error);
-    else if (status == RAG_OK && strcmp(verb, "erase") == 0)
-        status = erase(&client, seq, args.why, &error);
-    else if (status == RAG_OK && strcmp(verb, "verify") == 0)
-        status = verify(&client, args.head, &whole, &error);
-    else if (status == RAG_OK) {
-        args.after = args.after < 0 ? 0 : args.after;
-        status = export_rows(&client, &args, &error);
-    }
+    if (status == RAG_OK)
+        status = run_verb(verb, &client, &args, &whole, &error);
     ragctl_client_close(&client);
     if (status != RAG_OK)
         return ragctl_fail(options, &error);

@@ -122,9 +122,10 @@ static const char document_help[] =
 
 static const char audit_help[] =
     "  list              the newest rows (50), yours or, for administrators, all\n"
-    "  show SEQ          one row with its payload\n"
+    "  show SEQ          one row with its payload; or by the id of its request\n"
     "  export            every row, oldest first, a JSON object per line\n"
     "  verify            check the whole chain; exit status 1 when it is broken\n"
+    "  prune             cut old rows off, behind a signed checkpoint\n"
     "  erase SEQ         drop a row's payload on lawful request; needs --why\n"
     "\n"
     "  --kind KIND       ask, document.put, document.delete, collection.create ...\n"
@@ -136,7 +137,12 @@ static const char audit_help[] =
     "  --head N:HEX|FILE  verify: also that the log still reaches this head, which\n"
     "                     finds a dropped tail; FILE may be a copy of audit.head or\n"
     "                     a saved --json\n"
-    "  --why TEXT        erase: stays in the log\n"
+    "  --public-key HEX|FILE  verify: the key that must have signed the cut: a copy of\n"
+    "                     audit.pub that was kept elsewhere\n"
+    "  --keep-days N     prune: what is older goes\n"
+    "  --before TIME     prune: or what is older than that\n"
+    "  --dry-run         prune: only say how many rows\n"
+    "  --why TEXT        erase, prune: stays in the log\n"
     "\n"
     "Keep the head that verify prints on another machine.\n";
 
@@ -296,7 +302,7 @@ static const struct ragctl_command table[] = {
      "collections and who may use them", collection_help, false, ragctl_collection},
     {"document", "document list|get|delete --collection C [NAME...] [options]",
      "documents of a collection", document_help, true, ragctl_document},
-    {"audit", "audit list|show|export|verify|erase [SEQ] [options]",
+    {"audit", "audit list|show|export|verify|prune|erase [ID] [options]",
      "who did and asked what, tamper-evident", audit_help, false, ragctl_audit},
     {"backup", "backup DIR", "copy a running daemon's state", backup_help, false, ragctl_backup},
     {"restore", "restore DIR --state DIR | restore DIR --check", "bring a backup back",
