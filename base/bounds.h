@@ -239,7 +239,10 @@
 
 /* ---- cache of answers ---- */
 #define CACHE_OBSERVATIONS_MAX                                                                     \
-    1024 /* reports that a threshold is learned from: 1% is seen in 300 */
+    1024                       /* reports that a threshold is learned from: 1% is seen in 300 */
+#define CONFIRM_BYTES_MAX 2048 /* of a question that may be given another's answer; longer */
+#define CONFIRM_WORDS_MAX 96   /* ones say too much for rules, and comparing is O(words^2) */
+#define CONFIRM_FACTS_MAX 48   /* numbers, dates, codes and names of one */
 
 /* ---- text analysis ---- */
 #define NFC_STRETCH_BYTES_MAX 1024 /* normalised at once: utf8proc sorts marks in O(n^2) */

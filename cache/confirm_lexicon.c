@@ -1,0 +1,255 @@
+/* Which words are empty, which mean the same, and forms of one verb. */
+#include <string.h>
+
+#include "base/utf8.h"
+#include "cache/confirm_internal.h"
+#include "text/char_class.h"
+
+/* ---- empty words ---- */
+
+/* Whole words of a frame around what is asked, or that colour it; '~': words that begin so. */
+static const char *const EMPTY_KOREAN[] = {
+    "있다",       "있는",     "있나요",     "있나",    "있어",     "있어요",   "있습니까",
+    "있을까",     "있을까요", "있지",       "있는지",  "있음",     "있니",     "한다",
+    "하는",       "하고",     "해",         "하나요",  "하나",     "하니",     "하지",
+    "할까",       "할까요",   "합니까",     "해요",    "했다",     "하다",     "해야",
+    "된다",       "되나요",   "되나",       "되는",    "되는지",   "되니",     "되요",
+    "돼요",       "돼",       "될까",       "될까요",  "됩니까",   "되지",     "되어",
+    "되고",       "인가요",   "인가",       "입니까",  "이다",     "이야",     "인지",
+    "건가요",     "건가",     "거야",       "거예요",  "것인가",   "것",       "것이",
+    "것을",       "것은",     "거",         "게",      "걸",       "건",       "수",
+    "때",         "때는",     "때에",       "때문에",  "위해",     "위한",     "위해서",
+    "대한",       "대해",     "대해서",     "관한",    "관해",     "관련",     "통해",
+    "따라",       "그",       "이",         "저",      "그것은",   "그것이",   "우리",
+    "내가",       "나는",     "난",         "나",      "저는",     "제가",     "너는",
+    "당신은",     "당신이",   "자네가",     "자네",    "한",       "어떤",     "좀",
+    "혹시",       "제발",     "그냥",       "바로",    "꼭",       "정말",     "진짜",
+    "너무",       "매우",     "아주",       "조금",    "다시",     "지금",     "현재",
+    "요즘",       "보통",     "일반적으로", "및",      "그리고",   "또는",     "또",
+    "더",         "등",       "경우",       "경우에",  "경우에는", "정도",     "쯤",
+    "줘",         "줘요",     "주세요",     "줄래",    "줄래요",   "주십시오", "주실래요",
+    "주시겠어요", "주실",     "바랍니다",   "부탁",    "부탁해",   "부탁해요", "부탁드립니다",
+    "싶어",       "싶어요",   "싶은데",     "싶다",    "싶습니다", "싶은데요", "합니다",
+    "됩니다",     "같아",     "같다",       "같아요",  "봐",       "봐요",     "보세요",
+    "볼까",       "어때",     "어때요",     "~알려",   "~말해",    "~가르쳐",  "~궁금",
+    "~알고",      "~알아",    "~설명",      "~누군가", "~무언가",  "~뭔가",    "~무엇",
+    "~어떻",      "~누구",    "~누가",      "~어디",   "~언제",    "~얼마",    "~며칠",
+    NULL};
+
+static const char *const EMPTY_ENGLISH[] = {
+    "a",       "an",    "the",    "is",     "are",  "was",   "were",  "be",    "been",  "being",
+    "am",      "do",    "does",   "did",    "of",   "to",    "in",    "on",    "at",    "for",
+    "by",      "with",  "from",   "and",    "or",   "that",  "this",  "these", "those", "it",
+    "its",     "there", "what",   "which",  "who",  "when",  "where", "why",   "how",   "can",
+    "could",   "will",  "would",  "should", "may",  "i",     "you",   "we",    "my",    "your",
+    "our",     "me",    "please", "tell",   "has",  "have",  "had",   "so",    "as",    "if",
+    "one",     "some",  "any",    "his",    "her",  "their", "he",    "she",   "they",  "him",
+    "them",    "into",  "about",  "just",   "also", "then",  "us",    "'s",    "does",  "know",
+    "explain", "need",  "want",   "many",   "much", "let",   "get",   "got",   NULL};
+
+bool confirm_word_empty(const struct confirm_side *side, const struct confirm_word *w)
+{
+    (void)side;
+    for (size_t i = 0; EMPTY_KOREAN[i]; i++)
+        if (EMPTY_KOREAN[i][0] == '~' ? word_begins(w, EMPTY_KOREAN[i] + 1)
+                                      : word_is(w, EMPTY_KOREAN[i]))
+            return true;
+    for (size_t i = 0; EMPTY_ENGLISH[i]; i++)
+        if (word_is(w, EMPTY_ENGLISH[i]))
+            return true;
+    return false;
+}
+
+/* ---- synonyms ---- */
+
+/* Words that begin with one of a row mean the same where the rest of two sentences agrees. */
+static const char *const SAME[][8] = {
+    {"여자",        "여성",                 "여인", "숙녀"},
+    {"남자",       "남성",                               "사내"},
+    {"아이", "어린이","어린아이", "꼬마"},
+    {"아내",        "부인"                    },
+    {"사진",       "이미지",                               "그림"},
+    {"하얀","흰",    "흰색", "하얀색"},
+    {"검은","검정","검은색", "까만"},
+    {"빨간",        "붉은",                            "빨간색"},
+    {"파란",    "푸른",                            "파란색"},
+    {"자동차",          "차량",                                        "승용차"},
+    {"열차",               "기차"                               },
+    {"비행기",    "항공기"},
+    {"휴대폰",    "핸드폰","휴대전화", "스마트폰"},
+    {"컴퓨터",     "PC"           },
+    {"노트북",               "랩탑"                               },
+    {"텔레비전",               "티비","TV"},
+    {"이메일",               "메일",                             "전자우편", "이-메일"},
+    {"비밀번호", "패스워드",                      "암호"},
+    {"아이디",     "계정"                    },
+    {"홈페이지",     "웹사이트",       "사이트"},
+    {"회사",  "직장"   },
+    {"직원",               "사원",                             "임직원", "근로자"},
+    {"급여", "월급","봉급", "임금"},
+    {"비용",  "가격",            "요금", "값", "금액"},
+    {"휴가",               "휴무"                            },
+    {"신청",               "접수"     },
+    {"변경",    "바꾸",                      "바꿔", "바꿀", "바뀐", "교체", "수정"},
+    {"구매",      "구입",                           "사려면"},
+    {"사용","이용","활용"},
+    {"방법",               "절차",                                "법"},
+    {"이유",       "원인",                                       "까닭"},
+    {"장소",        "위치",                       "곳"},
+    {"기간",          "기한"                         },
+    {"시간",        "시각"         },
+    {"올해",        "금년",          "이번해"},
+    {"작년",        "지난해"                    },
+    {"내년",       "다음해"                      },
+    {"최대",       "최고",                               "상한"},
+    {"최소",  "최저"},
+    {"가능",        "수있"                               },
+    {"연락처",               "전화번호"                               },
+    {"담당자",          "책임자",   "담당"},
+    {"문의", "연락"},
+    {"날씨",        "기상"                },
+    {"기온",               "온도"                               },
+    {"음식점",               "식당",       "맛집"},
+    {"의사",               "의료진"                      },
+    {"변호사",    "법률가"                  },
+    {"경찰","경찰관"},
+    {"대통령","국가원수"},
+    {"요구", "촉구"},
+    {"사망",        "숨진",                       "숨졌", "죽었"},
+    {"체포",        "검거",                 "구속"},
+    {"발표",     "공표", "밝혔"},
+    {"시작",     "개시"        },
+    {"종료",               "끝나",                                "끝"},
+    {"삭제",               "제거",                                                      "지우", "지울"},
+    {"설치",               "깔"               },
+    {"추천",               "권"},
+    {"필요",       "있어야"                        },
+    {"많은","수많은"},
+    {"car", "automobile",       "vehicle"},
+    {"child",        "kid",                                "children"},
+    {"cost",    "price",                             "fee"},
+    {"buy",       "purchase",                                             "buying"},
+    {"start","begin","starts", "begins"},
+    {"end",               "finish",                                "ends"},
+    {"change",       "modify",               "update", "alter"},
+    {"delete",   "remove",                   "erase"},
+    {"password",        "passcode"                   },
+    {"phone",        "telephone",          "cellphone"},
+    {"employee",               "worker",                                "staff"},
+    {"company",       "firm"},
+    {"vacation",        "leave",             "holiday"},
+    {"big",        "large"            },
+    {"quick",        "fast",               "rapid"},
+    {"use",        "utilize",                                "using"},
+    {"help",           "assist"                      },
+    {"method",               "way",                                 "procedure"},
+    {"maximum",     "max"},
+    {"minimum",     "min"},
+    {"picture",           "photo",                   "image"},
+    {"allowed",               "permitted"                                },
+    {"apply",       "request"                             },
+};
+
+static bool listed(const struct confirm_word *w, const char *const row[8])
+{
+    for (size_t i = 0; i < 8 && row[i]; i++) {
+        /* A short English word begins many others. */
+        bool latin = (unsigned char)row[i][0] < 0x80;
+        if (latin ? word_is(w, row[i]) || word_is_noun(w, row[i]) : word_begins(w, row[i]))
+            return true;
+    }
+    return false;
+}
+
+/* ---- forms of one verb ---- */
+
+/* What stands behind a stem of one syllable. */
+static bool is_ending(const char *s, size_t n)
+{
+    static const char *const endings[] = {
+        "",     "다",     "고",   "는",     "은",     "을",   "어",   "아",     "지",   "면",
+        "며",   "네",     "자",   "라",     "서",     "기",   "던",   "게",     "나",   "나요",
+        "니",   "니다",   "는다", "은다",   "었다",   "았다", "려고", "으려고", "으면", "는데",
+        "어서", "아서",   "세요", "으세요", "습니다", "았어", "었어", "어요",   "아요", "까",
+        "까요", "습니까", "는지", "지만",   "는가",   "요",   "렴",   "시다",   NULL};
+    for (size_t i = 0; endings[i]; i++)
+        if (n == strlen(endings[i]) && memcmp(s, endings[i], n) == 0)
+            return true;
+    return false;
+}
+
+/* A syllable as a stem: without what an ending has joined to it (탄, 탈, 탔, 탑 -> 타) and
+ * with contracted vowels opened (봐 -> 보, 줘 -> 주, 쳐 -> 치, 해 -> 하). */
+static uint32_t stem_syllable(uint32_t c)
+{
+    uint32_t index = c - 0xAC00;
+    uint32_t onset = index / 588;
+    uint32_t vowel = index % 588 / 28;
+    uint32_t final = index % 28;
+
+    if (final == 4 || final == 8 || final == 16 || final == 17 || final == 20)
+        final = 0;
+    if (final == 0)
+        vowel = vowel == 9    ? 8  /* ㅘ: ㅗ */
+                : vowel == 14 ? 13 /* ㅝ: ㅜ */
+                : vowel == 6  ? 20 /* ㅕ: ㅣ */
+                              : vowel;
+    return 0xAC00 + onset * 588 + vowel * 28 + final;
+}
+
+static bool same_verb(const struct confirm_word *a, const struct confirm_word *b)
+{
+    size_t step_a;
+    size_t step_b;
+    uint32_t c = utf8_decode(a->s, &step_a);
+    uint32_t d = utf8_decode(b->s, &step_b);
+
+    return char_is_hangul(c) && char_is_hangul(d) && stem_syllable(c) == stem_syllable(d) &&
+           is_ending(a->s + step_a, a->n - step_a) && is_ending(b->s + step_b, b->n - step_b);
+}
+
+bool confirm_words_same(const struct confirm_word *a, const struct confirm_word *b)
+{
+    for (size_t row = 0; row < sizeof SAME / sizeof *SAME; row++)
+        if (listed(a, SAME[row]) && listed(b, SAME[row]))
+            return true;
+    return same_verb(a, b);
+}
+
+/* ---- roles ---- */
+
+enum word_role confirm_role(const struct confirm_side *side, size_t i)
+{
+    static const struct {
+        const char *particle;
+        uint8_t role;
+    } particles[] = {
+        {"에서",    ROLE_FROM   },
+        {"부터",    ROLE_FROM   },
+        {"에게서", ROLE_FROM   },
+        {"까지",    ROLE_TO     },
+        {"으로",    ROLE_TO     },
+        {"로",       ROLE_TO     },
+        {"에게",    ROLE_TO     },
+        {"보다",    ROLE_THAN   },
+        {"을",       ROLE_OBJECT },
+        {"를",       ROLE_OBJECT },
+        {"이",       ROLE_SUBJECT},
+        {"가",       ROLE_SUBJECT},
+        {"은",       ROLE_SUBJECT},
+        {"는",       ROLE_SUBJECT},
+    };
+    const struct confirm_word *w = &side->words[i];
+
+    if (i > 0 && !side->korean) {
+        const struct confirm_word *before = w - 1;
+        return word_is(before, "from")                            ? ROLE_FROM
+               : word_is(before, "to") || word_is(before, "into") ? ROLE_TO
+               : word_is(before, "than")                          ? ROLE_THAN
+                                                                  : ROLE_NONE;
+    }
+    for (size_t k = 0; k < sizeof particles / sizeof *particles; k++)
+        if (w->n > strlen(particles[k].particle) + 2 && word_ends(w, particles[k].particle))
+            return (enum word_role)particles[k].role;
+    return ROLE_NONE;
+}
