@@ -107,11 +107,12 @@
 #define HTTP_CONNECTIONS_DEFAULT 1024
 #define HTTP_TARGET_BYTES_MAX    8192
 #define HTTP_BODY_RATE_MIN                                                                         \
-    1024                          /* bytes/s of a body in the long run: a slower client holds      \
-                                     its connection and its memory for nothing */
-#define JOBS_QUEUED_DEFAULT   256 /* waiting asks and searches; then 503 with Retry-After */
-#define INGEST_QUEUED_DEFAULT 16  /* waiting documents: each holds its body in memory */
-#define INGEST_JOBS_MAX       32  /* parallel requests of one 'ragctl ingest' */
+    1024                           /* bytes/s of a body in the long run: a slower client holds     \
+                                      its connection and its memory for nothing */
+#define JOBS_QUEUED_DEFAULT   256  /* waiting asks and searches; then 503 with Retry-After */
+#define INGEST_QUEUED_DEFAULT 16   /* waiting documents: each holds its body in memory */
+#define LIVE_LIST_MAX         1000 /* requests in flight that one reply lists, the oldest */
+#define INGEST_JOBS_MAX       32   /* parallel requests of one 'ragctl ingest' */
 
 /* ---- index ---- */
 #define BM25_SEGMENTS_MAX      64   /* per index: a search visits each one */

@@ -13,6 +13,7 @@
 #include "daemon/generators.h"
 #include "daemon/http_server.h"
 #include "daemon/ingest.h"
+#include "daemon/live_requests.h"
 #include "daemon/metrics.h"
 #include "daemon/models.h"
 #include "daemon/pipeline.h"
@@ -23,6 +24,7 @@
 struct app {
     const struct config *config;
     struct metrics *metrics;
+    struct live_requests *live;
     struct store *store;
     struct audit *audit;
     struct analyzer *analyzer;

@@ -22,8 +22,9 @@
 struct config {
     char *state_dir;
     char *log_file;
-    int64_t log_level; /* enum log_level */
-    char **admins;     /* principals; owned */
+    int64_t log_level;  /* enum log_level */
+    int64_t log_format; /* enum log_format */
+    char **admins;      /* principals; owned */
     size_t n_admins;
 
     char *socket_path;

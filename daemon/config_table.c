@@ -10,6 +10,8 @@ const struct config_row config_rows[] = {
     {{"ragd", "log_file", "", "Where to log; empty: standard error (the journal under systemd)."},
      KEY_TEXT, AT(log_file), 0, 0},
     {{"ragd", "log_level", "info", "debug, info, warn or error."}, KEY_LEVEL, AT(log_level), 0, 0},
+    {{"ragd", "log_format", "text", "text (key=value) or json (the same keys, an object a line)."},
+     KEY_LOG_FORMAT, AT(log_format), 0, 0},
     {{"ragd", "admins", "",
       "Principals (uid:N, token:NAME) that may read and write every collection, the whole audit log, and "
       "make backups. Root and the daemon's own user always may."},
@@ -239,6 +241,7 @@ const char *const *config_words(enum key_type type, const char **ret_allowed)
         [KEY_FUSION - KEY_LEVEL] = {{"rrf", "convex"},                  "rrf or convex"     },
         [KEY_WEIGHTS - KEY_LEVEL] = {{"int8", "int4", "fp32"},           "int8, int4 or fp32"},
         [KEY_UNSUPPORTED - KEY_LEVEL] = {{"remove", "mark"},                 "remove or mark"    },
+        [KEY_LOG_FORMAT - KEY_LEVEL] = {{"text", "json"},                   "text or json"      },
     };
 
     *ret_allowed = kinds[type - KEY_LEVEL].allowed;

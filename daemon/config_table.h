@@ -22,6 +22,7 @@ enum key_type {
     KEY_FUSION,
     KEY_WEIGHTS,
     KEY_UNSUPPORTED,
+    KEY_LOG_FORMAT,
 };
 
 struct config_row {

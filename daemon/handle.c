@@ -39,6 +39,7 @@ const struct http_route app_routes[] = {
     {"POST",   "/v1/audit/verify",                   handle_audit_verify,      JOB_BULK,        "audit",      SMALL    },
     {"POST",   "/v1/audit/cut",                      handle_audit_cut,         JOB_BULK,        "audit",      SMALL    },
     {"POST",   "/v1/audit/{seq}/erase",              handle_audit_erase,       JOB_BULK,        "audit",      SMALL    },
+    {"GET",    "/v1/requests",                       handle_requests,          JOB_INTERACTIVE, "requests",   SMALL    },
     {"POST",   "/v1/backup",                         handle_backup,            JOB_BULK,        "backup",     SMALL    },
 };
 const size_t app_n_routes = sizeof app_routes / sizeof app_routes[0];

@@ -38,6 +38,7 @@ void handle_audit_get(struct http_request *request, struct http_response *respon
 void handle_audit_verify(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_erase(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_cut(struct http_request *request, struct http_response *response, void *app);
+void handle_requests(struct http_request *request, struct http_response *response, void *app);
 void handle_backup(struct http_request *request, struct http_response *response, void *app);
 
 /* ---- helpers ---- */
@@ -60,6 +61,12 @@ enum rag_status handle_need_admin(const struct app *app, const struct http_reque
 enum rag_status handle_record(const struct app *app, const struct http_request *request,
                               const char *kind, const char *collection, uint64_t change,
                               struct rag_error *reterr);
+
+/* The request is about this collection: for the log, and for who looks at what is going on. */
+void handle_note_collection(struct app *app, struct http_request *request, const char *name);
+/* What came of a question, for the log. */
+void handle_note_ask(struct http_request *request, const struct pipeline_answer *a,
+                     enum rag_status status);
 
 /* Of a search: what ran, for the metrics; what was left out, for the log too. */
 void handle_count_stages(struct app *app, const char *request_id, const struct retrieval *r);

@@ -165,6 +165,8 @@ static enum rag_status query_read(struct app *app, struct http_request *request,
         status = read_search(app, q, reterr);
     if (status != RAG_OK)
         return status;
+    handle_note_collection(app, request, q->collection->name);
+    request_note_question(&request->note, q->request.question, strlen(q->request.question));
     q->request.collection = q->collection;
     q->request.top_k = (size_t)top_k;
     q->request.deadline_ns = clock_monotonic_ns() + deadline_ms * 1000000;
@@ -213,12 +215,15 @@ void handle_search(struct http_request *request, struct http_response *response,
     buf_init(&body, HANDLE_REPLY_BYTES_MAX);
     json_writer_init(&w, &body);
     status = query_read(app, request, false, &q, &error);
-    if (status == RAG_OK)
+    if (status == RAG_OK) {
         status = pipeline_search(&app->pipeline, &q.request, &r, &error);
+        request->note.outcome = rag_status_code(status);
+    }
     if (status == RAG_OK) {
         size_t top_k = q.request.top_k ? q.request.top_k : TOP_K_DEFAULT;
 
         handle_count_stages(app, request->id, &r);
+        request->note.outcome = "found";
         json_begin_object(&w, NULL);
         reply_write_results(&w, "results", &r, top_k);
         reply_write_retrieval(&w, &r);
@@ -295,6 +300,7 @@ static bool on_piece(void *context, const char *text, size_t n_bytes)
     struct events *e = context;
     struct json_writer w = begin_event(e);
 
+    live_request_wrote(e->request->live, n_bytes);
     json_put_string_n(&w, "text", text, n_bytes);
     end_event(e, &w, "delta");
     return e->open;
@@ -356,6 +362,7 @@ static void ask_stream(struct app *app, struct http_request *request,
     json_put_string(&w, "collection", q->collection->name);
     end_event(&e, &w, "meta");
     status = pipeline_ask(&app->pipeline, &q->request, &sink, &a, &error);
+    handle_note_ask(request, &a, status);
     handle_count_ask(app, request->id, &a, status);
     if (status == RAG_OK)
         send_outcome(&e, &a, request->id);
@@ -378,6 +385,7 @@ static void ask_plain(struct app *app, struct http_request *request, struct http
     buf_init(&body, HANDLE_REPLY_BYTES_MAX);
     json_writer_init(&w, &body);
     status = pipeline_ask(&app->pipeline, &q->request, NULL, &a, &error);
+    handle_note_ask(request, &a, status);
     handle_count_ask(app, request->id, &a, status);
     if (status == RAG_OK) {
         json_begin_object(&w, NULL);

@@ -103,6 +103,7 @@ static bool on_piece(void *context, const char *text, size_t n)
 {
     struct completion *c = context;
 
+    live_request_wrote(c->request->live, n);
     send_chunk(c, text, n);
     return c->open;
 }
@@ -201,12 +202,17 @@ static enum rag_status complete(struct completion *c, bool stream, struct rag_er
 {
     const struct pipeline_sink sink = {.on_piece = stream ? on_piece : NULL, .context = c};
     const struct generator_sink alone = {stream ? on_piece : NULL, c};
+    const char *question = c->chat.messages[c->chat.n_messages - 1].text;
     enum rag_status status;
 
+    request_note_question(&c->request->note, question, strlen(question));
+    if (c->chat.collection)
+        handle_note_collection(c->app, c->request, c->chat.collection->name);
     if (c->chat.collection)
         status = pipeline_ask(&c->app->pipeline, &c->chat.ask, &sink, &c->answer, reterr);
     else
         status = chat_alone(c, &alone, reterr);
+    handle_note_ask(c->request, &c->answer, status);
     handle_count_ask(c->app, c->request->id, &c->answer, status);
     return status;
 }

@@ -39,6 +39,7 @@ struct http_server {
     void *context;    /* of the handlers */
     struct workers *workers;
     struct metrics *metrics;
+    struct live_requests *live; /* or NULL */
     struct bearer_list tokens;
     struct listener listeners[N_GATE_LISTENERS]; /* their descriptors are the gate's */
     struct http_gate *gate;
@@ -97,23 +98,23 @@ static void call_handler(struct http_server *s, struct http_exchange *x)
         http_respond_error(&x->response, RAG_EBUSY, "request: the daemon stops; try again", NULL);
 }
 
+/* What the metrics and the log learn of a request that has its reply. */
 static void note_request(struct http_server *s, struct http_exchange *x)
 {
-    double ms = clock_elapsed_ms(x->begun_ns);
-    int code = x->response.code;
-    enum log_level level = code == 503 || code == 507 ? LOG_WARN
-                           : code >= 500              ? LOG_ERROR
-                                                      : LOG_DEBUG;
+    struct request_line line = {
+        .id = x->request.id,
+        .method = x->request.method,
+        .route = x->route ? x->route->pattern : NULL,
+        .principal = x->request.principal,
+        .code = x->response.code,
+        .ms = clock_elapsed_ms(x->begun_ns),
+        .body_bytes = x->request.body_bytes,
+        .note = &x->request.note,
+        .error = buf_str(&x->response.body),
+    };
 
-    metrics_request(s->metrics, x->series, code, ms);
-    if (code >= 500)
-        log_event(level, x->request.id, "request_failed",
-                  "route=\"%s %s\" status=%d principal=%s ms=%.1f reply=%s", x->route->method,
-                  x->route->pattern, code, x->request.principal, ms, buf_str(&x->response.body));
-    else
-        log_event(level, x->request.id, "request",
-                  "route=\"%s %s\" status=%d principal=%s bytes=%zu ms=%.1f", x->route->method,
-                  x->route->pattern, code, x->request.principal, x->request.body_bytes, ms);
+    metrics_request(s->metrics, x->series, line.code, line.ms);
+    request_log(&line);
 }
 
 static void run_exchange(void *context)
@@ -125,7 +126,9 @@ static void run_exchange(void *context)
     pthread_mutex_lock(&x->mutex);
     pthread_mutex_unlock(&x->mutex);
 
+    live_request_working(x->request.live);
     call_handler(s, x);
+    live_requests_end(s->live, x->request.live);
     note_request(s, x);
     exchange_release_body(x);
     gate_forget(s->gate, x->fd, x);
@@ -162,7 +165,7 @@ static enum MHD_Result send_response(struct http_exchange *x)
 
     if (x->refused) {
         gate_replying(s->gate, x->fd);
-        metrics_request(s->metrics, x->series, code, clock_elapsed_ms(x->begun_ns));
+        note_request(s, x);
     }
     response = make_response(x);
     if (!response)
@@ -316,6 +319,25 @@ static enum MHD_Result take_body(struct http_server *s, struct http_exchange *x,
     return MHD_YES;
 }
 
+/* Who looks at what is going on sees the request from here on, with the collection that its path
+ * names, if that can be one. */
+static void note_begun(struct http_server *s, struct http_exchange *x)
+{
+    if (s->live)
+        x->request.live = live_requests_begin(s->live, x->request.id, x->request.principal,
+                                              x->route->method, x->route->pattern);
+    for (size_t i = 0; i < x->match.n_segments; i++) {
+        const char *name = x->params[i].value;
+        size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
+
+        if (strncmp(x->params[i].name, "c}", 2) != 0 || name[n] != '\0' ||
+            n > COLLECTION_NAME_BYTES_MAX)
+            continue;
+        request_note_collection(&x->request.note, name);
+        live_request_collection(s->live, x->request.live, name);
+    }
+}
+
 /* The request is complete: hand it to a worker, or say busy. */
 static enum MHD_Result hand_over(struct http_server *s, struct http_exchange *x)
 {
@@ -332,6 +354,7 @@ static enum MHD_Result hand_over(struct http_server *s, struct http_exchange *x)
     if (!stopping) {
         gate_serving(s->gate, x->fd, x);
         exchange_ref(x); /* the worker's */
+        note_begun(s, x);
         pthread_mutex_lock(&x->mutex);
         status = workers_submit(s->workers, x->route->job_class, run_exchange, x);
         if (status == RAG_OK) {
@@ -342,6 +365,7 @@ static enum MHD_Result hand_over(struct http_server *s, struct http_exchange *x)
         pthread_mutex_unlock(&x->mutex);
         if (status == RAG_OK)
             return MHD_YES;
+        live_requests_end(s->live, x->request.live);
         gate_forget(s->gate, x->fd, x);
         exchange_unref(x);
         count_down(s, &s->n_running);
@@ -543,7 +567,7 @@ static void init_sync(struct http_server *s)
 
 enum rag_status http_server_start(const struct config *config, const struct http_route *routes,
                                   size_t n_routes, void *context, struct workers *workers,
-                                  struct metrics *metrics, struct http_server **ret,
+                                  const struct http_watch *watch, struct http_server **ret,
                                   struct rag_error *reterr)
 {
     struct http_server *s = calloc(1, sizeof *s);
@@ -556,7 +580,8 @@ enum rag_status http_server_start(const struct config *config, const struct http
     s->n_routes = n_routes;
     s->context = context;
     s->workers = workers;
-    s->metrics = metrics;
+    s->metrics = watch->metrics;
+    s->live = watch->live;
     s->listeners[GATE_UNIX].fd = s->listeners[GATE_TCP].fd = -1;
     init_sync(s);
     status = name_series(s, reterr);

@@ -21,7 +21,9 @@
 #include "base/json_writer.h"
 #include "base/status.h"
 #include "daemon/config.h"
+#include "daemon/live_requests.h"
 #include "daemon/metrics.h"
+#include "daemon/request_log.h"
 #include "daemon/workers.h"
 
 #define HTTP_ID_BYTES 33 /* 32 hexadecimal digits and NUL */
@@ -36,6 +38,8 @@ struct http_request {
     size_t body_bytes;
     const atomic_bool *cancelled; /* the client has gone, or the daemon stops */
     struct http_exchange *exchange;
+    struct live_request *live; /* or NULL; for live_request_...() */
+    struct request_note note;  /* the handler's, for the log */
 };
 
 struct http_response {
@@ -94,11 +98,17 @@ void http_stream_end(struct http_request *request);
 
 struct http_server; /* opaque */
 
+/* Who is told of each request; borrowed. */
+struct http_watch {
+    struct metrics *metrics;
+    struct live_requests *live; /* or NULL */
+};
+
 /* Listens when it returns RAG_OK. RAG_EEXIST: somebody serves the socket; RAG_EIO; RAG_EINVAL
  * (token file). Everything given is borrowed until http_server_stop(). */
 enum rag_status http_server_start(const struct config *config, const struct http_route *routes,
                                   size_t n_routes, void *context, struct workers *workers,
-                                  struct metrics *metrics, struct http_server **ret,
+                                  const struct http_watch *watch, struct http_server **ret,
                                   struct rag_error *reterr);
 /* Take no more connections and answer further requests 503; wait until what was begun has been
  * answered or grace_ms are over, then cancel the rest and wait for its end. */

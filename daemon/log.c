@@ -14,10 +14,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/sha256.h"
-#include "base/utf8.h"
+#include "daemon/log_line.h"
 
-#define LINE_BYTES_MAX 4096 /* with its end: PIPE_BUF, so that a line is never torn */
-#define WAIT_MS        100  /* for a pipe's reader, once; then lines are lost until it reads */
+#define WAIT_MS 100 /* for a pipe's reader, once; then lines are lost until it reads */
 
 /* The one log of the process. */
 static struct {
@@ -25,17 +24,20 @@ static struct {
     int fd;
     char *path;           /* owned; NULL: standard error */
     uint64_t n_lost;      /* lines, since one was written */
-    enum log_level level; /* set before threads start */
-} the_log = {PTHREAD_MUTEX_INITIALIZER, STDERR_FILENO, NULL, 0, LOG_INFO};
+    enum log_level level; /* these two: set before threads start */
+    enum log_format format;
+} the_log = {PTHREAD_MUTEX_INITIALIZER, STDERR_FILENO, NULL, 0, LOG_INFO, LOG_TEXT};
 
 static int open_file(const char *path)
 {
     return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
 }
 
-enum rag_status log_open(const char *path, enum log_level level, struct rag_error *reterr)
+enum rag_status log_open(const char *path, enum log_level level, enum log_format format,
+                         struct rag_error *reterr)
 {
     the_log.level = level;
+    the_log.format = format;
     if (!path || !*path)
         return RAG_OK;
     the_log.path = strdup(path);
@@ -86,24 +88,41 @@ void log_reopen(void)
         log_event(LOG_ERROR, NULL, "log_reopen_failed", "error=\"%s\"", strerror(failed));
 }
 
-/* Control characters and what is not UTF-8 become \xNN. */
-static void append_escaped(struct buf *line, const char *text)
+/* One line into 'line', with its end. */
+static enum rag_status make_line(enum log_level level, const char *request_id, const char *event,
+                                 struct buf *line, const char *fmt, va_list ap)
+    __attribute__((format(printf, 5, 0)));
+
+static enum rag_status make_line(enum log_level level, const char *request_id, const char *event,
+                                 struct buf *line, const char *fmt, va_list ap)
 {
-    size_t left = strlen(text);
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    char time[CLOCK_TEXT_BYTES];
+    const struct log_head head = {time, names[level], request_id, event};
+    enum rag_status status;
 
-    while (left > 0) {
-        unsigned char c = (unsigned char)*text;
-        size_t n = utf8_sequence_bytes(text, left);
+    clock_format(clock_wall_ms(), time);
+    status = the_log.format == LOG_JSON ? log_line_json(&head, fmt, ap, line)
+                                        : log_line_text(&head, fmt, ap, line);
+    if (status == RAG_OK)
+        line->data[line->len++] = '\n'; /* over its NUL, or over what is cut */
+    return status;
+}
 
-        if (n == 0 || c < 0x20 || c == 0x7F) {
-            buf_printf(line, "\\x%02x", c);
-            n = 1;
-        } else {
-            buf_append(line, text, n);
-        }
-        text += n;
-        left -= n;
-    }
+static void write_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static void write_note(const char *fmt, ...)
+{
+    struct buf line;
+    va_list ap;
+
+    buf_init(&line, LOG_BUFFER_BYTES);
+    va_start(ap, fmt);
+    if (make_line(LOG_WARN, NULL, "log_lines_lost", &line, fmt, ap) == RAG_OK &&
+        write(the_log.fd, line.data, line.len) >= 0)
+        the_log.n_lost = 0;
+    va_end(ap);
+    buf_release(&line);
 }
 
 /* Write one line, or count it as lost when the reader of a pipe does not read: a log must not
@@ -112,55 +131,31 @@ static void append_escaped(struct buf *line, const char *text)
 static void write_line(const char *text, size_t n)
 {
     struct pollfd p = {.fd = the_log.fd, .events = POLLOUT};
-    char note[96];
-    ssize_t written;
 
     if (poll(&p, 1, the_log.n_lost > 0 ? 0 : WAIT_MS) <= 0) {
         the_log.n_lost++;
         return;
     }
-    written = write(the_log.fd, text, n);
-    if (written >= 0 && the_log.n_lost > 0 && poll(&p, 1, 0) > 0) {
-        char time[CLOCK_TEXT_BYTES];
-        int n_note;
-
-        clock_format(clock_wall_ms(), time);
-        n_note = snprintf(note, sizeof note, "%s warn event=log_lines_lost n=%llu\n", time,
-                          (unsigned long long)the_log.n_lost);
-        written = write(the_log.fd, note, (size_t)n_note);
-        the_log.n_lost = 0;
-    }
+    if (write(the_log.fd, text, n) >= 0 && the_log.n_lost > 0 && poll(&p, 1, 0) > 0)
+        write_note("n=%llu", (unsigned long long)the_log.n_lost);
 }
 
 void log_event(enum log_level level, const char *request_id, const char *event, const char *fmt,
                ...)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    char time[CLOCK_TEXT_BYTES];
-    char values[LINE_BYTES_MAX];
     struct buf line;
-    size_t n;
     va_list ap;
 
     if (level < the_log.level)
         return;
+    buf_init(&line, LOG_BUFFER_BYTES);
     va_start(ap, fmt);
-    vsnprintf(values, sizeof values, fmt, ap);
-    va_end(ap);
-    clock_format(clock_wall_ms(), time);
-    buf_init(&line, (size_t)LINE_BYTES_MAX * 5); /* an escape makes four bytes of one */
-    buf_printf(&line, "%s %s ", time, names[level]);
-    if (request_id)
-        buf_printf(&line, "req=%s ", request_id);
-    buf_printf(&line, "event=%s ", event);
-    append_escaped(&line, values);
-    n = utf8_floor(buf_str(&line), line.len, LINE_BYTES_MAX - 1);
-    if (buf_status(&line) == RAG_OK) {
-        line.data[n++] = '\n'; /* over its NUL, or over what is cut */
+    if (make_line(level, request_id, event, &line, fmt, ap) == RAG_OK) {
         pthread_mutex_lock(&the_log.mutex);
-        write_line(line.data, n);
+        write_line(line.data, line.len);
         pthread_mutex_unlock(&the_log.mutex);
     }
+    va_end(ap);
     buf_release(&line);
 }
 

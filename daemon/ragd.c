@@ -261,6 +261,7 @@ static enum rag_status start(struct daemon *d, struct rag_error *reterr)
         .queue_max = (size_t)config->job_queue_max,
         .bulk_queue_max = (size_t)config->ingest_queue_max,
     };
+    struct http_watch watch;
     enum rag_status status;
 
     status = make_state_dir(config->state_dir, reterr);
@@ -268,6 +269,8 @@ static enum rag_status start(struct daemon *d, struct rag_error *reterr)
         status = collect_admins(d, reterr);
     if (status == RAG_OK)
         status = metrics_new(&d->app.metrics, reterr);
+    if (status == RAG_OK) /* a connection has one request at a time */
+        status = live_requests_new((size_t)config->connections_max, &d->app.live, reterr);
     for (int i = 0; status == RAG_OK && i < N_STAGES; i++)
         metrics_name_stage(d->app.metrics, (unsigned)i, stage_name((enum stage)i));
     if (status == RAG_OK)
@@ -276,9 +279,10 @@ static enum rag_status start(struct daemon *d, struct rag_error *reterr)
         status = open_pipeline(d, reterr);
     if (status == RAG_OK)
         status = workers_start(&workers, &d->app.workers, reterr);
+    watch = (struct http_watch){.metrics = d->app.metrics, .live = d->app.live};
     if (status == RAG_OK)
         status = http_server_start(config, app_routes, app_n_routes, &d->app, d->app.workers,
-                                   d->app.metrics, &d->server, reterr);
+                                   &watch, &d->server, reterr);
     return status;
 }
 
@@ -315,6 +319,7 @@ static void stop(struct daemon *d)
     audit_close(d->app.audit);
     store_close(d->app.store);
     analyzer_close(d->app.analyzer);
+    live_requests_free(d->app.live);
     metrics_free(d->app.metrics);
     free(d->admins);
 }
@@ -465,7 +470,8 @@ int main(int argc, char **argv)
     (void)reexec_for_compute(&slow); /* returns when nothing is left to be done; logged below */
     umask(0077);
     if (mapped_file_guard(&error) != RAG_OK ||
-        log_open(d.config->log_file, (enum log_level)d.config->log_level, &error) != RAG_OK) {
+        log_open(d.config->log_file, (enum log_level)d.config->log_level,
+                 (enum log_format)d.config->log_format, &error) != RAG_OK) {
         fprintf(stderr, "ragd: %s\n", error.text);
         config_free(d.config);
         return 1;

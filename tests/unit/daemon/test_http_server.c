@@ -171,10 +171,12 @@ static void start(struct fixture *f)
                                       .queue_max = (size_t)f->config->job_queue_max,
                                       .bulk_queue_max = (size_t)f->config->ingest_queue_max};
     struct rag_error error = {RAG_OK, ""};
+    struct http_watch watch = {0};
 
     assert_int_equal(metrics_new(&f->metrics, &error), RAG_OK);
+    watch.metrics = f->metrics;
     assert_int_equal(workers_start(&options, &f->workers, &error), RAG_OK);
-    if (http_server_start(f->config, routes, COUNT(routes), f, f->workers, f->metrics, &f->server,
+    if (http_server_start(f->config, routes, COUNT(routes), f, f->workers, &watch, &f->server,
                           &error) != RAG_OK)
         fail_msg("%s", error.text);
 }
@@ -202,7 +204,7 @@ static int set_up(void **state)
     snprintf(f->socket_path, sizeof f->socket_path, "%s/s", f->folder);
     set(f, "socket_path", f->socket_path);
     set(f, "http.threads", "2");
-    (void)log_open(NULL, LOG_ERROR, NULL);
+    (void)log_open(NULL, LOG_ERROR, LOG_TEXT, NULL);
     *state = f;
     return 0;
 }
@@ -387,7 +389,7 @@ static void check_row(void **state)
     assert_int_equal(set_up((void **)&f), 0);
     start(f);
     snprintf(request, sizeof request, "%s\r\n\r\n", row->request);
-    (void)log_open(NULL, (enum log_level)(LOG_ERROR + 1), NULL); /* the 500 is meant */
+    (void)log_open(NULL, (enum log_level)(LOG_ERROR + 1), LOG_TEXT, NULL); /* the 500 is meant */
     expect(ask(f, request), row->status, row->part);
     tear_down((void **)&f);
 }

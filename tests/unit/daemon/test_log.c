@@ -46,7 +46,7 @@ static int set_up(void **state)
     (void)state;
     (void)unlink(log_path);
     (void)unlink(old_path);
-    return log_open(log_path, LOG_INFO, &error) == RAG_OK ? 0 : -1;
+    return log_open(log_path, LOG_INFO, LOG_TEXT, &error) == RAG_OK ? 0 : -1;
 }
 
 static int tear_down(void **state)
@@ -163,7 +163,7 @@ static void a_folder_is_no_log(void **state)
 
     (void)state;
     log_close();
-    assert_int_equal(log_open(folder, LOG_INFO, &error), RAG_EIO);
+    assert_int_equal(log_open(folder, LOG_INFO, LOG_TEXT, &error), RAG_EIO);
     assert_non_null(strstr(error.text, "cannot open"));
 }
 
@@ -210,7 +210,7 @@ static void a_reader_that_does_not_read_stops_nobody(void **state)
     assert_int_equal(mkfifo(fifo, 0600), 0);
     fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     assert_true(fd >= 0);
-    assert_int_equal(log_open(fifo, LOG_INFO, &error), RAG_OK);
+    assert_int_equal(log_open(fifo, LOG_INFO, LOG_TEXT, &error), RAG_OK);
     for (int i = 0; i < 5000; i++)
         log_event(LOG_INFO, NULL, "filling", "n=%d text=%0100d", i, i);
     assert_true(clock_elapsed_ms(begun) < 10000);

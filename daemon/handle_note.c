@@ -1,0 +1,26 @@
+/* daemon/handle_note.c - what handlers tell the log and the registry of live requests. */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/handle.h"
+
+void handle_note_collection(struct app *app, struct http_request *request, const char *name)
+{
+    request_note_collection(&request->note, name);
+    live_request_collection(app->live, request->live, name);
+}
+
+void handle_note_ask(struct http_request *request, const struct pipeline_answer *a,
+                     enum rag_status status)
+{
+    struct request_note *note = &request->note;
+
+    note->outcome = status != RAG_OK ? rag_status_code(status)
+                    : a->refused     ? "refused"
+                                     : "answered";
+    if (a->result.backend)
+        snprintf(note->backend, sizeof note->backend, "%s", a->result.backend);
+    note->prompt_tokens = a->result.prompt_tokens;
+    note->cached_tokens = a->result.cached_tokens;
+    note->output_tokens = a->result.output_tokens;
+}
