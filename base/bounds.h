@@ -239,6 +239,15 @@
 #define LOCAL_NEW_TOKENS_DEFAULT 512          /* of an answer: a page */
 
 /* ---- cache of answers ---- */
+#define CACHE_ENTRIES_MAX      (1u << 20) /* about 4 GB of ordinary answers with their vectors */
+#define CACHE_DOCUMENTS_MAX    64         /* that one answer cites: CITATIONS_MAX */
+#define CACHE_CANDIDATES_MAX   8          /* similar questions that are confirmed, best first */
+#define CACHE_SCAN_SLICE       1024 /* questions compared before another thread may have the lock */
+#define CACHE_HITS_REMEMBERED  1024 /* whose request may be named by feedback */
+#define CACHE_WRITES_MAX       4096 /* waiting for cache.db; then entries stay in memory only */
+#define CACHE_WRITES_BYTES_MAX (16u << 20)
+#define CACHE_WRITE_RETRY_S    5           /* after a failure of the disk */
+#define CACHE_ROW_BYTES_MAX    (16u << 20) /* of one entry as it is stored */
 #define CACHE_OBSERVATIONS_MAX                                                                     \
     1024                       /* reports that a threshold is learned from: 1% is seen in 300 */
 #define CONFIRM_BYTES_MAX 2048 /* of a question that may be given another's answer; longer */

@@ -12,15 +12,18 @@
  *   1. No answer is given unless, in one read snapshot of the store taken within the call, every
  *      document that it cites has the version that it cited and the expiry policy allows the
  *      generation. Nothing else (no message that was missed, no race) can make it stale.
- *   2. A refusal is given in its own generation only.
+ *   2. A refusal is given in its own generation only, and only to its own question. So is an answer
+ *      that cites nothing, but for the question.
  *   3. The database (cache.db) is derived data: what is damaged is thrown away and begun anew. It
- * is written behind the answers; a crash loses the last entries, never their truth.
+ *      is written behind the answers; a crash loses the last entries, never their truth.
  *   4. At most entries_max entries and bytes_max bytes in memory (texts, payloads, vectors,
- * indexes) and as many rows in cache.db; the one used longest ago goes first.
- *   5. What a person reported as false is durable before feedback returns, and that entry is not
- *      given again.
+ *      indexes) and as many rows in cache.db; the one used longest ago goes first.
+ *   5. What a person reported as false is durable before feedback returns. An entry that was false
+ *      for its own question goes; one that was false for a similar question is not given again to
+ *      any question that is as like it or less.
  *
- * Thread-safe. */
+ * Thread-safe. No call but answer_cache_open(), _close(), _feedback() and _clear() waits for
+ * cache.db. */
 #ifndef RAG_CACHE_ANSWER_CACHE_H
 #define RAG_CACHE_ANSWER_CACHE_H
 
@@ -28,7 +31,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/json_writer.h"
 #include "base/sha256.h"
 #include "base/status.h"
 #include "cache/confirm.h"
@@ -65,7 +67,8 @@ struct cache_key {
     int64_t collection_id;
     uint8_t scope[SHA256_BYTES];
     uint8_t settings[SHA256_BYTES];
-    const char *question; /* canonical */
+    const char *question;   /* canonical */
+    const char *request_id; /* of who asks, so that feedback may name it; or NULL */
 };
 
 enum cache_verdict {
@@ -122,8 +125,8 @@ struct cache_document {
     uint64_t version_id;
 };
 struct cache_put {
-    const char *question; /* as asked */
-    const struct cache_meaning *meaning;
+    const char *question;                /* as asked */
+    const struct cache_meaning *meaning; /* NULL: never found by another question */
     const char *payload;
     size_t payload_bytes;
     bool refused;
@@ -134,31 +137,45 @@ struct cache_put {
     size_t n_chunks;
     double cost_ms; /* that making it took: what a hit saves */
 };
-/* Replaces an entry of the same key. One that is too large (a quarter of bytes_max) is not kept.
- * RAG_OK, RAG_ENOMEM. */
+/* Replaces an entry of the same key. Not kept is what is too large (a quarter of bytes_max), cites
+ * more than CACHE_DOCUMENTS_MAX, or is not true any more. RAG_OK, RAG_ENOMEM, RAG_EIO (the store;
+ * it is kept: it is looked at again before it is given). */
 enum rag_status answer_cache_put(struct answer_cache *c, const struct cache_key *key,
                                  const struct cache_put *put, struct rag_error *reterr);
 
-/* A document was changed or deleted: exactly the entries that cite it go, and (when 'added' or
- * changed, by policy) nothing else: generations are looked at when an entry is asked for. Returns
- * how many. */
+/* A document was changed or deleted: exactly the entries that cite it go; generations are looked at
+ * when an entry is asked for. Returns how many. */
 size_t answer_cache_document_changed(struct answer_cache *c, int64_t collection_id,
                                      const char *document);
 size_t answer_cache_collection_deleted(struct answer_cache *c, int64_t collection_id);
-/* collection_id 0: everything. Returns how many. */
-size_t answer_cache_clear(struct answer_cache *c, int64_t collection_id);
+/* collection_id 0: everything. Returns how many; they are gone from cache.db too, unless the status
+ * says that it could not be written. RAG_OK, RAG_EIO, RAG_ENOSPC, RAG_EFORMAT. */
+enum rag_status answer_cache_clear(struct answer_cache *c, int64_t collection_id, size_t *ret_n,
+                                   struct rag_error *reterr);
+
+/* A hit that a person may report on: by its entry, or (entry 0) by the request that got it, of
+ * which the last CACHE_HITS_REMEMBERED are known. RAG_ENOTFOUND: no such entry (any more). */
+struct cache_hit {
+    uint64_t entry;
+    int64_t collection_id;
+    enum cache_kind kind; /* of that request's hit, else of the entry's last one */
+    float similarity;
+};
+enum rag_status answer_cache_hit(struct answer_cache *c, uint64_t entry, const char *request_id,
+                                 struct cache_hit *ret, struct rag_error *reterr);
 
 /* A person says that the answer of a hit fits its question, or does not. RAG_ENOTFOUND: no such
- * entry (any more), or not of this scope (NULL: an administrator). */
-enum rag_status answer_cache_feedback(struct answer_cache *c, uint64_t id, const uint8_t *scope,
-                                      float similarity, bool correct, struct rag_error *reterr);
+ * entry (any more), or not of this scope (NULL: an administrator). RAG_EIO, RAG_ENOSPC,
+ * RAG_EFORMAT: it counts until ragd stops, but is not durable. */
+enum rag_status answer_cache_feedback(struct answer_cache *c, const struct cache_hit *hit,
+                                      const uint8_t *scope, bool correct, struct rag_error *reterr);
 
 struct answer_cache_stats {
     size_t n;
     size_t bytes;
     uint64_t exact_hits;
     uint64_t semantic_hits;
-    uint64_t misses;
+    uint64_t misses;      /* of answer_cache_find() that ended in no hit of either kind */
     uint64_t unconfirmed; /* similar enough, but not confirmed */
     uint64_t stale;       /* found and not given: a version, generation or ttl */
     uint64_t evicted;
@@ -168,12 +185,33 @@ struct answer_cache_stats {
     double saved_ms;
 };
 void answer_cache_stats(struct answer_cache *c, struct answer_cache_stats *ret);
-/* Members of one object an entry, newest use first: id, question, kind ..., for scope (NULL: all)
- * and collection (0: all). */
-enum rag_status answer_cache_list(struct answer_cache *c, int64_t collection_id,
-                                  const uint8_t *scope, size_t limit, struct json_writer *w,
-                                  struct rag_error *reterr);
-/* The learned threshold of a collection's entries, as it stands. */
+
+/* What one may see of the cache. */
+struct cache_view {
+    int64_t collection_id;
+    const uint8_t *scope; /* NULL: every one */
+};
+struct cache_listed {
+    uint64_t id;
+    int64_t collection_id;
+    const char *question; /* as it was asked first */
+    size_t payload_bytes;
+    size_t n_documents;
+    bool refused;
+    int64_t created_ms;
+    int64_t used_ms;
+    uint64_t n_exact;
+    uint64_t n_semantic;
+    double threshold; /* that another question has to reach */
+    double cost_ms;
+};
+/* Visit at most 'limit' entries that one of the views holds, the one used last first. The cache is
+ * not locked meanwhile. RAG_OK, RAG_ENOMEM. */
+enum rag_status answer_cache_list(struct answer_cache *c, const struct cache_view *views,
+                                  size_t n_views, size_t limit,
+                                  void (*visit)(void *context, const struct cache_listed *entry),
+                                  void *context, struct rag_error *reterr);
+/* The learned threshold of a collection's entries, as it stands; > 1: nothing is reused. */
 double answer_cache_threshold(struct answer_cache *c, int64_t collection_id);
 
 #endif

@@ -55,6 +55,56 @@ enum rag_status store_document_get(struct store *s, int64_t collection_id, const
     return status;
 }
 
+static enum rag_status read_generation(struct database *db, int64_t collection_id, uint64_t *ret,
+                                       struct rag_error *reterr)
+{
+    static const char sql[] = "SELECT generation FROM collections WHERE id=?1 AND deleted=0";
+    sqlite3_stmt *statement;
+    enum rag_status status = database_statement(db, sql, &statement, reterr);
+    bool row = false;
+
+    if (status != RAG_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, collection_id);
+    status = database_step(db, statement, &row, reterr);
+    if (status == RAG_OK && !row)
+        return rag_fail(reterr, RAG_ENOTFOUND, "collection %" PRId64 ": does not exist",
+                        collection_id);
+    if (status == RAG_OK)
+        *ret = (uint64_t)sqlite3_column_int64(statement, 0);
+    return status;
+}
+
+enum rag_status store_document_versions(struct store *s, int64_t collection_id,
+                                        const char *const *names, size_t n, uint64_t *ret_versions,
+                                        uint64_t *ret_generation, struct rag_error *reterr)
+{
+    static const char sql[] = "SELECT version_id FROM documents WHERE collection_id=?1 AND name=?2";
+    struct database *db = NULL;
+    enum rag_status status = reader_begin(s, &db, reterr);
+    uint64_t generation = 0;
+
+    if (status != RAG_OK)
+        return status;
+    status = read_generation(db, collection_id, &generation, reterr);
+    for (size_t i = 0; status == RAG_OK && i < n; i++) {
+        sqlite3_stmt *statement;
+        bool row = false;
+
+        status = database_statement(db, sql, &statement, reterr);
+        if (status != RAG_OK)
+            break;
+        sqlite3_bind_int64(statement, 1, collection_id);
+        sqlite3_bind_text(statement, 2, names[i], -1, SQLITE_STATIC);
+        status = database_step(db, statement, &row, reterr);
+        ret_versions[i] = row ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    }
+    reader_end(s, db);
+    if (status == RAG_OK)
+        *ret_generation = generation;
+    return status;
+}
+
 /* The pieces of a version's text, which must be n_bytes together. */
 static enum rag_status read_text(struct database *db, int64_t version_id, char *text,
                                  size_t n_bytes, struct rag_error *reterr)

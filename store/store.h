@@ -117,6 +117,11 @@ enum rag_status store_document_delete(struct store *store, int64_t collection_id
 enum rag_status store_document_get(struct store *store, int64_t collection_id, const char *name,
                                    struct arena *arena, struct store_document *ret,
                                    struct rag_error *reterr);
+/* Of n documents the version that is visible (0: none), and the collection's generation, all from
+ * one read snapshot. RAG_ENOTFOUND: the collection is deleted, or never was. */
+enum rag_status store_document_versions(struct store *store, int64_t collection_id,
+                                        const char *const *names, size_t n, uint64_t *ret_versions,
+                                        uint64_t *ret_generation, struct rag_error *reterr);
 /* The stored text; malloc'ed. */
 enum rag_status store_document_text(struct store *store, int64_t collection_id, const char *name,
                                     char **ret_text, size_t *ret_bytes, struct rag_error *reterr);

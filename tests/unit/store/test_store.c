@@ -454,6 +454,33 @@ static void chunk_pages_walk_through_what_is_visible(void **state)
     arena_release(&arena);
 }
 
+static void versions_and_generation_come_from_one_look(void **state)
+{
+    static const char *const names[] = {"x", "nowhere", "y"};
+    struct store_put_result x;
+    struct store_put_result y;
+    struct fixture *f = *state;
+    uint64_t generation = 99;
+    uint64_t versions[3];
+    uint64_t change;
+
+    put_ok(f, "x", "abc");
+    assert_int_equal(put_text(f->store, f->collection, "x", "abcd", NULL, NULL, &x, NULL), RAG_OK);
+    assert_int_equal(put_text(f->store, f->collection, "y", "a", NULL, NULL, &y, NULL), RAG_OK);
+    assert_int_equal(
+        store_document_versions(f->store, f->collection, names, 3, versions, &generation, NULL),
+        RAG_OK);
+    assert_int_equal(versions[0], x.version_id);
+    assert_int_equal(versions[1], 0);
+    assert_int_equal(versions[2], y.version_id);
+    assert_int_equal(generation, 3);
+    assert_int_equal(store_collection_delete(f->store, "books", "uid:1", &change, NULL), RAG_OK);
+    assert_int_equal(
+        store_document_versions(f->store, f->collection, names, 0, NULL, &generation, NULL),
+        RAG_ENOTFOUND);
+    assert_int_equal(generation, 3);
+}
+
 int main(void)
 {
     struct CMUnitTest tests[32 + COUNT(histories)];
@@ -469,6 +496,7 @@ int main(void)
     WITH_STORE(what_is_not_there_is_said_to_be_missing);
     WITH_STORE(list_pages_by_name);
     WITH_STORE(chunk_pages_walk_through_what_is_visible);
+    WITH_STORE(versions_and_generation_come_from_one_look);
     WITH_STORE(passages_keep_the_order_asked_for);
     WITH_STORE(big_document_is_staged_and_published_whole);
     WITH_STORE(collection_goes_with_its_documents);
