@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "cache/answer_cache.h"
 #include "daemon/collections.h"
 #include "daemon/config.h"
 #include "daemon/embedding_worker.h"
@@ -28,6 +29,7 @@ struct app {
     struct store *store;
     struct audit *audit;
     struct analyzer *analyzer;
+    struct answer_cache *cache; /* NULL: off */
     struct models *models;
     struct generators generators;
     struct embedding_worker *embedding;

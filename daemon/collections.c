@@ -628,6 +628,8 @@ enum rag_status collections_delete(struct collections *cs, const char *name, con
         index_path(cs, c->id, "bm25", &path);
         (void)unlink(buf_str(&path));
         collection_vectors_forget(c->vectors);
+        if (cs->options.cache)
+            answer_cache_collection_deleted(cs->options.cache, c->id);
     }
     pthread_rwlock_unlock(&cs->lock);
     if (status == RAG_OK)

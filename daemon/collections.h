@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/json_writer.h"
 #include "base/status.h"
+#include "cache/answer_cache.h"
 #include "daemon/collection_vectors.h"
 #include "embed/chunker.h"
 #include "retrieve/bm25.h"
@@ -58,6 +59,7 @@ struct collections; /* the registry; thread-safe */
 struct collections_options {
     struct store *store; /* borrowed, as all here, for the registry's life */
     const struct analyzer *analyzer;
+    struct answer_cache *cache;         /* NULL: none */
     struct embedding_worker *embedding; /* NULL: no vectors */
     const char *state_dir;              /* snapshots go to state_dir/index/ */
     struct bm25_options bm25;

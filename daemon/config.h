@@ -64,6 +64,16 @@ struct config {
     int64_t index_snapshot_interval_s;
     int64_t audit_keep_days; /* 0: for ever */
     int64_t audit_searches;  /* 1: searches are recorded */
+    int64_t cache_enabled;   /* 0 or 1, as semantic */
+    int64_t cache_semantic;
+    int64_t cache_entries_max;
+    int64_t cache_mb;
+    int64_t cache_ttl_s;  /* 0: none */
+    int64_t cache_expiry; /* enum cache_expiry */
+    int64_t cache_share;  /* enum cache_share */
+    double cache_threshold;
+    double cache_error_bound;
+    double cache_pair_min;
     char *analyzer_user_dictionary; /* NULL: none */
     char *analyzer_synonyms;
     char *analyzer_mecab_dictionary;
@@ -105,6 +115,9 @@ struct config {
 
 /* Of a decoder's weights that are floats in their file. */
 enum generate_precision { GENERATE_INT8, GENERATE_INT4, GENERATE_FP32 };
+
+/* Who gets an answer that was made for somebody else. */
+enum cache_share { CACHE_SHARE_PRINCIPAL, CACHE_SHARE_READERS };
 
 #define CONFIG_BACKENDS_MAX 2
 enum config_backend { BACKEND_LOCAL, BACKEND_EXTRACTIVE };

@@ -114,6 +114,42 @@ const struct config_row config_rows[] = {
       "1: searches are recorded too, as questions always are; each then waits for its row to be on the disk."},
      KEY_INT, AT(audit_searches), 0, 1},
 
+    {{"cache", "enabled", "1",
+      "1: an answer is kept and given again to the same question, as long as it is true; 0: every question is "
+      "answered anew."},
+     KEY_INT, AT(cache_enabled), 0, 1},
+    {{"cache", "semantic", "1",
+      "1: also to a question that means the same: similar enough, with the same numbers, dates, names and "
+      "negations, and the cross-encoder, where there is one, agrees."},
+     KEY_INT, AT(cache_semantic), 0, 1},
+    {{"cache", "entries_max", "10000",
+      "Answers that are kept; the one used longest ago goes first."},
+     KEY_INT, AT(cache_entries_max), 1, CACHE_ENTRIES_MAX},
+    {{"cache", "mb", "64",
+      "MiB of memory for them, indexes included."},
+     KEY_INT, AT(cache_mb), 1, 65536},
+    {{"cache", "ttl_s", "604800",
+      "Seconds after which an answer is made anew in any case; 0: no such limit."},
+     KEY_INT, AT(cache_ttl_s), 0, 315360000},
+    {{"cache", "expiry", "change",
+      "What else ends an answer, beside a change of what it cites: change (any change of the collection), top_k (a "
+      "change after which the search returns other passages: each hit then searches first) or ttl (nothing)."},
+     KEY_CACHE_EXPIRY, AT(cache_expiry), 0, 0},
+    {{"cache", "share", "principal",
+      "Who gets an answer: principal (who asked first, nobody else) or readers (everybody who may read the "
+      "collection, as the list stands)."},
+     KEY_CACHE_SHARE, AT(cache_share), 0, 0},
+    {{"cache", "threshold", "0.85",
+      "Similarity from which on a question is looked at more closely, 0 to 1; reports of wrong answers raise it."},
+     KEY_DOUBLE, AT(cache_threshold), 0, 1},
+    {{"cache", "error_bound", "0.01",
+      "Share of answers to similar questions that may be wrong; below what reports so far can show, none is given."},
+     KEY_DOUBLE, AT(cache_error_bound), 0, 1},
+    {{"cache", "pair_min", "0.5",
+      "What the cross-encoder must score two questions, each as the answer of the other. Scores differ from model "
+      "to model: measure."},
+     KEY_DOUBLE, AT(cache_pair_min), 0, 1},
+
     {{"analyzer", "user_dictionary", "", "A word a line that is kept whole; empty: none."},
      KEY_PATH, AT(analyzer_user_dictionary), 0, 0},
     {{"analyzer", "synonyms", "", "Lines of comma-separated words that mean the same; empty: none."},
@@ -235,13 +271,15 @@ const char *const *config_words(enum key_type type, const char **ret_allowed)
         const char *allowed;
     } kinds[] = {
         [KEY_LEVEL - KEY_LEVEL] = {{"debug", "info", "warn", "error"},
-                                   "debug, info, warn or error"                            },
-        [KEY_PRECISION - KEY_LEVEL] = {{"fp32", "int8"},                   "int8 or fp32"      },
-        [KEY_STORAGE - KEY_LEVEL] = {{"f32", "f16", "int8"},             "f32, f16 or int8"  },
-        [KEY_FUSION - KEY_LEVEL] = {{"rrf", "convex"},                  "rrf or convex"     },
-        [KEY_WEIGHTS - KEY_LEVEL] = {{"int8", "int4", "fp32"},           "int8, int4 or fp32"},
-        [KEY_UNSUPPORTED - KEY_LEVEL] = {{"remove", "mark"},                 "remove or mark"    },
-        [KEY_LOG_FORMAT - KEY_LEVEL] = {{"text", "json"},                   "text or json"      },
+                                   "debug, info, warn or error"                              },
+        [KEY_PRECISION - KEY_LEVEL] = {{"fp32", "int8"},                   "int8 or fp32"        },
+        [KEY_STORAGE - KEY_LEVEL] = {{"f32", "f16", "int8"},             "f32, f16 or int8"    },
+        [KEY_FUSION - KEY_LEVEL] = {{"rrf", "convex"},                  "rrf or convex"       },
+        [KEY_WEIGHTS - KEY_LEVEL] = {{"int8", "int4", "fp32"},           "int8, int4 or fp32"  },
+        [KEY_UNSUPPORTED - KEY_LEVEL] = {{"remove", "mark"},                 "remove or mark"      },
+        [KEY_LOG_FORMAT - KEY_LEVEL] = {{"text", "json"},                   "text or json"        },
+        [KEY_CACHE_EXPIRY - KEY_LEVEL] = {{"change", "top_k", "ttl"},         "change, top_k or ttl"},
+        [KEY_CACHE_SHARE - KEY_LEVEL] = {{"principal", "readers"},           "principal or readers"},
     };
 
     *ret_allowed = kinds[type - KEY_LEVEL].allowed;

@@ -23,6 +23,8 @@ enum key_type {
     KEY_WEIGHTS,
     KEY_UNSUPPORTED,
     KEY_LOG_FORMAT,
+    KEY_CACHE_EXPIRY,
+    KEY_CACHE_SHARE,
 };
 
 struct config_row {

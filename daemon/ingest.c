@@ -407,6 +407,8 @@ static enum rag_status publish(const struct ingest *ingest, struct collection *c
     status = store_document_put(ingest->store, &put, w->chunk_ids, &result, reterr);
     if (status != RAG_OK)
         return status;
+    if (ingest->cache)
+        answer_cache_document_changed(ingest->cache, c->id, put.name);
     for (size_t i = 0; i < w->chunks.n && status == RAG_OK; i++)
         status = bm25_batch_add(w->batch, w->chunk_ids[i], w->postings[i].items, w->postings[i].n,
                                 w->postings[i].length);
@@ -589,6 +591,8 @@ enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c,
         status =
             store_document_delete(ingest->store, c->id, name, principal, &change, &version, reterr);
     if (status == RAG_OK) {
+        if (ingest->cache)
+            answer_cache_document_changed(ingest->cache, c->id, name);
         status = bm25_apply(c->index, batch, collection_watermark(c, lock, change), reterr);
         if (status != RAG_OK)
             collection_index_missed(c, change);

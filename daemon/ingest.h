@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "cache/answer_cache.h"
 #include "daemon/collections.h"
 #include "embed/extract.h"
 #include "store/audit.h"
@@ -36,6 +37,7 @@ struct ingest {
     struct audit *audit;
     struct collections *collections;
     const struct analyzer *analyzer;
+    struct answer_cache *cache; /* NULL: none */
     struct audit_debt *debt;
 };
 

@@ -156,6 +156,48 @@ static size_t n_workers(const struct config *config)
     return (size_t)config->workers + n_answers(config);
 }
 
+/* What cannot be kept on the disk is kept in memory: answering needs no cache. */
+static enum rag_status open_cache(struct daemon *d, struct rag_error *reterr)
+{
+    const struct config *config = d->config;
+    struct answer_cache_options options = {
+        .store = d->app.store,
+        .analyzer = d->app.analyzer,
+        .entries_max = (size_t)config->cache_entries_max,
+        .bytes_max = (size_t)config->cache_mb << 20,
+        .ttl_ms = config->cache_ttl_s * 1000,
+        .expiry = (enum cache_expiry)config->cache_expiry,
+        .threshold = config->cache_threshold,
+        .error_bound = config->cache_error_bound,
+    };
+    struct rag_error error = {RAG_OK, ""};
+    struct answer_cache_stats stats;
+    char path[4096];
+    char why[256];
+    enum rag_status status;
+
+    if (!config->cache_enabled)
+        return RAG_OK;
+    snprintf(path, sizeof path, "%s/cache.db", config->state_dir);
+    options.path = path;
+    status = answer_cache_open(&options, &d->app.cache, why, &error);
+    if (status == RAG_EIO || status == RAG_ENOSPC) {
+        log_event(LOG_ERROR, NULL, "cache_not_on_disk", "error=\"%s\"", error.text);
+        options.path = NULL;
+        status = answer_cache_open(&options, &d->app.cache, why, &error);
+    }
+    if (status != RAG_OK) {
+        if (reterr)
+            *reterr = error;
+        return status;
+    }
+    if (why[0] != '\0')
+        log_event(LOG_WARN, NULL, "cache_begun_anew", "why=\"%s\"", why);
+    answer_cache_stats(d->app.cache, &stats);
+    log_event(LOG_INFO, NULL, "cache_opened", "entries=%zu bytes=%zu", stats.n, stats.bytes);
+    return RAG_OK;
+}
+
 static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
 {
     const struct config *config = d->config;
@@ -177,6 +219,8 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
     if (status == RAG_OK)
         status = audit_open(config->state_dir, &app->audit, reterr);
     if (status == RAG_OK)
+        status = open_cache(d, reterr);
+    if (status == RAG_OK)
         status = models_open_configured(config, app->metrics, &app->models, reterr);
     if (status == RAG_OK) {
         models_log(app->models);
@@ -197,6 +241,7 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
     collections = (struct collections_options){
         .store = app->store,
         .analyzer = app->analyzer,
+        .cache = app->cache,
         .embedding = app->embedding,
         .state_dir = config->state_dir,
         .bm25 = {(float)config->bm25_k1,      (float)config->bm25_b        },
@@ -208,8 +253,8 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
     status = collections_open(&collections, on_opened, &app->collections, reterr);
     if (status != RAG_OK)
         return status;
-    app->ingest =
-        (struct ingest){app->store, app->audit, app->collections, app->analyzer, &app->audit_debt};
+    app->ingest = (struct ingest){app->store,    app->audit, app->collections,
+                                  app->analyzer, app->cache, &app->audit_debt};
     status = ingest_catch_up_audit(&app->ingest, &n_caught_up, reterr);
     if (status == RAG_ENOSPC || status == RAG_EIO) {
         /* reading needs no disk; the next change tries again, and fails until it works */
@@ -316,6 +361,7 @@ static void stop(struct daemon *d)
         sha256_hex(head.hash, hex);
         log_event(LOG_INFO, NULL, "audit_head", "n=%llu hash=%s", (unsigned long long)head.n, hex);
     }
+    answer_cache_close(d->app.cache);
     audit_close(d->app.audit);
     store_close(d->app.store);
     analyzer_close(d->app.analyzer);
