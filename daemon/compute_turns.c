@@ -54,6 +54,7 @@ void compute_turns_enter(struct compute_turns *t)
 {
     pthread_mutex_lock(&t->mutex);
     t->n_questions++;
+    pthread_cond_broadcast(&t->changed); /* a slice that gave way to the decoder may be first now */
     pthread_mutex_unlock(&t->mutex);
 }
 

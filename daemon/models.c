@@ -375,7 +375,7 @@ enum rag_status models_rerank(struct models *m, struct pair_text query,
         *ret_n_scored = 0;
         return RAG_OK;
     }
-    return model_queue_run(m->queue, &request, ret_n_scored, reterr);
+    return run_request(m, &request, ret_n_scored, reterr);
 }
 
 void models_stats(struct models *m, struct models_stats *ret)

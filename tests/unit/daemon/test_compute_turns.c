@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -145,6 +146,67 @@ static void test_without_a_decoder_slices_wait_for_nobody(void **state)
     compute_turns_close(f.turns);
 }
 
+/* ---- a question that comes while both wait for each other ---- */
+
+struct crowd {
+    struct compute_turns *turns;
+    atomic_bool stop;
+    atomic_size_t n_slices;
+};
+
+static void *decode_on_and_on(void *context)
+{
+    struct crowd *c = context;
+
+    while (!atomic_load(&c->stop)) {
+        compute_turns_begin_layer(c->turns);
+        compute_turns_begin_layer(c->turns);
+        compute_turns_end_run(c->turns);
+    }
+    return NULL;
+}
+
+static void *embed_on_and_on(void *context)
+{
+    struct crowd *c = context;
+
+    while (!atomic_load(&c->stop)) {
+        compute_turns_begin_slice(c->turns, true);
+        compute_turns_end_slice(c->turns);
+        atomic_fetch_add(&c->n_slices, 1);
+    }
+    return NULL;
+}
+
+/* The decoder may have been told to wait for the slice that just ended, and the next slice that it
+ * is the decoder's turn: then a question makes it the slice's, and has to say so. */
+static void test_a_question_wakes_whom_it_lets_go_first(void **state)
+{
+    const struct timespec pause = {0, 20000};
+    struct crowd c = {.turns = NULL};
+    pthread_t decoder, queue;
+    bool served = true;
+
+    (void)state;
+    assert_int_equal(compute_turns_open(0, &c.turns, NULL), RAG_OK);
+    assert_int_equal(pthread_create(&decoder, NULL, decode_on_and_on, &c), 0);
+    assert_int_equal(pthread_create(&queue, NULL, embed_on_and_on, &c), 0);
+    for (size_t i = 0; i < 4000 && served; i++) {
+        size_t before = atomic_load(&c.n_slices);
+
+        compute_turns_enter(c.turns);
+        for (size_t waits = 0; atomic_load(&c.n_slices) == before && waits < 100000; waits++)
+            nanosleep(&pause, NULL);
+        served = atomic_load(&c.n_slices) != before;
+        compute_turns_leave(c.turns);
+    }
+    atomic_store(&c.stop, true);
+    pthread_join(queue, NULL);
+    pthread_join(decoder, NULL);
+    compute_turns_close(c.turns);
+    assert_true(served);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_documents_have_one_slice_at_a_time),
         cmocka_unit_test(test_documents_wait_while_the_decoder_is_at_it),
         cmocka_unit_test(test_without_a_decoder_slices_wait_for_nobody),
+        cmocka_unit_test(test_a_question_wakes_whom_it_lets_go_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
