@@ -18,23 +18,13 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from ragd_process import Ragd  # noqa: E402
+from tiny_models import MODELS, make_decoder  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODELS = ROOT / "tests" / "data" / "models"
 REAL = pathlib.Path(os.environ.get("RAG_TEST_MODELS", ROOT / "build" / "models"))
 QUESTION = "미사용 연차는 며칠까지 이월할 수 있나요?"
 LEAVE = "# 휴가 규정\n\n## 연차\n\n미사용 연차는 최대 5일까지 다음 해로 이월할 수 있다.\n"
-
-
-def make_model(folder, context=8192):
-    """tiny-llama3 with a context that has room for a prompt of bytes."""
-    model = pathlib.Path(folder) / "tiny-chat"
-    shutil.copytree(MODELS / "tiny-llama3", model)
-    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    config["max_position_embeddings"] = context
-    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    return model
 
 
 def config_of(model, more=""):
@@ -47,7 +37,7 @@ class Generate(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="ragd-model.")
-        cls.ragd = Ragd(BUILD, config=config_of(make_model(cls.folder)))
+        cls.ragd = Ragd(BUILD, config=config_of(make_decoder(cls.folder)))
         cls.ragd.__enter__()
         cls.ragd.call("PUT", "/v1/collections/handbook", {})
         status, reply = cls.ragd.call("PUT", cls.ragd.document("handbook", "leave.md"), LEAVE,
@@ -361,7 +351,7 @@ class Start(unittest.TestCase):
                               timeout=60, check=False)
 
     def test_a_model_that_cannot_serve_stops_the_start(self):
-        model = make_model(self.folder)
+        model = make_decoder(self.folder)
         rows = [
             (f"[generate]\nmodel = {self.folder}/nothing\n", f"{self.folder}/nothing"),
             ("[generate]\nmodel = nobody/nothing\n",
@@ -385,7 +375,7 @@ class Start(unittest.TestCase):
     def test_a_restart_remembers_what_was_read(self):
         body = {"messages": [{"role": "user", "content": "Repeat after me: " + "word " * 80}],
                 "max_tokens": 20}
-        with Ragd(BUILD, config=config_of(make_model(self.folder), "kv_disk_mb = 8\n")) as ragd:
+        with Ragd(BUILD, config=config_of(make_decoder(self.folder), "kv_disk_mb = 8\n")) as ragd:
             kept = ragd.state / "kv.cache"
 
             def ask():
@@ -414,7 +404,7 @@ class Start(unittest.TestCase):
 
     def test_fallback_is_said(self):
         """A context that no passage fits in: the next backend answers, and the reply says so."""
-        with Ragd(BUILD, config=config_of(make_model(self.folder, context=512))) as ragd:
+        with Ragd(BUILD, config=config_of(make_decoder(self.folder, context=512))) as ragd:
             ragd.call("PUT", "/v1/collections/handbook", {})
             ragd.call("PUT", ragd.document("handbook", "leave.md"), LEAVE, "text/markdown")
             status, reply = ragd.call("POST", "/v1/ask",

@@ -3,6 +3,7 @@
 Standard library only. `with Ragd(build_dir) as ragd: ragd.call("GET", "/healthz")`."""
 import http.client
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -123,3 +124,59 @@ class Ragd:
     def ragctl(self, *arguments, **run):
         return subprocess.run([str(self.build / "ragctl"), *arguments, "--socket", self.socket],
                               capture_output=True, text=True, timeout=300, check=False, **run)
+
+
+class TcpListener:
+    """The TCP listener of a Ragd and the token of each of its principals. `config_lines` go into
+    the section [http]."""
+
+    def __init__(self, ragd, names):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        self.secrets = {name: f"{name}-secret-0123456789" for name in names}
+        path = ragd.folder / "tokens"
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w",
+                  encoding="ascii") as tokens:
+            tokens.write("".join(f"{n}:{t}\n" for n, t in self.secrets.items()))
+        self.config_lines = (f"tcp_address = 127.0.0.1\ntcp_port = {self.port}\n"
+                             f"token_file = {path}\n")
+
+    def connection(self, timeout=60):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def headers(self, name):
+        return {"Authorization": f"Bearer {self.secrets[name]}"}
+
+
+class User:
+    """Calls ragd as one principal: a token's name, or None: this process, over the socket."""
+
+    def __init__(self, ragd, tcp=None, name=None, timeout=60):
+        self.ragd = ragd
+        self.tcp = tcp
+        self.name = name
+        self.timeout = timeout
+        self.kept = None
+        self.principal = f"token:{name}" if name else f"uid:{os.getuid()}"
+
+    def connection(self):
+        return self.tcp.connection(self.timeout) if self.name else \
+            self.ragd.connection(self.timeout)
+
+    def call(self, method, target, body=None, content_type="application/json", headers=None):
+        """As Ragd.call(), over a connection that is kept open; a failure closes it."""
+        if self.kept is None:
+            self.kept = self.connection()
+        mine = self.tcp.headers(self.name) if self.name else {}
+        try:
+            return self.ragd.call(method, target, body, content_type, {**mine, **(headers or {})},
+                                  connection=self.kept)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        if self.kept:
+            self.kept.close()
+        self.kept = None

@@ -1,0 +1,47 @@
+"""What the documents of a soak say (tests/lib/devices.py) and what is asked about them by whom."""
+from devices import SHARED, TEAMS, TOPICS, facts, ways_to_ask
+
+DEVICES = [f"{letter}-{number}" for letter in ("PK", "RT", "ZM") for number in range(110, 160, 10)]
+FOLLOWED = DEVICES[-3:]  # asked about by follow-ups only
+ASKED = DEVICES[:-3]
+# Who asked can be read from the spelling; it is the same question to the cache.
+MARKS = {"alice": "?", "bob": "??", None: ""}
+
+
+def document_name(collection, device):
+    return f"{collection}/{device}.txt"
+
+
+def make_text(rng, collection, device):
+    """A new version."""
+    n, parts = facts(rng, device)
+    parts.append(f"{collection} 모음의 {device} 장비 안내, {n}판이다.")
+    rng.shuffle(parts)
+    if rng.random() < 0.3:
+        parts.append(SHARED)
+    for i in range(rng.choice((0, 0, 0, 2, 20, 120))):
+        parts.append(f"{device} 작업 기록 {n}-{i}: {rng.choice(TEAMS)}에서 {rng.randrange(90)}번 부품을 보았다.")
+    return "\n\n".join(parts)
+
+
+class Question:
+    """One spelling of one question; equal `meaning`: the same answer."""
+
+    def __init__(self, collection, device, topic, way, user):
+        self.meaning = (collection, device, topic)
+        self.collection = collection
+        self.text = ways_to_ask(device, topic)[way] + MARKS[user]
+        self.document = document_name(collection, device)
+
+
+def questions_of(collection, user):
+    return [Question(collection, device, topic, way, user) for device in ASKED
+            for topic, (_, ways) in TOPICS.items() for way in range(len(ways))]
+
+
+def bare(text):
+    return text.rstrip("? ")
+
+
+# (the question without its marks) -> (device, topic)
+MEANINGS = {bare(question.text): question.meaning[1:] for question in questions_of("", None)}
