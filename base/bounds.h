@@ -114,6 +114,14 @@
 #define LIVE_LIST_MAX         1000 /* requests in flight that one reply lists, the oldest */
 #define INGEST_JOBS_MAX       32   /* parallel requests of one 'ragctl ingest' */
 
+/* ---- ragctl mcp ---- */
+#define MCP_LINE_BYTES_MAX     (16u << 20) /* a message: a document that a model wrote, escaped */
+#define MCP_QUEUE_MAX          16          /* messages that wait while one is worked on */
+#define MCP_BATCH_MAX          64          /* messages of a batch */
+#define MCP_PAGE_RESOURCES     100         /* documents of one resources/list */
+#define MCP_TEXT_BYTES_DEFAULT 65536       /* of a document in one reply: what a model can read */
+#define MCP_TEXT_BYTES_MAX     (4u << 20)
+
 /* ---- index ---- */
 #define BM25_SEGMENTS_MAX      64   /* per index: a search visits each one */
 #define BM25_TF_MAX            4095 /* a larger count says no more to BM25 */

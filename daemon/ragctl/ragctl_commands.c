@@ -146,6 +146,18 @@ static const char audit_help[] =
     "\n"
     "Keep the head that verify prints on another machine.\n";
 
+static const char mcp_help[] =
+    "Serves search, ask and documents to a Model Context Protocol client over standard\n"
+    "input and output, until its input ends. Revisions 2025-06-18, 2025-03-26 and\n"
+    "2024-11-05. Tools: search, ask, list_collections, list_documents, get_document;\n"
+    "documents are resources too, ragd://COLLECTION/DOCUMENT. Acts as the user that runs\n"
+    "it: collections that may not be read are not there.\n"
+    "\n"
+    "  --write           also put_document and delete_document\n"
+    "  --collection C    of calls that name none; resources are those of C alone\n"
+    "\n"
+    "In the settings of a client: {\"command\":\"ragctl\",\"args\":[\"mcp\"]}\n";
+
 static const char backup_help[] =
     "Writes a consistent copy of the running daemon's databases into DIR, a folder\n"
     "that is empty or does not exist, in the daemon's view of the file system.\n"
@@ -304,6 +316,8 @@ static const struct ragctl_command table[] = {
      "documents of a collection", document_help, true, ragctl_document},
     {"audit", "audit list|show|export|verify|prune|erase [ID] [options]",
      "who did and asked what, tamper-evident", audit_help, false, ragctl_audit},
+    {"mcp", "mcp [--write] [--collection C]", "serve an MCP client over standard input",
+     mcp_help, false, ragctl_mcp},
     {"backup", "backup DIR", "copy a running daemon's state", backup_help, false, ragctl_backup},
     {"restore", "restore DIR --state DIR | restore DIR --check", "bring a backup back",
      restore_help, false, ragctl_restore},
