@@ -76,6 +76,7 @@ int ragctl_backup(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_restore(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_status(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_doctor(const struct ragctl_options *options, int argc, char **argv);
+int ragctl_top(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_metrics(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_version(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_tune(const struct ragctl_options *options, int argc, char **argv);

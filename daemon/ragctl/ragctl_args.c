@@ -200,3 +200,19 @@ enum rag_status ragctl_args_verb(const char *const *verbs, size_t n, const char 
         return rag_fail(reterr, RAG_EINVAL, "%s: needs one of %s", command, list);
     return rag_fail(reterr, RAG_EINVAL, "%s '%s': not one of %s", command, words[0], list);
 }
+
+enum rag_status ragctl_args_no_words(const char *command, const struct ragctl_arg *table, size_t n,
+                                     int argc, char **argv, struct rag_error *reterr)
+{
+    char **words = calloc((size_t)argc + 1, sizeof *words);
+    enum rag_status status;
+    int n_words = 0;
+
+    if (!words)
+        return rag_fail(reterr, RAG_ENOMEM, "%s: out of memory", command);
+    status = ragctl_args_parse(table, n, argc, argv, words, &n_words, reterr);
+    if (status == RAG_OK && n_words > 0)
+        status = rag_fail(reterr, RAG_EINVAL, "%s: '%s' is one word too many", command, words[0]);
+    free(words);
+    return status;
+}

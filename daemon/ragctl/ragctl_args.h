@@ -35,6 +35,11 @@ enum rag_status ragctl_args_parse(const struct ragctl_arg *args, size_t n_args, 
                                   char **argv, char **ret_words, int *ret_n_words,
                                   struct rag_error *reterr);
 
+/* The same for a command that takes no words: RAG_EINVAL names one that is there. */
+enum rag_status ragctl_args_no_words(const char *command, const struct ragctl_arg *args,
+                                     size_t n_args, int argc, char **argv,
+                                     struct rag_error *reterr);
+
 /* *ret: which of the n verbs words[0] is ("list" of "collection list"); a static text.
  * RAG_EINVAL lists them. */
 enum rag_status ragctl_args_verb(const char *const *verbs, size_t n, const char *command,

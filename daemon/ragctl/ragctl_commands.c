@@ -190,6 +190,21 @@ static const char metrics_help[] =
     "Prints the daemon's counters and latency histograms in the Prometheus text\n"
     "format.\n";
 
+static const char top_help[] =
+    "Shows what the daemon does right now, every two seconds: requests and errors a\n"
+    "second, how long each stage takes, cache hits, queues, the decoder, and the\n"
+    "requests in flight with their stage and age (of others only to administrators).\n"
+    "q or Ctrl-C ends it. In a pipe frames follow each other.\n"
+    "\n"
+    "  --interval S      seconds between frames (1..3600, default 2)\n"
+    "  --once            one frame, measured for the interval (default 1); with\n"
+    "                    --interval 0: since the daemon's start\n"
+    "\n"
+    "JSON: a line each frame: {\"interval_s\",\"uptime_s\",\"requests_per_s\",\n"
+    "\"errors_per_s\",\"cache_hit_rate\",\"workers_busy\",\"queued_answer\",\n"
+    "\"decoder_running\",...,\"stages\":[{\"stage\",\"per_s\",\"p50_ms\",\"p95_ms\"}],\n"
+    "\"requests\":[...]}; null: there is no such figure\n";
+
 static const char version_help[] =
     "Prints the version of ragctl.\n";
 
@@ -332,6 +347,8 @@ static const struct ragctl_command table[] = {
     {"status", "status", "is ragd there and ready", status_help, false, ragctl_status},
     {"doctor", "doctor [--state DIR] [--config FILE]", "find out what is wrong", doctor_help,
      false, ragctl_doctor},
+    {"top", "top [--once] [--interval S]", "what the daemon does right now", top_help, false,
+     ragctl_top},
     {"metrics", "metrics", "counters for Prometheus", metrics_help, false, ragctl_metrics},
     {"version", "version", "print the version", version_help, false, ragctl_version},
     {0},

@@ -1,10 +1,8 @@
+/* daemon/ragctl/ragctl_doctor.c - 'ragctl doctor': what is wrong, and what to do about it. */
 #define _GNU_SOURCE
-#include "daemon/ragctl/ragctl_doctor.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/json_writer.h"
+#include "daemon/ragctl/exposition.h"
 #include "daemon/ragctl/progress.h"
 #include "daemon/ragctl/ragctl.h"
 #include "daemon/ragctl/ragctl_args.h"
@@ -72,18 +71,6 @@ static void finding(struct doctor *d, enum finding kind, const char *check, cons
         buf_append_char(&d->out, '\n');
     }
     free(text);
-}
-
-double doctor_metric(const char *text, const char *name)
-{
-    size_t n = strlen(name);
-
-    for (const char *line = text; line && *line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, n) == 0 && line[n] == ' ')
-            return strtod(line + n + 1, NULL);
-    }
-    return NAN;
 }
 
 /* ---- the checks ---- */
@@ -337,14 +324,17 @@ static void check_audit(struct doctor *d)
 static void check_queue(struct doctor *d)
 {
     struct http_call request = {.method = "GET", .path = "/metrics", .timeout_ms = TIMEOUT_MS};
+    struct exposition metrics = {0};
     struct rag_error error;
     double queued;
 
-    if (ragctl_client_do(&d->client, &request, &error) != RAG_OK) {
+    if (ragctl_client_do(&d->client, &request, &error) != RAG_OK ||
+        exposition_parse(buf_str(&d->client.body), &metrics, &error) != RAG_OK) {
         finding(d, FINDING_FAIL, "metrics", "%s", error.text);
         return;
     }
-    queued = doctor_metric(buf_str(&d->client.body), "ragd_store_queue_length");
+    queued = exposition_sum(&metrics, "ragd_store_queue_length", NULL, NULL);
+    exposition_release(&metrics);
     if (queued > 0)
         finding(d, FINDING_OK, "metrics", "%.0f writes are queued right now", queued);
     else
@@ -466,22 +456,6 @@ static int print_findings(struct doctor *d)
     return d->n[FINDING_FAIL] > 0 ? RAGCTL_FAILED : RAGCTL_OK;
 }
 
-static enum rag_status no_words(const char *command, const struct ragctl_arg *table, size_t n,
-                                int argc, char **argv, struct rag_error *reterr)
-{
-    char **words = calloc((size_t)argc + 1, sizeof *words);
-    enum rag_status status;
-    int n_words = 0;
-
-    if (!words)
-        return rag_fail(reterr, RAG_ENOMEM, "%s: out of memory", command);
-    status = ragctl_args_parse(table, n, argc, argv, words, &n_words, reterr);
-    if (status == RAG_OK && n_words > 0)
-        status = rag_fail(reterr, RAG_EINVAL, "%s: '%s' is one word too many", command, words[0]);
-    free(words);
-    return status;
-}
-
 int ragctl_doctor(const struct ragctl_options *options, int argc, char **argv)
 {
     struct doctor d = {.options = options};
@@ -492,7 +466,8 @@ int ragctl_doctor(const struct ragctl_options *options, int argc, char **argv)
     struct rag_error error = {0};
     int exit_status;
 
-    if (no_words("doctor", table, sizeof table / sizeof table[0], argc, argv, &error) != RAG_OK)
+    if (ragctl_args_no_words("doctor", table, sizeof table / sizeof table[0], argc, argv, &error) !=
+        RAG_OK)
         return ragctl_usage("doctor", &error);
     buf_init(&d.out, OUTPUT_BYTES_MAX);
     json_writer_init(&d.w, &d.out);
@@ -517,116 +492,4 @@ int ragctl_doctor(const struct ragctl_options *options, int argc, char **argv)
     ragctl_client_close(&d.client);
     buf_release(&d.out);
     return exit_status;
-}
-
-/* ---- status, metrics, version ---- */
-
-static void print_status(const struct ragctl_options *options, const char *version, bool ready,
-                         const struct json *collections)
-{
-    const struct json *list = json_member(collections, "collections");
-    double documents = 0;
-    double chunks = 0;
-
-    for (const struct json *c = json_first(list); c; c = json_next(c)) {
-        documents += json_number(json_member(c, "documents"));
-        chunks += json_number(json_member(c, "chunks"));
-    }
-    if (!options->json) {
-        printf("ragd %s at %s: %s\n%zu collections, %.0f documents, %.0f chunks\n", version,
-               options->url ? options->url : options->socket_path,
-               ready ? "ready" : "not ready (starting or shutting down)", json_size(list),
-               documents, chunks);
-        return;
-    }
-    {
-        struct json_writer w;
-        struct buf out;
-
-        buf_init(&out, SCRATCH_BYTES_MAX);
-        json_writer_init(&w, &out);
-        json_begin_object(&w, NULL);
-        json_put_string(&w, "version", version);
-        json_put_bool(&w, "ready", ready);
-        json_put_int(&w, "collections", (int64_t)json_size(list));
-        json_put_int(&w, "documents", (int64_t)documents);
-        json_put_int(&w, "chunks", (int64_t)chunks);
-        json_end_object(&w);
-        printf("%s\n", buf_str(&out));
-        buf_release(&out);
-    }
-}
-
-int ragctl_status(const struct ragctl_options *options, int argc, char **argv)
-{
-    struct ragctl_client client = {0};
-    struct json *health = NULL;
-    struct json *collections = NULL;
-    struct rag_error error = {0};
-    enum rag_status status;
-    const char *version;
-    bool ready = false;
-
-    if (no_words("status", NULL, 0, argc, argv, &error) != RAG_OK)
-        return ragctl_usage("status", &error);
-    status = ragctl_client_open(options, &client, &error);
-    client.busy_wait_ms = 0;
-    if (status == RAG_OK)
-        status = ragctl_client_call(&client, "GET", "/healthz", &health, &error);
-    if (status == RAG_OK) {
-        ready = ragctl_client_call(&client, "GET", "/readyz", NULL, NULL) == RAG_OK;
-        if (ready)
-            status = ragctl_client_call(&client, "GET", "/v1/collections", &collections, &error);
-    }
-    version = json_string(json_member(health, "version"));
-    if (status == RAG_OK)
-        print_status(options, version ? version : "of unknown version", ready, collections);
-    json_free(health);
-    json_free(collections);
-    ragctl_client_close(&client);
-    if (status != RAG_OK)
-        return ragctl_fail(options, &error);
-    return ready ? RAGCTL_OK : RAGCTL_FAILED;
-}
-
-int ragctl_metrics(const struct ragctl_options *options, int argc, char **argv)
-{
-    struct ragctl_client client = {0};
-    struct rag_error error = {0};
-    enum rag_status status;
-
-    if (no_words("metrics", NULL, 0, argc, argv, &error) != RAG_OK)
-        return ragctl_usage("metrics", &error);
-    status = ragctl_client_open(options, &client, &error);
-    if (status == RAG_OK)
-        status = ragctl_client_call(&client, "GET", "/metrics", NULL, &error);
-    if (status == RAG_OK && options->json) {
-        struct json_writer w;
-        struct buf out;
-
-        buf_init(&out, client.body.len * 2 + SCRATCH_BYTES_MAX);
-        json_writer_init(&w, &out);
-        json_begin_object(&w, NULL);
-        json_put_string(&w, "prometheus", buf_str(&client.body));
-        json_end_object(&w);
-        printf("%s\n", buf_str(&out));
-        buf_release(&out);
-    } else if (status == RAG_OK) {
-        fputs(buf_str(&client.body), stdout);
-    }
-    ragctl_client_close(&client);
-    return status == RAG_OK ? RAGCTL_OK : ragctl_fail(options, &error);
-}
-
-int ragctl_version(const struct ragctl_options *options, int argc, char **argv)
-{
-    struct rag_error error = {0};
-
-    if (no_words("version", NULL, 0, argc, argv, &error) != RAG_OK)
-        return ragctl_usage("version", &error);
-    if (options->json)
-        printf("{\"version\":\"%s\"}\n", RAGD_VERSION);
-    else
-        printf("ragctl %s\n", RAGD_VERSION);
-    return RAGCTL_OK;
 }

@@ -6,8 +6,11 @@ import hashlib
 import json
 import os
 import pathlib
+import pty
 import re
+import subprocess
 import sys
+import termios
 import threading
 import time
 import unittest
@@ -188,6 +191,56 @@ class Live(WithRagd):
         self.assertRegex(seen[0]["id"], "^[0-9a-f]{32}$")
         self.assertNotIn("연차", json.dumps(seen, ensure_ascii=False))
         self.assertEqual(self.ok("GET", "/v1/requests")["requests"], [])
+
+
+class Top(WithRagd):
+    def test_one_frame_as_json(self):
+        for _ in range(3):
+            self.ask()
+        run = self.ragd.ragctl("top", "--once", "--interval", "0", "--json")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        top = json.loads(run.stdout)
+        stages = {s["stage"]: s for s in top["stages"]}
+        self.assertGreater(stages["total"]["per_s"], 0)
+        self.assertGreater(stages["total"]["p95_ms"], 0)
+        self.assertLessEqual(stages["total"]["p50_ms"], stages["total"]["p95_ms"])
+        self.assertIsNone(stages["dense"]["p50_ms"])
+        self.assertAlmostEqual(top["answered_per_s"] * top["interval_s"], 3, places=3)
+        self.assertEqual(top["requests"], [])
+
+    def test_one_frame_for_people(self):
+        self.ask()
+        run = self.ragd.ragctl("top", "--once", "--interval", "0")
+        for word in ("requests", "cache:", "queues:", "STAGE", "total", "PRINCIPAL"):
+            self.assertIn(word, run.stdout)
+        self.assertNotIn("\033", run.stdout)
+
+    def test_a_terminal_is_left_as_it_was(self):
+        leader, follower = pty.openpty()
+        before = termios.tcgetattr(follower)
+        run = subprocess.Popen([str(BUILD / "ragctl"), "top", "--interval", "1", "--socket",
+                                self.ragd.socket], stdin=follower, stdout=follower,
+                               stderr=follower)
+        shown = b""
+        while b"PRINCIPAL" not in shown:
+            shown += os.read(leader, 65536)
+        os.write(leader, b"q")
+        self.assertEqual(run.wait(timeout=20), 0)
+        while b"\033[?1049l" not in shown:
+            shown += os.read(leader, 65536)
+        self.assertIn(b"\033[?1049h", shown)
+        self.assertIn(b"\033[?25h", shown)
+        self.assertEqual(termios.tcgetattr(follower), before)
+        os.close(leader)
+        os.close(follower)
+
+    def test_no_daemon_and_nonsense_are_said(self):
+        self.assertEqual(self.ragd.ragctl("top", "--interval", "0").returncode, 2)
+        self.assertEqual(self.ragd.ragctl("top", "now").returncode, 2)
+        self.ragd.stop()
+        run = self.ragd.ragctl("top", "--once")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("is ragd running there?", run.stderr)
 
 
 if __name__ == "__main__":
