@@ -290,6 +290,25 @@
 #define CHAT_TEMPLATE_BYTES_MAX (1u << 20) /* a Jinja text; the longest have 20,000 */
 #define CHAT_SYSTEM_BYTES_MAX   8192       /* a default system message in it; known ones have 70 */
 
+/* ---- instructions in texts (guard/injection*.c, guard/leak.c) ---- */
+#define INJECTION_WINDOW_CHARS                                                                     \
+    512 /* of a sentence; longer ones are read in parts that overlap by: */
+#define INJECTION_OVERLAP_CHARS     128  /* more than the span of most rules */
+#define INJECTION_PHRASES_MAX       2048 /* of the tables: an index of them is on the stack */
+#define INJECTION_HITS_MAX          192  /* phrases in one sentence; more are not looked at */
+#define INJECTION_FOUND_MAX         256  /* in one sentence: it holds no more control tokens */
+#define INJECTION_MARKS_MAX         3    /* between two syllables or words of a phrase */
+#define INJECTION_SPACED_LETTERS    6    /* standing alone one after the other: no abbreviation */
+#define INJECTION_TOKEN_CHARS_MAX   48   /* of <|name|>; the longest known one has 25 */
+#define INJECTION_ZERO_WIDTH_RUN    4    /* in a row: nobody types them */
+#define INJECTION_ZERO_WIDTH_SPLIT  8    /* between letters of one sentence */
+#define INJECTION_FLAG_BYTES_MAX    32   /* tags of a region's flag: 6 of 4 bytes, with the last */
+#define INJECTION_DECODED_BYTES_MAX 4096 /* of one encoded run */
+#define INJECTION_DECODED_MIN       12   /* bytes; "ignore rules" */
+#define INJECTION_ESCAPES_MIN       2    /* %20 between three words */
+#define LEAK_PROMPT_CHARS_MAX       4096 /* of a system prompt: letters and digits, on the stack */
+#define LEAK_RUN_WEIGHT             48   /* of a repeated run: a letter counts 1, a syllable 2 */
+
 /* ---- evaluation files (read by ragctl) ---- */
 #define EVAL_FILE_BYTES_MAX   (512u << 20) /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */
 #define EVAL_LINE_BYTES_MAX   (64u << 20)  /* one JSONL record: at most a document */
