@@ -122,6 +122,30 @@
 #define MCP_TEXT_BYTES_DEFAULT 65536       /* of a document in one reply: what a model can read */
 #define MCP_TEXT_BYTES_MAX     (4u << 20)
 
+/* ---- servers that we ask (base/http_client.h, base/remote.h, generate/openai.h) ---- */
+#define HTTP_RESPONSE_HEADER_BYTES_MAX (256u << 10) /* of a server; libcurl would keep them all */
+#define HTTP_CANCEL_LOOK_MS            40 /* a request that nobody wants any more ends within 100 */
+#define REMOTE_CONNECTIONS_MAX         8 /* idle ones that are kept: as many as workers ask at once */
+#define REMOTE_TRIES_MAX               10 /* of one call; 3 are usual */
+#define REMOTE_FAILURES_MAX            5 /* failed calls in a row, then nothing is asked for a while */
+#define REMOTE_OPEN_MS                 10000 /* that while, doubled up to */
+#define REMOTE_OPEN_MS_MAX             300000 /* five minutes: a server that is back is found again */
+#define REMOTE_FAIR_MS                 10000 /* a caller who waited so long may call a server slow */
+#define REMOTE_BACKOFF_MS              250   /* the first pause is 0 to this, doubled up to */
+#define REMOTE_BACKOFF_MS_MAX          8000
+#define REMOTE_RETRY_AFTER_MS_MAX      60000 /* a longer wait keeps a worker for nothing */
+#define REMOTE_BUDGET_AHEAD_MAX        16    /* tries written down before they are made */
+#define REMOTE_KEY_BYTES_MAX           4096  /* of a key; usual ones have 50 to 200, tokens 2,000 */
+#define REMOTE_KEY_RUN_MIN             6 /* bytes of a key that are hidden in what a server says */
+#define REMOTE_ERROR_BYTES_MAX         65536      /* of an error's body that are looked at */
+#define REMOTE_MESSAGE_BYTES_MAX       240        /* of its message that are told */
+#define REMOTE_NAME_BYTES_MAX          256        /* of a model's name */
+#define OPENAI_EVENT_BYTES_MAX         (1u << 20) /* one event of a stream; tokens have 300 bytes */
+#define OPENAI_RESPONSE_BYTES_MAX      (32u << 20) /* ANSWER_BYTES_MAX, a byte a token, each 300 */
+#define OPENAI_REQUEST_BYTES_MAX       (64u << 20) /* GROUNDING_PROMPT_BYTES_MAX, all of it escaped */
+#define OPENAI_STOPS_MAX               4    /* that the API takes; the others are looked for here */
+#define OPENAI_RESERVE_MS_MAX          2000 /* of a deadline, for the backend that comes after */
+
 /* ---- index ---- */
 #define BM25_SEGMENTS_MAX      64   /* per index: a search visits each one */
 #define BM25_TF_MAX            4095 /* a larger count says no more to BM25 */

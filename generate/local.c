@@ -7,6 +7,7 @@
 
 #include "base/bounds.h"
 #include "base/sha256.h"
+#include "generate/answer_out.h"
 #include "generate/chat_template.h"
 #include "nn/model_files.h"
 #include "nn/model_tensors.h"
@@ -37,68 +38,9 @@ struct local {
 
 /* ---- one answer ---- */
 
-/* What becomes of the model's text on its way out. */
-struct answer {
-    const struct generator_sink *sink; /* or NULL */
-    struct generator_result *result;
-    struct grounding *grounding; /* or NULL: text goes as it comes */
-    struct buf shown;            /* what went out */
-    struct buf piece;            /* of one call */
-    bool gone;                   /* the sink wants no more */
-    bool enough;                 /* the grounding does */
-    enum rag_status status;
-    struct rag_error error;
-};
-
-/* Out with a->piece. false: stop. */
-static bool show(struct answer *a)
-{
-    buf_append(&a->shown, buf_str(&a->piece), a->piece.len);
-    if (a->status == RAG_OK && buf_status(&a->piece) != RAG_OK)
-        a->status = rag_fail(&a->error, buf_status(&a->piece), "answer: out of memory");
-    if (a->status == RAG_OK && buf_status(&a->shown) != RAG_OK)
-        a->status = rag_fail(&a->error, buf_status(&a->shown),
-                             "answer: over %d bytes or out of memory", ANSWER_BYTES_MAX);
-    if (a->status == RAG_OK && a->piece.len > 0 && a->sink && a->sink->on_piece &&
-        !a->sink->on_piece(a->sink->context, a->piece.data, a->piece.len))
-        a->gone = true;
-    buf_reset(&a->piece);
-    return a->status == RAG_OK && !a->gone;
-}
-
 static bool on_text(void *context, const char *text, size_t n)
 {
-    struct answer *a = context;
-
-    if (a->grounding) {
-        a->status = grounding_put(a->grounding, text, n, &a->piece, &a->error);
-        a->enough = a->status == RAG_OK && grounding_done(a->grounding);
-    } else {
-        buf_append(&a->piece, text, n);
-    }
-    return show(a) && !a->enough;
-}
-
-/* The model has ended; the rest of the text, and what the grounding found. */
-static enum rag_status finish_answer(struct answer *a, struct rag_error *reterr)
-{
-    struct generator_result *result = a->result;
-
-    if (a->status == RAG_OK && a->enough && result->finish_reason == FINISH_CANCELLED && !a->gone)
-        result->finish_reason = FINISH_STOP; /* it was we who said stop */
-    if (a->status == RAG_OK && a->grounding && result->finish_reason != FINISH_CANCELLED &&
-        result->finish_reason != FINISH_DEADLINE) {
-        a->status = grounding_finish(a->grounding, &a->piece, result, &a->error);
-        if (a->status == RAG_OK && !show(a) && a->gone)
-            result->finish_reason = FINISH_CANCELLED;
-    } else if (a->status == RAG_OK) {
-        buf_append(&result->answer, buf_str(&a->shown), a->shown.len);
-        if (buf_status(&result->answer) != RAG_OK)
-            a->status = rag_fail(&a->error, buf_status(&result->answer), "answer: out of memory");
-    }
-    if (a->status != RAG_OK)
-        return rag_fail(reterr, a->status, "%s", a->error.text);
-    return RAG_OK;
+    return answer_out_text(context, text, n);
 }
 
 static void note_outcome(const struct decode_outcome *o, struct generator_result *ret)
@@ -114,7 +56,7 @@ static void note_outcome(const struct decode_outcome *o, struct generator_result
 
 /* The prompt's tokens to the answer. */
 static enum rag_status decode(struct local *self, const struct generator_request *request,
-                              const struct token_list *prompt, size_t n_new, struct answer *a,
+                              const struct token_list *prompt, size_t n_new, struct answer_out *a,
                               struct rag_error *reterr)
 {
     struct decode_request decode = {
@@ -141,7 +83,7 @@ static enum rag_status decode(struct local *self, const struct generator_request
         status = decode_scheduler_run(self->scheduler, &decode, &outcome, reterr);
     if (status == RAG_OK) {
         note_outcome(&outcome, a->result);
-        status = finish_answer(a, reterr);
+        status = answer_out_finish(a, reterr);
     }
     free(outcome.ids);
     json_schema_free(schema);
@@ -184,8 +126,8 @@ static size_t answer_tokens(const struct local *self, const struct generator_req
 }
 
 static enum rag_status generate_grounded(struct local *self,
-                                         const struct generator_request *request, struct answer *a,
-                                         struct rag_error *reterr)
+                                         const struct generator_request *request,
+                                         struct answer_out *a, struct rag_error *reterr)
 {
     size_t n_new = answer_tokens(self, request);
     struct grounded_prompt prompt = {0};
@@ -213,13 +155,12 @@ static enum rag_status generate_grounded(struct local *self,
     if (status == RAG_OK)
         status = decode(self, request, &counter.list, n_new, a, reterr);
     token_list_release(&counter.list);
-    grounding_close(a->grounding);
     grounded_prompt_release(&prompt);
     return status;
 }
 
 static enum rag_status generate_plain(struct local *self, const struct generator_request *request,
-                                      struct answer *a, struct rag_error *reterr)
+                                      struct answer_out *a, struct rag_error *reterr)
 {
     struct token_list list = {0};
     size_t n_new = request->sampling.max_new_tokens > 0 ? (size_t)request->sampling.max_new_tokens
@@ -247,7 +188,7 @@ static enum rag_status generate(struct generator *generator,
                                 struct rag_error *reterr)
 {
     struct local *self = (struct local *)generator;
-    struct answer a = {.sink = sink, .result = ret};
+    struct answer_out a;
     enum rag_status status;
 
     ret->backend = generator->name;
@@ -262,14 +203,12 @@ static enum rag_status generate(struct generator *generator,
         return rag_fail(reterr, RAG_EINVAL,
                         "schema: an answer from passages is held to its citations sentence by "
                         "sentence, so it cannot be JSON of a schema");
-    buf_init(&a.shown, ANSWER_BYTES_MAX);
-    buf_init(&a.piece, ANSWER_BYTES_MAX);
+    answer_out_init(&a, sink, ret);
     if (request->grounding == GROUNDING_STRICT)
         status = generate_grounded(self, request, &a, reterr);
     else
         status = generate_plain(self, request, &a, reterr);
-    buf_release(&a.shown);
-    buf_release(&a.piece);
+    answer_out_release(&a);
     return status;
 }
 

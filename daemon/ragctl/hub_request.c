@@ -197,7 +197,7 @@ static enum rag_status follow(struct hub *hub, struct attempt *a, const char *pa
                               struct rag_error *reterr)
 {
     struct http_call call = {
-        .method = "GET", .path = path, .stall_s = HUB_STALL_S, .on_piece = on_piece, .context = a};
+        .method = "GET", .path = path, .stall_ms = HUB_STALL_S * 1000, .on_piece = on_piece, .context = a};
     const char *headers[3] = {USER_AGENT, NULL, NULL};
     enum rag_status status = RAG_OK;
     bool https = strncasecmp(hub->origin, "https:", 6) == 0;
