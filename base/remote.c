@@ -174,6 +174,7 @@ try {
     size_t n_received;
     bool released;  /* a piece went to the caller */
     bool said_stop; /* the caller, to a piece */
+    bool unspent;   /* the budget allowed no try */
     bool own_limit; /* it had as much time as the configuration gives */
     long code;      /* 0: no response */
     int64_t retry_after_s;
@@ -272,12 +273,12 @@ static enum rag_status send_once(struct remote *r, struct try *t, struct rag_err
 static enum rag_status refused_by_server(const struct remote *r, const struct try *t,
                                          struct rag_error *reterr)
 {
-    enum rag_status status = t->code == 401 || t->code == 403  ? RAG_EDENIED
-                             : t->code >= 300 && t->code < 400 ? RAG_EDENIED
-                             : t->code == 429                  ? RAG_EBUSY
-                             : t->code == 408                  ? RAG_ETIMEOUT
-                             : t->code >= 400 && t->code < 500 ? RAG_EINVAL
-                                                               : RAG_EIO;
+    enum rag_status status = t->code == 401 || t->code == 403                     ? RAG_EDENIED
+                             : t->code >= 300 && t->code < 400                    ? RAG_EDENIED
+                             : t->code == 429                                     ? RAG_EBUSY
+                             : t->code == 408                                     ? RAG_ETIMEOUT
+                             : t->code == 400 || t->code == 413 || t->code == 422 ? RAG_EINVAL
+                                                                                  : RAG_EIO;
     struct buf text;
 
     buf_init(&text, REMOTE_ERROR_BYTES_MAX);
@@ -339,11 +340,11 @@ static bool sleep_ms(int64_t ms, const atomic_bool *cancel)
 /* Would another try be of use? */
 static bool may_help(const struct try *t, enum rag_status status)
 {
-    if (t->released)
+    if (t->released || (t->code >= 300 && t->code < 400))
         return false;
-    if (t->code == 408 || t->code == 429 || (t->code >= 500 && t->code <= 599))
-        return true;
-    if (status == RAG_EIO)
+    if (t->code >= 400 && t->code < 500)
+        return t->code == 408 || t->code == 429;
+    if (status == RAG_EIO) /* 5xx, or it broke */
         return true;
     return status == RAG_ETIMEOUT && !http_client_sent(t->client); /* no connection in time */
 }
@@ -351,7 +352,9 @@ static bool may_help(const struct try *t, enum rag_status status)
 /* Does the failure say that the server is not well? */
 static bool is_sick(const struct try *t, enum rag_status status)
 {
-    if (status == RAG_EIO || t->code == 408)
+    if (t->code >= 300 && t->code < 500)
+        return t->code == 408;
+    if (status == RAG_EIO)
         return true;
     return status == RAG_ETIMEOUT && t->own_limit;
 }
@@ -408,6 +411,7 @@ static enum rag_status try_on(struct remote *r, struct try *t, int *ret_n_tries,
         int64_t pause;
 
         status = spend(r, reterr);
+        t->unspent = status == RAG_EBUSY;
         if (status != RAG_OK)
             return status;
         ++*ret_n_tries;
@@ -437,7 +441,10 @@ static void conclude(struct remote *r, const struct try *t, enum rag_status stat
         t->retry_after_s < REMOTE_OPEN_MS_MAX / 1000 ? t->retry_after_s * 1000 : REMOTE_OPEN_MS_MAX;
 
     pthread_mutex_lock(&r->mutex);
-    r->stats.failures += status != RAG_OK && status != RAG_ECANCELLED;
+    if (status == RAG_ECANCELLED && !t->said_stop)
+        r->stats.cancelled++;
+    else if (status != RAG_OK && status != RAG_ECANCELLED && !t->unspent)
+        r->stats.failures++;
     if (status == RAG_OK || (t->said_stop && is_success(t->code)))
         circuit_note(&r->circuit, true, now);
     else if (is_sick(t, status))

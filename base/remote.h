@@ -83,9 +83,10 @@ struct remote_outcome {
     double ms;
 };
 /* RAG_OK only for a 2xx. Else: RAG_EDENIED (offline; 401, 403; a redirect; certificate; address),
- * RAG_EBUSY (circuit open, budget spent, 429), RAG_EINVAL (other 4xx, with the server's message cut
- * to one line), RAG_EIO (no connection, broken, 5xx), RAG_ETIMEOUT, RAG_ELIMIT, RAG_ECANCELLED (by
- * the flag within about 100 ms, also while connecting), RAG_ENOMEM. ret_outcome is always written.
+ * RAG_EBUSY (circuit open, budget spent, 429), RAG_EINVAL (400, 413, 422), RAG_EIO (no connection,
+ * broken, any other code), all with the server's message cut to one line; RAG_ETIMEOUT, RAG_ELIMIT,
+ * RAG_ECANCELLED (by the flag within about 100 ms, also while connecting), RAG_ENOMEM. ret_outcome
+ * is always written.
  */
 enum rag_status remote_do(struct remote *r, const struct remote_call *call, struct buf *ret_body,
                           struct remote_outcome *ret_outcome, struct rag_error *reterr);
@@ -94,10 +95,11 @@ enum rag_status remote_do(struct remote *r, const struct remote_call *call, stru
 void remote_hide_key(const struct remote *r, char *text);
 
 struct remote_stats {
-    uint64_t calls; /* of remote_do() */
-    uint64_t tries; /* sent */
+    uint64_t calls; /* of remote_do(): good ones, and those of the next counters */
     uint64_t failures;
+    uint64_t cancelled; /* by the flag; who stops at a piece has what it wanted */
     uint64_t refused_offline, refused_open, refused_budget;
+    uint64_t tries;                      /* sent */
     uint64_t bytes_sent, bytes_received; /* bodies */
     bool circuit_open;
     int64_t calls_today; /* tries that the budget counts */

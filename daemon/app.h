@@ -18,6 +18,7 @@
 #include "daemon/metrics.h"
 #include "daemon/models.h"
 #include "daemon/pipeline.h"
+#include "daemon/remotes.h"
 #include "daemon/workers.h"
 #include "store/audit.h"
 #include "store/store.h"
@@ -30,6 +31,7 @@ struct app {
     struct audit *audit;
     struct analyzer *analyzer;
     struct answer_cache *cache; /* NULL: off */
+    struct remotes remotes;
     struct models *models;
     struct generators generators;
     struct embedding_worker *embedding;

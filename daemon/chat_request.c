@@ -9,6 +9,7 @@
 #include "daemon/sampling_settings.h"
 #include "generate/json_schema.h"
 #include "generate/local.h"
+#include "generate/openai.h"
 #include "text/nfc.h"
 
 #define MODEL_NAME_BYTES_MAX 256
@@ -23,35 +24,54 @@ void chat_request_release(struct app *app, struct chat_request *c)
 
 /* ---- the model ---- */
 
+/* What a backend's model is called; the decoder's by its file, the server's as it calls it. */
+static const char *model_name(const struct generators *g, const struct generator *generator)
+{
+    struct local_info info;
+
+    if (generator == g->openai)
+        return openai_model(generator);
+    if (generator != g->local)
+        return generator->name;
+    local_info(generator, &info);
+    return info.name;
+}
+
+static struct generator *generator_named(const struct generators *g, const char *name)
+{
+    if (g->local && strcmp(name, model_name(g, g->local)) == 0)
+        return g->local;
+    if (g->openai && strcmp(name, model_name(g, g->openai)) == 0)
+        return g->openai;
+    return generators_find(g, name);
+}
+
 /* "ragd" stands for whoever is configured: clients that must name a model have a name then. */
 static enum rag_status read_model(struct app *app, struct chat_request *c, struct rag_error *reterr)
 {
     const struct generators *g = &app->generators;
-    struct local_info info = {.name = g->extractive->name};
+    struct generator *writer = g->local ? g->local : g->openai;
     const char *wanted = NULL;
     enum rag_status status =
         json_get_string(c->body, "model", MODEL_NAME_BYTES_MAX, &wanted, reterr);
 
     if (status != RAG_OK)
         return status;
-    if (g->local)
-        local_info(g->local, &info);
-    if (!g->local && !c->collection)
+    if (!writer && !c->collection)
         return rag_fail(reterr, RAG_ENOTFOUND,
-                        "no model is configured ([generate] model of ragd.conf); with a "
-                        "'collection' questions are answered without one");
-    c->model = info.name;
-    c->generator = c->collection ? NULL : g->local;
+                        "no model is configured ([generate] model or [openai] base_url of "
+                        "ragd.conf); with a 'collection' questions are answered without one");
+    c->model = model_name(g, writer ? writer : g->extractive);
+    c->generator = c->collection ? NULL : writer;
     if (!wanted || strcmp(wanted, "ragd") == 0)
         return RAG_OK;
-    c->generator =
-        g->local && strcmp(wanted, info.name) == 0 ? g->local : generators_find(g, wanted);
+    c->generator = generator_named(g, wanted);
     if (c->generator && (c->collection || c->generator != g->extractive)) {
-        c->model = c->generator == g->local ? info.name : g->extractive->name;
+        c->model = model_name(g, c->generator);
         return RAG_OK;
     }
     return rag_fail(reterr, RAG_ENOTFOUND, "model '%s': is not loaded; here is '%s'", wanted,
-                    info.name);
+                    c->model);
 }
 
 /* ---- messages ---- */

@@ -122,12 +122,40 @@ static enum rag_status read_fusion(struct collection_settings *s, const struct j
     return fusion_settings_read(object, &s->fusion, reterr);
 }
 
+/* "backends": an empty array is the daemon's order again. */
+static enum rag_status read_backends(struct collection_settings *s, const struct json *body,
+                                     struct rag_error *reterr)
+{
+    enum config_backend list[CONFIG_BACKENDS_MAX];
+    const struct json *array = NULL;
+    enum rag_status status = json_get_array(body, "backends", &array, reterr);
+    struct buf names;
+    size_t n = 0;
+
+    if (status != RAG_OK || !array)
+        return status;
+    buf_init(&names, 1024);
+    for (const struct json *e = json_first(array); e; e = json_next(e))
+        buf_printf(&names, "%.64s ", json_string(e) ? json_string(e) : "?");
+    if (json_size(array) > 0 &&
+        (buf_status(&names) != RAG_OK || !config_backends_read(buf_str(&names), list, &n)))
+        status = rag_fail(reterr, RAG_EINVAL,
+                          "'backends': must be some of \"local\", \"openai\", \"extractive\", each "
+                          "once");
+    buf_release(&names);
+    if (status == RAG_OK) {
+        memcpy(s->backends, list, n * sizeof list[0]);
+        s->n_backends = n;
+    }
+    return status;
+}
+
 /* Change *s by the members of body; on failure *s may be partly changed. */
 static enum rag_status settings_read(struct collection_settings *s, const struct json *body,
                                      const struct fusion_options *fusion, struct rag_error *reterr)
 {
-    static const char *const keys[] = {"readers",       "writers", "offline", "chunk_chars",
-                                       "chunk_overlap", "fusion",  NULL};
+    static const char *const keys[] = {"readers",       "writers", "offline",  "chunk_chars",
+                                       "chunk_overlap", "fusion",  "backends", NULL};
     int64_t chars = (int64_t)s->chunks.chunk_chars;
     int64_t overlap = (int64_t)s->chunks.overlap_chars;
     enum rag_status status;
@@ -152,6 +180,8 @@ static enum rag_status settings_read(struct collection_settings *s, const struct
                           (long long)overlap, (long long)chars);
     if (status == RAG_OK)
         status = read_fusion(s, body, fusion, reterr);
+    if (status == RAG_OK)
+        status = read_backends(s, body, reterr);
     if (status == RAG_OK) {
         s->chunks.chunk_chars = (size_t)chars;
         s->chunks.overlap_chars = (size_t)overlap;
@@ -176,6 +206,12 @@ static void settings_write(const struct collection_settings *s, struct json_writ
         json_begin_object(w, "fusion");
         fusion_settings_write(w, &s->fusion);
         json_end_object(w);
+    }
+    if (s->n_backends > 0) {
+        json_begin_array(w, "backends");
+        for (size_t i = 0; i < s->n_backends; i++)
+            json_put_string(w, NULL, config_backend_name(s->backends[i]));
+        json_end_array(w);
     }
 }
 
@@ -533,12 +569,14 @@ static enum rag_status change(struct collections *cs, struct collection *c, cons
     struct collection_settings fresh = {.chunks = c->settings.chunks,
                                         .offline = c->settings.offline,
                                         .fusion_set = c->settings.fusion_set,
-                                        .fusion = c->settings.fusion};
+                                        .fusion = c->settings.fusion,
+                                        .n_backends = c->settings.n_backends};
     enum rag_status status;
     char *settings = NULL;
     bool created;
     int64_t id;
 
+    memcpy(fresh.backends, c->settings.backends, sizeof fresh.backends);
     status = settings_read(&fresh, body, &cs->options.fusion, reterr);
     /* Lists that the body does not name stay: they move over, and back on failure. */
     if (!fresh.readers) {
@@ -655,6 +693,30 @@ bool collection_fusion(struct collection *c, struct fusion_options *ret)
         *ret = c->settings.fusion;
     pthread_mutex_unlock(&c->mutex);
     return own;
+}
+
+size_t collection_backends(struct collection *c, enum config_backend ret[CONFIG_BACKENDS_MAX])
+{
+    size_t n = 0;
+
+    pthread_mutex_lock(&c->mutex);
+    for (size_t i = 0; i < c->settings.n_backends; i++)
+        if (!c->settings.offline || c->settings.backends[i] != BACKEND_OPENAI)
+            ret[n++] = c->settings.backends[i];
+    if (n == 0 && c->settings.n_backends > 0)
+        ret[n++] = BACKEND_EXTRACTIVE;
+    pthread_mutex_unlock(&c->mutex);
+    return n;
+}
+
+bool collection_is_offline(struct collection *c)
+{
+    bool offline;
+
+    pthread_mutex_lock(&c->mutex);
+    offline = c->settings.offline;
+    pthread_mutex_unlock(&c->mutex);
+    return offline;
 }
 
 void collection_chunks(struct collection *c, struct chunker_options *ret)

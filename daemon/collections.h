@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "cache/answer_cache.h"
 #include "daemon/collection_vectors.h"
+#include "daemon/config.h"
 #include "embed/chunker.h"
 #include "retrieve/bm25.h"
 #include "retrieve/fusion.h"
@@ -31,7 +32,9 @@ struct collection_settings {
     size_t n_readers;
     char **writers; /* owned */
     size_t n_writers;
-    bool offline; /* its text never leaves this machine */
+    bool offline;                                      /* its text never leaves this machine */
+    enum config_backend backends[CONFIG_BACKENDS_MAX]; /* who answers, in this order */
+    size_t n_backends;                                 /* 0: as the daemon's configuration says */
     struct chunker_options chunks;
     bool fusion_set; /* else the daemon's */
     struct fusion_options fusion;
@@ -111,6 +114,11 @@ enum rag_status collections_each(struct collections *cs, const char *principal,
 void collection_write_settings(struct collection *c, struct json_writer *w);
 /* How its lists are fused: false when it has no settings of its own (*ret is not written). */
 bool collection_fusion(struct collection *c, struct fusion_options *ret);
+/* Its own list of backends, but for those that are not on this machine when it is offline (the
+ * extractive one when nothing remains); 0: it has no list, the daemon's holds. */
+size_t collection_backends(struct collection *c, enum config_backend ret[CONFIG_BACKENDS_MAX]);
+/* Must its text, and what is asked of it, stay on this machine? */
+bool collection_is_offline(struct collection *c);
 void collection_chunks(struct collection *c, struct chunker_options *ret);
 
 /* Save the index snapshots that lag behind by min_changes or more; those of vectors, which are big,

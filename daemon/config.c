@@ -93,10 +93,15 @@ static enum rag_status set_word(struct config *config, const struct config_row *
     return bad_value(row, value, allowed, reterr);
 }
 
-static const char *const backend_names[] = {"local", "extractive"};
+static const char *const backend_names[] = {"local", "openai", "extractive"};
 
-/* Names separated by blanks or commas, none twice. */
-static bool read_backends(const char *text, enum config_backend *ret, size_t *ret_n)
+const char *config_backend_name(enum config_backend backend)
+{
+    return backend_names[backend];
+}
+
+bool config_backends_read(const char *text, enum config_backend ret[CONFIG_BACKENDS_MAX],
+                          size_t *ret_n)
 {
     bool seen[CONFIG_BACKENDS_MAX] = {false};
     size_t n = 0;
@@ -122,10 +127,12 @@ size_t config_backends(const struct config *c, enum config_backend ret[CONFIG_BA
 {
     size_t n = 0;
 
-    if (c->generate_backends && read_backends(c->generate_backends, ret, &n))
+    if (c->generate_backends && config_backends_read(c->generate_backends, ret, &n))
         return n;
     if (c->generate_model)
         ret[n++] = BACKEND_LOCAL;
+    if (c->openai_url)
+        ret[n++] = BACKEND_OPENAI;
     ret[n++] = BACKEND_EXTRACTIVE;
     return n;
 }
@@ -136,8 +143,8 @@ static enum rag_status check_backends(const struct config_row *row, const char *
     enum config_backend backends[CONFIG_BACKENDS_MAX];
     size_t n;
 
-    if (!read_backends(value, backends, &n))
-        return bad_value(row, value, "a list of local, extractive", reterr);
+    if (!config_backends_read(value, backends, &n))
+        return bad_value(row, value, "a list of local, openai, extractive", reterr);
     return RAG_OK;
 }
 
@@ -490,6 +497,21 @@ enum rag_status config_check(const struct config *c, struct rag_error *reterr)
                         (long long)c->chunk_overlap, (long long)c->chunk_chars);
     if (c->generate_backends && strstr(c->generate_backends, "local") && !c->generate_model)
         return rag_fail(reterr, RAG_EINVAL, "[generate] backends: local needs model");
+    if (c->generate_backends && strstr(c->generate_backends, "openai") && !c->openai_url)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "[generate] backends: openai needs base_url of [openai]");
+    if (c->openai_url && !c->openai_model)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "[openai] base_url: needs model, the name of one there");
+    if (c->embed_url && c->models_embedder)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "[remote] embed_url: [models] embedder is given too; choose one");
+    if (c->rerank_url && c->models_reranker)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "[remote] rerank_url: [models] reranker is given too; choose one");
+    if (c->embed_url && c->embed_dim == 0)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "[remote] embed_url: needs embed_dim, the numbers of a vector there");
     if (c->bodies_bytes_max < c->body_bytes_max)
         return rag_fail(reterr, RAG_EINVAL,
                         "[http] bodies_bytes_max: %lld is below body_bytes_max (%lld)",

@@ -111,6 +111,41 @@ struct config {
     double top_p;
     double min_p;
     double repetition_penalty;
+
+    char *openai_url; /* NULL: no such backend */
+    char *openai_model;
+    char *openai_key_file;
+    char *openai_key_env;
+    char *openai_ca_file;
+    int64_t openai_allow_private;
+    int64_t openai_timeout_ms;
+    int64_t openai_connect_timeout_ms;
+    int64_t openai_stall_ms;
+    int64_t openai_tries_max;
+    int64_t openai_calls_per_day;
+    int64_t openai_stream;
+    int64_t openai_context_tokens;
+    double openai_prompt_price;
+    double openai_completion_price;
+
+    char *embed_url;   /* NULL: none, as the other texts here */
+    int64_t embed_api; /* enum remote_embed_api */
+    char *embed_model;
+    int64_t embed_dim;
+    int64_t embed_batch;
+    char *embed_key_file;
+    char *embed_key_env;
+    char *rerank_url;
+    int64_t rerank_api; /* enum remote_rerank_api */
+    char *rerank_model;
+    char *rerank_key_file;
+    char *rerank_key_env;
+    char *remote_ca_file;
+    int64_t remote_allow_private;
+    int64_t remote_timeout_ms;
+    int64_t remote_connect_timeout_ms;
+    int64_t remote_tries_max;
+    int64_t remote_calls_per_day;
 };
 
 /* Of a decoder's weights that are floats in their file. */
@@ -119,8 +154,12 @@ enum generate_precision { GENERATE_INT8, GENERATE_INT4, GENERATE_FP32 };
 /* Who gets an answer that was made for somebody else. */
 enum cache_share { CACHE_SHARE_PRINCIPAL, CACHE_SHARE_READERS };
 
-#define CONFIG_BACKENDS_MAX 2
-enum config_backend { BACKEND_LOCAL, BACKEND_EXTRACTIVE };
+#define CONFIG_BACKENDS_MAX 3
+enum config_backend { BACKEND_LOCAL, BACKEND_OPENAI, BACKEND_EXTRACTIVE };
+const char *config_backend_name(enum config_backend backend); /* "local", ... */
+/* Names separated by blanks or commas, none twice; false: one is unknown, or there is none. */
+bool config_backends_read(const char *text, enum config_backend ret[CONFIG_BACKENDS_MAX],
+                          size_t *ret_n);
 
 enum rag_status config_new(struct config **ret, struct rag_error *reterr); /* all defaults */
 void config_free(struct config *config);
@@ -143,7 +182,7 @@ enum rag_status config_model_dir(const struct config *config, const char *name, 
                                  struct rag_error *reterr);
 
 /* Backends in the order in which they are tried: as configured, else the model where one is given,
- * then the extractive one. Returns their number, >= 1. */
+ * the server where one is, then the extractive one. Returns their number, >= 1. */
 size_t config_backends(const struct config *config, enum config_backend ret[CONFIG_BACKENDS_MAX]);
 
 /* The table, for the documentation and its test. */

@@ -25,6 +25,8 @@ enum key_type {
     KEY_LOG_FORMAT,
     KEY_CACHE_EXPIRY,
     KEY_CACHE_SHARE,
+    KEY_EMBED_API,
+    KEY_RERANK_API,
 };
 
 struct config_row {

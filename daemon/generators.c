@@ -12,6 +12,7 @@
 #include "daemon/models_configured.h"
 #include "generate/extractive.h"
 #include "generate/local.h"
+#include "generate/openai.h"
 
 /* A statement against a passage, by the cross-encoder; it takes its turn as a question does. */
 static enum rag_status score_pair(void *context, const char *statement, size_t n_statement,
@@ -57,8 +58,44 @@ static enum rag_status open_local(const struct config *config, struct models *mo
     return status == RAG_OK ? status : rag_fail(reterr, status, "[generate]: %s", error.text);
 }
 
+static enum rag_status open_openai(const struct config *config, struct models *models,
+                                   struct remote *remote, struct generator **ret,
+                                   struct rag_error *reterr)
+{
+    struct rag_error error = {RAG_OK, ""};
+    struct openai_options options = {
+        .remote = remote,
+        .model = config->openai_model,
+        .stream = config->openai_stream != 0,
+        .context_tokens = (size_t)config->openai_context_tokens,
+        .new_tokens = (size_t)config->new_tokens_max,
+        .unsupported = (enum unsupported_policy)config->unsupported,
+        .prompt_price = config->openai_prompt_price,
+        .completion_price = config->openai_completion_price,
+        .pair_score = models_reranker(models) ? score_pair : NULL,
+        .pair_score_context = models,
+    };
+    enum rag_status status = openai_open(&options, ret, &error);
+
+    return status == RAG_OK ? status : rag_fail(reterr, status, "[openai]: %s", error.text);
+}
+
+struct generator *generators_of(const struct generators *g, enum config_backend backend)
+{
+    switch (backend) {
+    case BACKEND_LOCAL:
+        return g->local;
+    case BACKEND_OPENAI:
+        return g->openai;
+    case BACKEND_EXTRACTIVE:
+        break;
+    }
+    return g->extractive;
+}
+
 enum rag_status generators_open(const struct config *config, struct models *models,
-                                struct generators *ret, struct rag_error *reterr)
+                                const struct remotes *remotes, struct generators *ret,
+                                struct rag_error *reterr)
 {
     enum config_backend backends[CONFIG_BACKENDS_MAX];
     struct generators g = {
@@ -73,13 +110,15 @@ enum rag_status generators_open(const struct config *config, struct models *mode
 
     if (status == RAG_OK && config->generate_model)
         status = open_local(config, models, &g.local, reterr);
+    if (status == RAG_OK && remotes->openai)
+        status = open_openai(config, models, remotes->openai, &g.openai, reterr);
     if (status != RAG_OK) {
         generators_close(&g);
         return status;
     }
     g.n_order = config_backends(config, backends);
     for (size_t i = 0; i < g.n_order; i++)
-        g.order[i] = backends[i] == BACKEND_LOCAL ? g.local : g.extractive;
+        g.order[i] = generators_of(&g, backends[i]);
     *ret = g;
     return RAG_OK;
 }
@@ -88,6 +127,8 @@ void generators_close(struct generators *g)
 {
     if (g->local)
         g->local->close(g->local);
+    if (g->openai)
+        g->openai->close(g->openai);
     if (g->extractive)
         g->extractive->close(g->extractive);
     memset(g, 0, sizeof *g);
@@ -95,9 +136,25 @@ void generators_close(struct generators *g)
 
 struct generator *generators_find(const struct generators *g, const char *name)
 {
-    if (g->local && strcmp(name, g->local->name) == 0)
-        return g->local;
-    return strcmp(name, g->extractive->name) == 0 ? g->extractive : NULL;
+    for (int i = 0; i < CONFIG_BACKENDS_MAX; i++)
+        if (strcmp(name, config_backend_name((enum config_backend)i)) == 0)
+            return generators_of(g, (enum config_backend)i);
+    return NULL;
+}
+
+void generators_count(const struct generators *g, struct metrics *metrics)
+{
+    struct openai_usage usage;
+
+    if (!g->openai)
+        return;
+    openai_usage(g->openai, &usage);
+    metrics_count_total(metrics, METRICS_BACKEND_TOKENS, "openai", "prompt", usage.prompt_tokens);
+    metrics_count_total(metrics, METRICS_BACKEND_TOKENS, "openai", "cached", usage.cached_tokens);
+    metrics_count_total(metrics, METRICS_BACKEND_TOKENS, "openai", "output",
+                        usage.completion_tokens);
+    metrics_count_total(metrics, METRICS_BACKEND_COST, "openai", NULL,
+                        (uint64_t)(usage.cost * 1e6));
 }
 
 /* malloc'ed; NULL: there is to be no file, and one of an earlier configuration goes. */

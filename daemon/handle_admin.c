@@ -100,6 +100,8 @@ void handle_metrics(struct http_request *request, struct http_response *response
     status = store_stats(app->store, &store, &error);
     if (status == RAG_OK)
         status = collections_each(app->collections, NULL, sum_one, &sums, &error);
+    remotes_count(&app->remotes, app->metrics);
+    generators_count(&app->generators, app->metrics);
     if (status == RAG_OK) {
         metrics_set(app->metrics, METRIC_COLLECTIONS, (double)store.n_collections);
         metrics_set(app->metrics, METRIC_DOCUMENTS, (double)store.n_documents);

@@ -99,9 +99,10 @@ static enum rag_status read_generation(struct app *app, struct query *q, struct 
     if (status == RAG_OK && backend) {
         q->request.generator = generators_find(&app->generators, backend);
         if (!q->request.generator)
-            status = rag_fail(reterr, RAG_EINVAL, "'backend': '%s' is not 'extractive'%s", backend,
-                              app->generators.local ? " or 'local'"
-                                                    : " ('local' needs [generate] model)");
+            status = rag_fail(
+                reterr, RAG_EINVAL, "'backend': '%s' is not 'extractive', %s or %s", backend,
+                app->generators.local ? "'local'" : "'local' (which needs [generate] model)",
+                app->generators.openai ? "'openai'" : "'openai' (which needs [openai] base_url)");
     }
     if (status == RAG_OK)
         status = json_get_object(q->body, "sampling", &sampling, reterr);

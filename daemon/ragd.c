@@ -144,11 +144,13 @@ static struct fusion_options configured_fusion(const struct config *config)
     };
 }
 
-/* Threads for short requests, and for answers that a decoder writes: those wait for it, some for
- * their turn and twice as many as have one, and searches must not wait with them. */
+/* Threads for short requests, and for answers that a decoder or another server writes: those wait
+ * for it, some for their turn and twice as many as have one, and searches must not wait with them.
+ */
 static size_t n_answers(const struct config *config)
 {
-    return config->generate_model ? 2 * (size_t)config->generate_running_max : 0;
+    return config->generate_model || config->openai_url ? 2 * (size_t)config->generate_running_max
+                                                        : 0;
 }
 
 static size_t n_workers(const struct config *config)
@@ -221,10 +223,13 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
     if (status == RAG_OK)
         status = open_cache(d, reterr);
     if (status == RAG_OK)
+        status = remotes_open(config, true, &app->remotes, reterr);
+    if (status == RAG_OK)
         status = models_open_configured(config, app->metrics, &app->models, reterr);
     if (status == RAG_OK) {
+        remotes_log(&app->remotes, config);
         models_log(app->models);
-        status = generators_open(config, app->models, &app->generators, reterr);
+        status = generators_open(config, app->models, &app->remotes, &app->generators, reterr);
     }
     if (status != RAG_OK)
         return status;
@@ -353,6 +358,7 @@ static void stop(struct daemon *d)
     collections_close(d->app.collections);
     embedding_worker_close(d->app.embedding);
     models_close(d->app.models);
+    remotes_close(&d->app.remotes);
     if (d->app.audit) {
         char hex[SHA256_HEX_BYTES];
         struct audit_head head;
@@ -459,15 +465,19 @@ static int check_only(const struct config *config)
 {
     struct rag_error error = {RAG_OK, ""};
     struct generators generators = {0};
+    struct remotes remotes = {0};
     struct models *models = NULL;
     enum rag_status status = mapped_file_guard(&error);
 
     if (status == RAG_OK)
+        status = remotes_open(config, false, &remotes, &error);
+    if (status == RAG_OK)
         status = models_open_configured(config, NULL, &models, &error);
     if (status == RAG_OK)
-        status = generators_open(config, models, &generators, &error);
+        status = generators_open(config, models, &remotes, &generators, &error);
     generators_close(&generators);
     models_close(models);
+    remotes_close(&remotes);
     if (status != RAG_OK) {
         fprintf(stderr, "ragd: %s\n", error.text);
         return 1;

@@ -299,6 +299,19 @@ static void exchange_close(struct exchange *x)
     buf_release(&x->piece);
 }
 
+/* What the person who asked is told: that the server is misconfigured, or does not speak the API,
+ * is not theirs to mend. */
+static enum rag_status tell(const struct openai *self, enum rag_status status,
+                            struct rag_error *why, struct rag_error *reterr)
+{
+    bool named = strncmp(why->text, "openai: ", strlen("openai: ")) == 0;
+
+    if (status == RAG_EDENIED || status == RAG_EFORMAT || status == RAG_ELIMIT)
+        status = RAG_EIO;
+    remote_hide_key(self->remote, why->text);
+    return rag_fail(reterr, status, "%s%s", named ? "" : "openai: ", why->text);
+}
+
 /* Send messages, take the answer. *ret_other_name: the server knows the limit by its newer name. */
 static enum rag_status exchange(struct openai *self, const struct generator_request *request,
                                 const struct message *messages, size_t n, size_t n_new,
@@ -314,6 +327,7 @@ static enum rag_status exchange(struct openai *self, const struct generator_requ
         .stream = self->stream,
         .completion_tokens = atomic_load(&self->completion_tokens),
     };
+    struct rag_error error = {RAG_OK, ""};
     struct rag_error why = {RAG_OK, ""};
     struct remote_outcome outcome;
     struct exchange x;
@@ -345,9 +359,9 @@ static enum rag_status exchange(struct openai *self, const struct generator_requ
         status = remote_do(self->remote, &call, NULL, &outcome, &why);
         *ret_other_name = status == RAG_EINVAL && !body.completion_tokens &&
                           strstr(why.text, "max_completion_tokens");
-        status = conclude(self, &x, status, &why, reterr);
-        if (status != RAG_OK && reterr)
-            remote_hide_key(self->remote, reterr->text);
+        status = conclude(self, &x, status, &why, &error);
+        if (status != RAG_OK)
+            status = tell(self, status, &error, reterr);
     }
     buf_release(&text);
     exchange_close(&x);

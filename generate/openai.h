@@ -31,8 +31,9 @@ struct openai_options {
     enum rag_status (*neutralise)(const char *text, size_t n, struct buf *out);
 };
 /* generate() returns RAG_OK with a result as generate/generator.h says; else the statuses of
- * remote_do(), RAG_EFORMAT (the server does not speak this API), RAG_EDENIED also when it filtered
- * its answer or the model refused by the API's own means. RAG_OK, RAG_EINVAL, RAG_ENOMEM. */
+ * remote_do(), with RAG_EIO for all that is between us and the server: what it speaks is not this
+ * API or too long, it refuses our key, it filtered its answer, or the model refused by the API's
+ * own means; RAG_EDENIED: offline. openai_open() itself: RAG_OK, RAG_EINVAL, RAG_ENOMEM. */
 enum rag_status openai_open(const struct openai_options *options, struct generator **ret,
                             struct rag_error *reterr);
 

@@ -15,10 +15,11 @@
 enum rag_status ragctl_client_open(const struct ragctl_options *options, struct ragctl_client *ret,
                                    struct rag_error *reterr)
 {
-    struct http_target target = {options->socket_path, "http://localhost", NULL};
+    struct http_target target = {.socket_path = options->socket_path,
+                                 .base_url = "http://localhost"};
 
     if (options->url)
-        target = (struct http_target){NULL, options->url, options->token};
+        target = (struct http_target){.base_url = options->url, .bearer_token = options->token};
     memset(ret, 0, sizeof *ret);
     ret->options = options;
     ret->busy_wait_ms = BUSY_WAIT_DEFAULT_MS;

@@ -70,10 +70,10 @@ static struct row rows[] = {
      "int8, int4 or fp32"                                                                                                                                                          },
     {"a policy that there is not",                "[generate]\nunsupported = keep\n",                        RAG_EINVAL,
      "remove or mark"                                                                                                                                                              },
-    {"a backend that there is not",               "[generate]\nbackends = openai\n",                         RAG_EINVAL,
-     "a list of local, extractive"                                                                                                                                                 },
+    {"a backend that there is not",               "[generate]\nbackends = remote\n",                         RAG_EINVAL,
+     "a list of local, openai, extractive"                                                                                                                                         },
     {"a backend that is there twice",             "[generate]\nbackends = local, local\n",                   RAG_EINVAL,
-     "a list of local, extractive"                                                                                                                                                 },
+     "a list of local, openai, extractive"                                                                                                                                         },
     {"a temperature that is noise",               "[generate]\ntemperature = 2.1\n",                         RAG_EINVAL,
      "a number from 0 to 2"                                                                                                                                                        },
     {"an answer without tokens",                  "[generate]\nmax_new_tokens = 0\n",                        RAG_EINVAL,
@@ -166,11 +166,15 @@ static void backends_are_tried_as_configured(void **state)
         size_t n;
         enum config_backend first;
     } cases[] = {
-        {"[generate]\n",                                           1, BACKEND_EXTRACTIVE},
-        {"[generate]\nmodel = m\n",                                2, BACKEND_LOCAL     },
-        {"[generate]\nmodel = m\nbackends = extractive\n",         1, BACKEND_EXTRACTIVE},
-        {"[generate]\nmodel = m\nbackends = extractive , local\n", 2, BACKEND_EXTRACTIVE},
-        {"[generate]\nmodel = m\nbackends =\n",                    2, BACKEND_LOCAL     },
+        {"[generate]\n",                                                          1, BACKEND_EXTRACTIVE},
+        {"[generate]\nmodel = m\n",                                               2, BACKEND_LOCAL     },
+        {"[generate]\nmodel = m\nbackends = extractive\n",                        1, BACKEND_EXTRACTIVE},
+        {"[generate]\nmodel = m\nbackends = extractive , local\n",                2, BACKEND_EXTRACTIVE},
+        {"[generate]\nmodel = m\nbackends =\n",                                   2, BACKEND_LOCAL     },
+        {"[openai]\nbase_url = https://h/v1\nmodel = m\n",                        2, BACKEND_OPENAI    },
+        {"[generate]\nmodel = l\n[openai]\nbase_url = https://h/v1\nmodel = m\n", 3, BACKEND_LOCAL     },
+        {"[generate]\nbackends = extractive, openai\n[openai]\nbase_url = https://h/v1\nmodel = "
+         "m\n",                                                                        2,                                                                      BACKEND_EXTRACTIVE               },
     };
 
     (void)state;
@@ -227,17 +231,23 @@ static void keys_that_do_not_fit_each_other_are_refused(void **state)
         const char *text;
         const char *message;
     } cases[] = {
-        {"[ragd]\nstate_dir =\n",                                    "state_dir: empty"      },
-        {"[http]\nsocket_path =\n",                                  "socket_path: empty"    },
-        {"[http]\ntcp_address = 0.0.0.0\ntoken_file = /t\n",         "not a loopback address"},
-        {"[http]\ntcp_address = 127.0.0.1\n",                        "needs token_file"      },
-        {"[http]\nbody_bytes_max = 2000\nbodies_bytes_max = 1999\n", "1999 is below"         },
-        {"[generate]\nbackends = local\n",                           "local needs model"     },
-        {"[index]\nchunk_chars = 200\nchunk_overlap = 100\n",        "chunk_overlap: 100"    },
+        {"[ragd]\nstate_dir =\n",                                                       "state_dir: empty"      },
+        {"[http]\nsocket_path =\n",                                                     "socket_path: empty"    },
+        {"[http]\ntcp_address = 0.0.0.0\ntoken_file = /t\n",                            "not a loopback address"},
+        {"[http]\ntcp_address = 127.0.0.1\n",                                           "needs token_file"      },
+        {"[http]\nbody_bytes_max = 2000\nbodies_bytes_max = 1999\n",                    "1999 is below"         },
+        {"[generate]\nbackends = local\n",                                              "local needs model"     },
+        {"[generate]\nbackends = openai\n",                                             "openai needs base_url" },
+        {"[openai]\nbase_url = https://h/v1\n",                                         "needs model"           },
+        {"[remote]\nembed_url = https://h/v1\n",                                        "needs embed_dim"       },
+        {"[models]\nembedder = e\n[remote]\nembed_url = https://h/v1\nembed_dim = 8\n",
+         "choose one"                                                                                           },
+        {"[models]\nreranker = r\n[remote]\nrerank_url = https://h/v1\n",               "choose one"            },
+        {"[index]\nchunk_chars = 200\nchunk_overlap = 100\n",                           "chunk_overlap: 100"    },
         {"[http]\nsocket_path = "
          "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
          "aaaaa"
-         "aaaaaaaaaaaaaaaa\n",                              "at most 107"           },
+         "aaaaaaaaaaaaaaaa\n",                                                 "at most 107"           },
     };
 
     (void)state;
