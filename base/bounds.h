@@ -333,6 +333,29 @@
 #define LEAK_PROMPT_CHARS_MAX       4096 /* of a system prompt: letters and digits, on the stack */
 #define LEAK_RUN_WEIGHT             48   /* of a repeated run: a letter counts 1, a syllable 2 */
 
+/* ---- guard ---- */
+#define GUARD_POLICY_BYTES_MAX       (1u << 20) /* a policy file; 256 rules have 100 KB */
+#define GUARD_RULES_MAX              256
+#define GUARD_RULE_NAME_BYTES_MAX    64  /* it stands in every finding of an audit record */
+#define GUARD_REASON_BYTES_MAX       255 /* what a person reads when refused */
+#define GUARD_COLLECTIONS_MAX        64  /* that one rule names */
+#define GUARD_COMMENT_BYTES_MAX      4096
+#define GUARD_FINDINGS_MAX           256  /* of one text; masks go on beyond */
+#define GUARD_PATTERNS_MAX           256  /* of one rule */
+#define GUARD_PATTERN_BYTES_MAX      4096 /* of a regular expression */
+#define GUARD_PATTERN_NEST_MAX       64   /* parentheses: the compiler recurses */
+#define GUARD_PATTERN_CODE_BYTES_MAX (48u << 10) /* compiled: repetitions of repetitions grow it */
+#define GUARD_PATTERN_STEPS          200000 /* items of a pattern tried in a text; and per byte: */
+#define GUARD_PATTERN_STEPS_PER_BYTE 32     /* usual patterns take under 3 */
+#define GUARD_PATTERN_CPU_MS         5      /* of one pattern in a text; and per MiB: */
+#define GUARD_PATTERN_CPU_MS_PER_MIB 250    /* a slow but honest pattern reads 20 MB/s */
+#define GUARD_PATTERN_MATCH_LIMIT    1000000 /* PCRE2's own count, a second line of defence */
+#define GUARD_PATTERN_HEAP_KIB       8192    /* of its backtracking */
+#define GUARD_KEYWORDS_MAX           200000  /* of one rule */
+#define GUARD_KEYWORD_CHARS_MAX      64
+#define GUARD_KEYWORD_LETTERS_MAX    (1u << 20) /* of all; each is about 50 bytes of memory */
+#define GUARD_KEYWORDS_BYTES_MAX     (4u << 20) /* of a file of them */
+
 /* ---- evaluation files (read by ragctl) ---- */
 #define EVAL_FILE_BYTES_MAX   (512u << 20) /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */
 #define EVAL_LINE_BYTES_MAX   (64u << 20)  /* one JSONL record: at most a document */

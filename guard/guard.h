@@ -13,10 +13,10 @@
  *   leak        an answer that repeats the system prompt                   guard/injection.h
  * Without a file the built-in policy holds: injection on passages is flagged, a leak refused.
  *
- * A mask keeps every byte's place: what is masked becomes '*' (one a byte), so that spans and
- * citations stay true. A rule that cannot be checked (a model is not there, a limit of time) is a
- * finding of its own kind 'unchecked', whose action is the rule's 'on_error' (default: the rule's
- * action). Immutable after open; thread-safe. */
+ * A mask keeps every byte's place: what is masked becomes '*' (one a byte; line ends stay), so that
+ * spans and citations stay true. A rule that cannot be checked (a model is not there, a limit of
+ * time) is a finding of its own kind 'unchecked', whose action is the rule's 'on_error' (default:
+ * the rule's action, of a rule that masks: drop). Immutable after open; thread-safe. */
 #ifndef RAG_GUARD_GUARD_H
 #define RAG_GUARD_GUARD_H
 
@@ -39,7 +39,7 @@ enum guard_action {
     GUARD_PASS,   /* recorded, nothing else */
     GUARD_FLAG,   /* recorded and told to the reader */
     GUARD_MASK,   /* the span becomes '*' */
-    GUARD_DROP,   /* a passage is not used; of anything else: refused */
+    GUARD_DROP,   /* a passage is not used; anything else is refused, and the finding says so */
     GUARD_REFUSE, /* nothing is answered (a document: not stored) */
 };
 const char *
@@ -105,7 +105,9 @@ struct guard_text {
     int64_t deadline_ns;       /* clock_monotonic_ns(); 0: none */
     const atomic_bool *cancel; /* or NULL */
 };
-/* RAG_OK whatever was found; RAG_ECANCELLED, RAG_ETIMEOUT, RAG_ENOMEM. ret was initialised. */
+/* RAG_OK whatever was found; RAG_ECANCELLED, RAG_ETIMEOUT, RAG_ENOMEM; RAG_EINVAL (not UTF-8);
+ * RAG_ELIMIT (over DOCUMENT_BYTES_MAX, or ret's room for the masked text). ret is fresh from
+ * guard_result_init(). */
 enum rag_status guard_check(const struct guard *g, enum guard_stage stage,
                             const struct guard_text *text, struct guard_result *ret,
                             struct rag_error *reterr);

@@ -1,4 +1,4 @@
-/* text/korean.h - where the stem of a Korean word ends. Internal to text/.
+/* text/korean.h - where the stem of a Korean word ends. Used in text/ and by guard/keywords.c.
  *
  * A word of running Korean is a stem with particles (조사: 은/는, 을/를, 에서 ...), with
  * a light verb (하다, 되다) or with verb endings. Without a dictionary the end is found by

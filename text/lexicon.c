@@ -1,18 +1,15 @@
 #define _GNU_SOURCE
 #include "text/lexicon.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <xxhash.h>
 
 #include "base/bounds.h"
 #include "base/utf8.h"
-#include "text/nfc.h"
+#include "text/text_file.h"
 
 #define SYNONYM_WEIGHT 0.5f /* of the word that was asked: the writer chose that one */
 
@@ -23,43 +20,6 @@ void lexicon_release(struct lexicon *x)
     free(x->synonyms);
     free(x->words);
     *x = (struct lexicon){0};
-}
-
-static enum rag_status read_file(const char *path, size_t max, struct buf *out,
-                                 struct rag_error *reterr)
-{
-    enum rag_status status;
-    struct buf raw;
-    ssize_t got = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return rag_fail_errno(reterr, RAG_EIO, errno, "file '%s'", path);
-    buf_init(&raw, max);
-    for (;;) {
-        size_t room = raw.len < max ? max - raw.len : 0;
-        char *at = buf_reserve(&raw, room > 65536 ? 65536 : room + (room == 0));
-
-        if (!at)
-            break;
-        got = read(fd, at, room > 65536 ? 65536 : room);
-        if (got <= 0)
-            break;
-        buf_commit(&raw, (size_t)got);
-    }
-    status = buf_status(&raw);
-    if (status == RAG_ELIMIT)
-        rag_fail(reterr, status, "file '%s': longer than %zu bytes", path, max);
-    else if (got < 0)
-        status = rag_fail_errno(reterr, RAG_EIO, errno, "file '%s'", path);
-    close(fd);
-    if (status == RAG_OK) {
-        status = nfc_append(buf_str(&raw), raw.len, out, reterr);
-        if (status == RAG_EFORMAT)
-            rag_fail(reterr, status, "file '%s': not UTF-8 text", path);
-    }
-    buf_release(&raw);
-    return status;
 }
 
 /* The next line without comment and white space at its ends; false at the end. */
@@ -118,7 +78,7 @@ enum rag_status lexicon_read_dictionary(struct lexicon *x, const char *path, str
                                         struct rag_error *reterr)
 {
     size_t start = contents->len;
-    enum rag_status status = read_file(path, USER_DICTIONARY_BYTES_MAX, contents, reterr);
+    enum rag_status status = text_file_read(path, USER_DICTIONARY_BYTES_MAX, contents, reterr);
     const char *text;
     const char *line;
     size_t n_line = 0;
@@ -186,7 +146,7 @@ enum rag_status lexicon_read_synonyms(struct lexicon *x, const char *path,
                                       struct buf *contents, struct rag_error *reterr)
 {
     size_t start = contents->len;
-    enum rag_status status = read_file(path, SYNONYMS_BYTES_MAX, contents, reterr);
+    enum rag_status status = text_file_read(path, SYNONYMS_BYTES_MAX, contents, reterr);
     const char *text;
     const char *line;
     size_t n_line = 0;

@@ -1,7 +1,7 @@
 /* text/word.h - text cut at white space, every character classed and folded.
  *
- * Internal to text/. Folding makes forms that mean the same compare equal: full-width
- * to ASCII, lower case, accents off Latin letters, compatibility forms taken apart
+ * Used in text/ and by guard/keywords.c. Folding makes forms that mean the same compare equal:
+ * full-width to ASCII, lower case, accents off Latin letters, compatibility forms taken apart
  * (㎏ -> kg, ① -> 1, Ⅳ -> iv). Zero-width and combining characters are dropped. */
 #ifndef RAG_TEXT_WORD_H
 #define RAG_TEXT_WORD_H
