@@ -11,7 +11,10 @@
 
 #define BUILT_IN_NAME "built-in policy"
 
-static const char built_in[] = "{\"rules\":[]}";
+static const char built_in[] =
+    "{\"rules\":[{\"name\":\"injection\",\"kind\":\"injection\",\"on\":[\"passage\"],\"action\":"
+    "\"flag\"},"
+    "{\"name\":\"leak\",\"kind\":\"leak\",\"on\":[\"answer\"],\"action\":\"refuse\"}]}";
 
 static const char *const common_members[] = {
     "name", "kind", "on", "action", "on_error", "collections", "reason", "comment", NULL};

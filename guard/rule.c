@@ -7,7 +7,8 @@
 
 #include "base/bounds.h"
 
-static const struct rule_kind *const kinds[] = {&pattern_kind, &keywords_kind, &pii_kind};
+static const struct rule_kind *const kinds[] = {&pattern_kind, &keywords_kind, &pii_kind,
+                                                &injection_kind, &leak_kind};
 
 const struct rule_kind *rule_kind_find(const char *name)
 {
@@ -19,7 +20,7 @@ const struct rule_kind *rule_kind_find(const char *name)
 
 const char *rule_kind_names(void)
 {
-    return "pattern, keywords, pii";
+    return "pattern, keywords, pii, injection, leak";
 }
 
 enum rag_status

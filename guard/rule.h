@@ -45,9 +45,11 @@ struct rule_kind {
 
 #define RULE_STAGES_ALL ((1u << N_GUARD_STAGES) - 1)
 
-extern const struct rule_kind pattern_kind;  /* guard/pattern.c */
-extern const struct rule_kind keywords_kind; /* guard/keywords.c */
-extern const struct rule_kind pii_kind;      /* guard/rule_pii.c */
+extern const struct rule_kind pattern_kind;   /* guard/pattern.c */
+extern const struct rule_kind keywords_kind;  /* guard/keywords.c */
+extern const struct rule_kind pii_kind;       /* guard/rule_pii.c */
+extern const struct rule_kind injection_kind; /* guard/rule_injection.c */
+extern const struct rule_kind leak_kind;
 
 /* The kind of that name, NULL: none. 'ret_names' (may be NULL): all of them, for a message. */
 const struct rule_kind *rule_kind_find(const char *name);
