@@ -356,6 +356,16 @@
 #define GUARD_KEYWORD_LETTERS_MAX    (1u << 20) /* of all; each is about 50 bytes of memory */
 #define GUARD_KEYWORDS_BYTES_MAX     (4u << 20) /* of a file of them */
 
+/* ---- models that guard (guard/judge.c, examples.c, classifier*.c) ---- */
+#define JUDGE_TEXT_BYTES_MAX    65536      /* of a text that a model judges; as ANSWER_BYTES_MAX */
+#define JUDGE_PROMPT_BYTES_MAX  (1u << 20) /* that thrice, the question, the rubric */
+#define JUDGE_ANSWER_BYTES_MAX  4096       /* of a verdict; "yes" has 3 */
+#define JUDGE_TOKENS_MAX        16         /* {"verdict": "yes"} has 7 */
+#define EXAMPLES_MAX            10000      /* compared one by one: 2 ms */
+#define EXAMPLE_BYTES_MAX       8192       /* as QUESTION_BYTES_MAX */
+#define EXAMPLES_FILE_BYTES_MAX (16u << 20)
+#define EXAMPLES_BATCH          256 /* texts embedded in one call when the policy is opened */
+
 /* ---- evaluation files (read by ragctl) ---- */
 #define EVAL_FILE_BYTES_MAX   (512u << 20) /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */
 #define EVAL_LINE_BYTES_MAX   (64u << 20)  /* one JSONL record: at most a document */

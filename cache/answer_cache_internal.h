@@ -21,7 +21,7 @@
 
 #include "base/bounds.h"
 #include "cache/answer_cache.h"
-#include "cache/similarity.h"
+#include "text/sparse_vector.h"
 #include "cache/threshold.h"
 #include "store/vector_kernels.h"
 

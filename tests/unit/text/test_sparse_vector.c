@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "cache/similarity.h"
+#include "text/sparse_vector.h"
 
 struct row {
     const char *name;

@@ -1,4 +1,4 @@
-#include "cache/similarity.h"
+#include "text/sparse_vector.h"
 
 #include <math.h>
 #include <stdlib.h>
