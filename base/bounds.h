@@ -340,15 +340,16 @@
 #define GUARD_REASON_BYTES_MAX       255 /* what a person reads when refused */
 #define GUARD_COLLECTIONS_MAX        64  /* that one rule names */
 #define GUARD_COMMENT_BYTES_MAX      4096
-#define GUARD_FINDINGS_MAX           256  /* of one text; masks go on beyond */
-#define GUARD_PATTERNS_MAX           256  /* of one rule */
-#define GUARD_PATTERN_BYTES_MAX      4096 /* of a regular expression */
-#define GUARD_PATTERN_NEST_MAX       64   /* parentheses: the compiler recurses */
-#define GUARD_PATTERN_CODE_BYTES_MAX (48u << 10) /* compiled: repetitions of repetitions grow it */
-#define GUARD_PATTERN_STEPS          200000 /* items of a pattern tried in a text; and per byte: */
-#define GUARD_PATTERN_STEPS_PER_BYTE 32     /* usual patterns take under 3 */
-#define GUARD_PATTERN_CPU_MS         5      /* of one pattern in a text; and per MiB: */
-#define GUARD_PATTERN_CPU_MS_PER_MIB 250    /* a slow but honest pattern reads 20 MB/s */
+#define GUARD_FINDINGS_MAX           256         /* of one text; masks go on beyond */
+#define GUARD_PATTERNS_MAX           256         /* of one rule */
+#define GUARD_PATTERN_BYTES_MAX      4096        /* of a regular expression */
+#define GUARD_PATTERN_NEST_MAX       64          /* parentheses: the compiler recurses */
+#define GUARD_PATTERN_CODE_BYTES_MAX (48u << 10) /* compiled: repetitions of repetitions grow it   \
+                                                  */
+#define GUARD_PATTERN_STEPS          200000  /* items of a pattern tried in a text; and per byte: */
+#define GUARD_PATTERN_STEPS_PER_BYTE 32      /* usual patterns take under 3 */
+#define GUARD_PATTERN_CPU_MS         5       /* of one pattern in a text; and per MiB: */
+#define GUARD_PATTERN_CPU_MS_PER_MIB 250     /* a slow but honest pattern reads 20 MB/s */
 #define GUARD_PATTERN_MATCH_LIMIT    1000000 /* PCRE2's own count, a second line of defence */
 #define GUARD_PATTERN_HEAP_KIB       8192    /* of its backtracking */
 #define GUARD_KEYWORDS_MAX           200000  /* of one rule */
