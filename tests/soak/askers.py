@@ -59,7 +59,9 @@ class Asker(Client):
         if generation is None or first[0] != 200 or second[0] != 200 or \
                 generation != self.generation(question.collection) or self.world.expiry == "ttl":
             return
-        if first[1].get("cache") == "semantic" or first[1]["degraded"] or second[1]["degraded"]:
+        if any(reply["cache"] == "semantic" or reply["backend"] != "extractive" or
+               any(d["stage"] != "generate" for d in reply["degraded"])
+               for reply in (first[1], second[1])):
             return
         if first[1]["answer"] != second[1]["answer"]:
             self.world.note("different", f"{question.text}: {first[1]['cache']} "
@@ -96,7 +98,7 @@ class Asker(Client):
         if reply["refused"]:
             return
         cited = {citation["document"] for citation in reply["citations"]}
-        if question.document not in cited:
+        if reply["backend"] == "extractive" and question.document not in cited:
             self.world.note("false_hit" if reply["cache"] == "semantic" else "unexpected",
                             f"{question.text!r}: {reply['answer']!r} cites {sorted(cited)}")
         answer = reply["answer"].encode()

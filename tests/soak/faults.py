@@ -22,7 +22,7 @@ class Faults:
     def pid(self):
         return self.world.ragd.process.pid
 
-    def kill_and_start(self):
+    def kill_and_start(self, last=False):
         """SIGKILL, then all must be whole: the audit chain, the indexes, the documents (which their
         writers look at)."""
         world = self.world
@@ -31,7 +31,7 @@ class Faults:
             world.ragd.kill()
             if self.rng.random() < 0.3:  # and once more while it recovers
                 self.start_and_kill()
-            self.configure(world, self.rng)
+            self.configure(world, self.rng, last)
             world.ragd.start(seconds=60 * world.slow_down)
             world.epoch += 1
         self.whole()

@@ -30,7 +30,8 @@ from faults import Faults  # noqa: E402
 from hostile import Misuser  # noqa: E402
 from others import Auditor, ModelUser  # noqa: E402
 from ragd_process import Ragd, TcpListener, User  # noqa: E402
-from subjects import DEVICES, document_name, make_text  # noqa: E402
+from subjects import (DEVICES, OFFLINE, SECRET, document_name, document_target,  # noqa: E402
+                      make_text)
 from tiny_models import MODELS, make_decoder  # noqa: E402
 from vitals import bad_lines, vitals  # noqa: E402
 from world import World  # noqa: E402
@@ -42,9 +43,13 @@ READERS = {"common": ("alice", "bob"), "of-alice": ("alice",), "of-bob": ("bob",
            "flip": ("alice", "bob")}
 
 
-def config_of(world, rng):
+# Combinations of backends; all of them while memory is compared.
+BACKENDS = ("extractive", "local, extractive", "openai, extractive", "local, openai, extractive")
+
+
+def config_of(world, rng, last=False):
     """The configuration of the next start. The models are random, so they get little say: what is
-    asked about is found by its words."""
+    asked about is found by its words. A small cache, which is soon full."""
     folder = world.ragd.folder
     world.share = rng.choice(("principal", "readers"))
     world.expiry = rng.choice(("change", "top_k", "ttl"))
@@ -81,6 +86,15 @@ chat_template = chatml
 kv_budget_mb = 64
 max_new_tokens = 16
 max_running = 3
+backends = {BACKENDS[-1] if last else rng.choice(BACKENDS)}
+[openai]
+base_url = http://127.0.0.1:{world.ports["chat"]}/v1
+model = stub
+allow_private = 1
+timeout_ms = 2000
+connect_timeout_ms = 500
+stall_ms = 700
+tries_max = 2
 """
 
 
@@ -102,25 +116,30 @@ def make_clients(world, seed):
 
 
 def begin(world):
-    """The daemon with its lasting collections."""
+    """The daemon with its lasting collections, and the servers that it talks to."""
+    peers = subprocess.Popen([sys.executable, str(HERE / "peers.py"), SECRET],
+                             stdout=subprocess.PIPE, text=True)
+    world.ports = json.loads(peers.stdout.readline())
     make_decoder(world.ragd.folder)
     config_of(world, random.Random(0))
     world.ragd.start(seconds=60 * world.slow_down)
     for name in LASTING:
         status, reply = world.ragd.call("PUT", f"/v1/collections/{name}", {
-            "readers": [f"token:{reader}" for reader in READERS[name]], "chunk_chars": 300})
+            "readers": [f"token:{reader}" for reader in READERS[name]], "chunk_chars": 300,
+            "offline": name == OFFLINE})
         assert status == 201, reply
         for device in DEVICES:
             put_first(world, name, device)
     world.running.set()
     world.up.set()
+    return peers
 
 
 def put_first(world, collection, device):
     name = document_name(collection, device)
     text = make_text(random.Random(device), collection, device)
     state = world.truth.sent(collection, name, text)
-    status, reply = world.ragd.call("PUT", world.ragd.document(collection, name), text,
+    status, reply = world.ragd.call("PUT", document_target(world.ragd, collection, name), text,
                                     "text/plain")
     assert status == 201, reply
     world.truth.acknowledged(state, reply["version"])
@@ -181,6 +200,8 @@ def report(world, minutes, series):
     for line in bad[:20]:
         world.note("unexpected", f"log: {line}")
     found = world.n_found
+    if world.seen["secrets"]:
+        world.note("crossed", f"{world.seen['secrets']} requests told of an offline collection")
     for what, texts in world.found.items():
         for text in texts:
             print(f"soak: {what}: {text}", file=sys.stderr)
@@ -198,7 +219,7 @@ def report(world, minutes, series):
         "false_hits": found["false_hit"], "lost_changes": found["lost"],
         "restarts": world.epoch, "log_lines_bad": len(bad),
         "faults": {kind: world.windows.count(kind) for kind in ("kill", "disk_full", "peers")},
-        "answers": dict(sorted(world.hits.items())), "quiet_points": series}))
+        "answers": dict(sorted(world.hits.items())), "peers_saw": world.seen, "quiet_points": series}))
     return 1 if any(found[what] for what in
                     ("unexpected", "lost", "different", "audit", "stale", "crossed")) else 0
 
@@ -219,25 +240,28 @@ def main():
     world.no_cache = {}
     begun = world.begun
     seconds = arguments.minutes * 60
-    series, peers, clients = [], [], []
+    series, peers = [], None
     try:
-        begin(world)
+        peers = begin(world)
         clients = make_clients(world, arguments.seed)
         for client in clients:
             client.start()
-        faults = Faults(world, random.Random(arguments.seed), config_of, peers)
+        faults = Faults(world, random.Random(arguments.seed), config_of, [peers])
         faults.run(begun + seconds * arguments.kills, kills=True)
+        faults.kill_and_start(last=True)
         second_part(world, faults, len(clients), begun + seconds, series)
         world.stop.set()
         end(world, faults, clients)
+        peers.terminate()
+        world.seen = json.loads(peers.communicate(timeout=60)[0])
         minutes = (time.monotonic() - begun) / 60
         return report(world, minutes, series)
     finally:
         world.stop.set()
         if ragd.process and ragd.process.poll() is None:
             ragd.kill()
-        for peer in peers:
-            peer.kill()
+        if peers:
+            peers.kill()
         if arguments.keep:
             print(f"kept: {ragd.folder}", file=sys.stderr)
         else:

@@ -1,4 +1,6 @@
 """What the documents of a soak say (tests/lib/devices.py) and what is asked about them by whom."""
+import urllib.parse
+
 from devices import SHARED, TEAMS, TOPICS, facts, ways_to_ask
 
 DEVICES = [f"{letter}-{number}" for letter in ("PK", "RT", "ZM") for number in range(110, 160, 10)]
@@ -10,6 +12,16 @@ MARKS = {"alice": "?", "bob": "??", None: ""}
 
 def document_name(collection, device):
     return f"{collection}/{device}.txt"
+
+
+OFFLINE = "of-alice"
+SECRET = "비밀자료"  # the title of its documents
+
+
+def document_target(ragd, collection, name):
+    """Where to put it; what is offline can be told by its title wherever a passage of it goes."""
+    title = f"?title={urllib.parse.quote(SECRET)}" if collection == OFFLINE else ""
+    return ragd.document(collection, name) + title
 
 
 def make_text(rng, collection, device):

@@ -5,7 +5,7 @@ import threading
 import time
 import urllib.parse
 
-from subjects import DEVICES, document_name, make_text
+from subjects import DEVICES, OFFLINE, SECRET, document_name, document_target, make_text
 from truth import GONE
 from world import Client
 
@@ -66,7 +66,7 @@ class Writer(Client):
         name = document_name(collection, device)
         text = make_text(self.rng, collection, device)
         self.changed("put", [(collection, name, text)], "PUT",
-                     self.world.ragd.document(collection, name), text, "text/plain")
+                     document_target(self.world.ragd, collection, name), text, "text/plain")
 
     def delete(self):
         collection, device = self.rng.choice(self.own)
@@ -80,7 +80,8 @@ class Writer(Client):
         devices = [d for c, d in self.own if c == collection][:3]
         targets = [(collection, document_name(collection, d), make_text(self.rng, collection, d))
                    for d in devices]
-        lines = "".join(json.dumps({"id": name, "text": text}, ensure_ascii=False) + "\n"
+        title = {"title": SECRET} if collection == OFFLINE else {}
+        lines = "".join(json.dumps({"id": name, "text": text, **title}, ensure_ascii=False) + "\n"
                         for _, name, text in targets)
         _, reply = self.changed("bulk", targets, "POST", f"/v1/collections/{collection}/documents",
                                 lines, "application/x-ndjson")
@@ -98,7 +99,7 @@ class Writer(Client):
         state = self.world.truth.now(collection, name)
         if state and state.text:
             status, reply, _, _ = self.request("again", "PUT",
-                                               self.world.ragd.document(collection, name),
+                                               document_target(self.world.ragd, collection, name),
                                                state.text, content_type="text/plain")
             if status == 200 and not reply["unchanged"] and state.version is not None:
                 self.world.note("unexpected", f"again: {reply}")
