@@ -42,6 +42,7 @@ enum rag_status answer_cache_open(const struct answer_cache_options *options,
                                   struct rag_error *reterr)
 {
     enum rag_status status = check_options(options, reterr);
+    char why[CACHE_WHY_BYTES] = "";
     struct answer_cache *c;
 
     if (status != RAG_OK)
@@ -57,12 +58,14 @@ enum rag_status answer_cache_open(const struct answer_cache_options *options,
         status = out_of_memory(reterr);
     else if (random_bytes(&c->seed, sizeof c->seed) != RAG_OK)
         status = rag_fail(reterr, RAG_EIO, "cache of answers: no random numbers from the system");
+    if (status == RAG_OK && options->path)
+        status = cache_load(c, ret_why ? ret_why : why, reterr);
+    else if (ret_why)
+        ret_why[0] = '\0';
     if (status != RAG_OK) {
         answer_cache_close(c);
         return status;
     }
-    if (ret_why)
-        ret_why[0] = '\0';
     *ret = c;
     return RAG_OK;
 }
@@ -71,6 +74,9 @@ void answer_cache_close(struct answer_cache *c)
 {
     if (!c)
         return;
+    if (c->rows)
+        cache_store_used(c);
+    cache_rows_close(c->rows);
     cache_tables_free(c);
     pthread_mutex_destroy(&c->lock);
     free(c);
@@ -78,6 +84,8 @@ void answer_cache_close(struct answer_cache *c)
 
 void cache_forget(struct answer_cache *c, struct entry *e)
 {
+    if (e->stored)
+        cache_rows_delete(c->rows, e->id);
     cache_unlink(c, e);
 }
 
@@ -215,14 +223,41 @@ void answer_cache_rechecked(struct answer_cache *c, uint64_t id, uint64_t genera
     pthread_mutex_unlock(&c->lock);
 }
 
+/* An entry made now. body: as it is to be stored, where it is. */
+static enum rag_status make_entry(const struct answer_cache *c, const struct cache_key *key,
+                                  const struct cache_put *put, struct entry **ret, struct buf *body)
+{
+    const struct cache_meaning *m = put->meaning;
+    struct sparse_vector terms = {NULL, NULL, 0};
+    enum rag_status status = RAG_OK;
+    struct entry *e = NULL;
+
+    if (m && !m->vector && m->terms && !put->refused)
+        status = sparse_vector_make(m->terms, m->idf, &terms);
+    if (status == RAG_OK)
+        status = entry_new(key, put, &terms, c->options.bytes_max / 4, &e);
+    sparse_vector_release(&terms);
+    if (status != RAG_OK)
+        return status;
+    e->created_ms = clock_wall_ms();
+    e->used_ms = e->created_ms;
+    e->expires_ns =
+        c->options.ttl_ms > 0 ? clock_monotonic_ns() + c->options.ttl_ms * 1000000 : INT64_MAX;
+    if (c->rows)
+        entry_encode(e, m ? m->vector : NULL, m ? m->dim : 0, body);
+    *ret = e;
+    return RAG_OK;
+}
+
 /* Link it in place of an older one of its key. The lock is held. */
 static enum rag_status insert(struct answer_cache *c, struct entry *e,
-                              const struct cache_meaning *meaning)
+                              const struct cache_meaning *meaning, struct buf *body)
 {
     struct entry *old = cache_by_key(c, e->key);
     bool vector = meaning && meaning->vector;
     enum rag_status status;
-    struct book *b;
+    char *data = NULL;
+    size_t n = 0;
 
     if (old)
         cache_forget(c, old);
@@ -230,52 +265,46 @@ static enum rag_status insert(struct answer_cache *c, struct entry *e,
     status = cache_link(c, e, vector ? meaning->vector : NULL, vector ? meaning->dim : 0);
     if (status != RAG_OK)
         return status;
-    b = e->partition->book;
-    e->threshold = cache_entry_threshold(b, e);
+    e->threshold = cache_entry_threshold(e->partition->book, e);
+    if (c->rows && buf_take(body, &data, &n) == RAG_OK) {
+        struct cache_row row = {e->id, e->collection_id, e->used_ms, data, n};
+
+        e->stored = cache_rows_put(c->rows, &row, data, store_last_change(c->options.store));
+    }
     cache_evict(c, e);
     return RAG_OK;
-}
-
-static void set_times(const struct answer_cache *c, struct entry *e)
-{
-    e->created_ms = clock_wall_ms();
-    e->used_ms = e->created_ms;
-    e->expires_ns =
-        c->options.ttl_ms > 0 ? clock_monotonic_ns() + c->options.ttl_ms * 1000000 : INT64_MAX;
 }
 
 enum rag_status answer_cache_put(struct answer_cache *c, const struct cache_key *key,
                                  const struct cache_put *put, struct rag_error *reterr)
 {
     enum cache_verdict verdict = CACHE_MISS;
-    uint8_t digest[SHA256_BYTES];
     struct entry *e = NULL;
     struct entry *newer;
     enum rag_status status;
     uint64_t now = 0;
+    struct buf body;
 
-    if (put->n_documents > CACHE_DOCUMENTS_MAX)
-        return RAG_OK;
-    status = entry_key(key, digest);
-    if (status == RAG_OK)
-        status = entry_new(key, put, digest, c->options.bytes_max / 4, &e);
-    if (status == RAG_ELIMIT)
-        return RAG_OK;
-    if (status != RAG_OK)
-        return out_of_memory(reterr);
-    set_times(c, e);
+    buf_init(&body, CACHE_ROW_BYTES_MAX);
+    status = make_entry(c, key, put, &e, &body);
+    if (status != RAG_OK) {
+        buf_release(&body);
+        return status == RAG_ELIMIT ? RAG_OK : out_of_memory(reterr);
+    }
     pthread_mutex_lock(&c->lock);
-    newer = cache_by_key(c, digest);
+    newer = cache_by_key(c, e->key);
     if (newer && newer->generation > e->generation) {
         entry_unref(e); /* who searched later was faster */
         pthread_mutex_unlock(&c->lock);
+        buf_release(&body);
         return RAG_OK;
     }
     e->n_refs++;
-    status = insert(c, e, put->meaning);
+    status = insert(c, e, put->meaning, &body);
     if (status != RAG_OK)
         entry_unref(e); /* what the tables would have held */
     pthread_mutex_unlock(&c->lock);
+    buf_release(&body);
     /* After it is linked: a change that comes from here on finds it there, one that came before is
      * seen in the store. So none is missed, and a deleted collection gets no entry. */
     if (status == RAG_OK)
@@ -344,6 +373,8 @@ size_t answer_cache_collection_deleted(struct answer_cache *c, int64_t collectio
     n = forget_collection(c, collection_id);
     b = cache_book(c, collection_id);
     if (b) {
+        if (c->rows)
+            cache_rows_delete_reports(c->rows, collection_id);
         b->n_reports = 0;
         cache_book_tidy(c, b);
     }
@@ -357,7 +388,6 @@ enum rag_status answer_cache_clear(struct answer_cache *c, int64_t collection_id
 {
     size_t n = 0;
 
-    (void)reterr;
     pthread_mutex_lock(&c->lock);
     if (collection_id != 0)
         n = forget_collection(c, collection_id);
@@ -365,7 +395,7 @@ enum rag_status answer_cache_clear(struct answer_cache *c, int64_t collection_id
         cache_forget(c, c->newest);
     pthread_mutex_unlock(&c->lock);
     *ret_n = n;
-    return RAG_OK;
+    return c->rows ? cache_rows_flush(c->rows, reterr) : RAG_OK;
 }
 
 /* ---- what is there ---- */

@@ -80,37 +80,29 @@ static void lay_out(struct block *b, const struct cache_key *key, const struct c
 }
 
 enum rag_status entry_new(const struct cache_key *key, const struct cache_put *put,
-                          const uint8_t digest[SHA256_BYTES], size_t bytes_max, struct entry **ret)
+                          const struct sparse_vector *terms, size_t bytes_max, struct entry **ret)
 {
-    const struct cache_meaning *m = put->meaning;
-    struct sparse_vector terms = {NULL, NULL, 0};
-    enum rag_status status = RAG_OK;
     struct block block = {NULL, 0};
     struct entry sizes;
     struct entry *e;
 
-    if (put->payload_bytes > bytes_max || put->n_chunks > bytes_max / sizeof *put->chunks)
+    if (put->payload_bytes > bytes_max || put->n_chunks > TOP_K_MAX ||
+        put->n_documents > CACHE_DOCUMENTS_MAX)
         return RAG_ELIMIT;
-    if (m && !m->vector && m->terms && !put->refused)
-        status = sparse_vector_make(m->terms, m->idf, &terms);
-    if (status != RAG_OK)
-        return status;
-    lay_out(&block, key, put, &terms, &sizes);
-    if (block.n > bytes_max) {
-        sparse_vector_release(&terms);
+    lay_out(&block, key, put, terms, &sizes);
+    if (block.n > bytes_max)
         return RAG_ELIMIT;
-    }
     e = calloc(1, block.n);
-    if (!e) {
-        sparse_vector_release(&terms);
+    if (!e)
         return RAG_ENOMEM;
-    }
     block = (struct block){(char *)e, 0};
-    lay_out(&block, key, put, &terms, e);
-    sparse_vector_release(&terms);
+    lay_out(&block, key, put, terms, e);
     e->bytes = block.n + MALLOC_BYTES;
     e->collection_id = key->collection_id;
-    memcpy(e->key, digest, SHA256_BYTES);
+    if (entry_key(key, e->key) != RAG_OK) {
+        free(e);
+        return RAG_ENOMEM;
+    }
     memcpy(e->scope, key->scope, SHA256_BYTES);
     memcpy(e->settings, key->settings, SHA256_BYTES);
     e->payload_bytes = put->payload_bytes;

@@ -114,21 +114,43 @@ static enum rag_status make_room(struct answer_cache *c, struct book *b)
     return RAG_OK;
 }
 
+enum rag_status cache_report_add(struct answer_cache *c, struct book *b, uint64_t key,
+                                 float similarity, bool correct)
+{
+    enum rag_status status = make_room(c, b);
+
+    if (status != RAG_OK)
+        return status;
+    b->report_keys[b->n_reports] = key;
+    b->reports[b->n_reports++] = (struct threshold_observation){similarity, correct};
+    return RAG_OK;
+}
+
+void cache_learn(struct answer_cache *c, struct book *b)
+{
+    b->threshold =
+        threshold_learn(b->reports, b->n_reports, c->options.threshold, c->options.error_bound);
+    for (struct partition *p = b->partitions; p; p = p->next_of_book)
+        for (struct entry *e = p->entries; e; e = e->next_of_partition)
+            e->threshold = cache_entry_threshold(b, e);
+}
+
 /* A report of a semantic hit: the thresholds of its collection and of its entry. The lock is held.
  */
 static enum rag_status learn(struct answer_cache *c, struct entry *e, float similarity,
                              bool correct)
 {
     struct book *b = e->partition->book;
-    enum rag_status status = make_room(c, b);
+    struct cache_report_row row = {e->collection_id, report_key(e->key), similarity, correct};
+    enum rag_status status = cache_report_add(c, b, row.key, similarity, correct);
 
     if (status != RAG_OK)
         return status;
-    b->report_keys[b->n_reports] = report_key(e->key);
-    b->reports[b->n_reports++] = (struct threshold_observation){similarity, correct};
     b->threshold =
         threshold_learn(b->reports, b->n_reports, c->options.threshold, c->options.error_bound);
     e->threshold = cache_entry_threshold(b, e);
+    if (c->rows)
+        cache_rows_report(c->rows, &row);
     return RAG_OK;
 }
 
@@ -156,5 +178,7 @@ enum rag_status answer_cache_feedback(struct answer_cache *c, const struct cache
     pthread_mutex_unlock(&c->lock);
     if (status == RAG_ENOMEM)
         rag_fail(reterr, status, "cache of answers: out of memory");
+    if (status == RAG_OK && c->rows)
+        status = cache_rows_flush(c->rows, reterr);
     return status;
 }

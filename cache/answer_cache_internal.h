@@ -20,9 +20,11 @@
 #include <pthread.h>
 
 #include "base/bounds.h"
+#include "base/buf.h"
 #include "cache/answer_cache.h"
 #include "text/sparse_vector.h"
 #include "cache/threshold.h"
+#include "store/cache_rows.h"
 #include "store/vector_kernels.h"
 
 #define CACHE_REQUEST_BYTES 48 /* of a request's name that is remembered; ours have 26 */
@@ -126,8 +128,9 @@ struct remembered {
 struct answer_cache {
     struct answer_cache_options options;
     const struct vector_kernels *kernels;
-    uint64_t seed;    /* of the hashes of names, which others choose */
-    double threshold; /* of a collection without reports */
+    struct cache_rows *rows; /* NULL: in memory only */
+    uint64_t seed;           /* of the hashes of names, which others choose */
+    double threshold;        /* of a collection without reports */
 
     pthread_mutex_t lock;  /* guards what follows */
     struct entry **by_key; /* [n_buckets] */
@@ -148,19 +151,34 @@ struct answer_cache {
 
 /* ---- answer_cache_entry.c ---- */
 
-/* An entry of one reference that is not linked, without an id. vector: not in it, see
- * cache_link(). RAG_OK, RAG_ENOMEM, RAG_ELIMIT (larger than bytes_max). */
+/* An entry of one reference that is not linked, without id and times. put->meaning is not looked
+ * at: its terms are given (n 0: none), its vector goes to cache_link(). RAG_OK, RAG_ENOMEM,
+ * RAG_ELIMIT (larger than bytes_max, too many documents or chunks). */
 enum rag_status entry_new(const struct cache_key *key, const struct cache_put *put,
-                          const uint8_t digest[SHA256_BYTES], size_t bytes_max, struct entry **ret);
+                          const struct sparse_vector *terms, size_t bytes_max, struct entry **ret);
 enum rag_status entry_key(const struct cache_key *key, uint8_t ret_digest[SHA256_BYTES]);
 /* Is it too old, by either clock? */
 bool entry_expired(const struct entry *e, int64_t ttl_ms, int64_t wall_ms, int64_t now_ns);
 enum rag_status entry_copy(const struct entry *e, struct answer_cached *ret);
 
+/* ---- answer_cache_store.c ---- */
+
+/* An entry as it is stored, with its vector [dim] (or NULL), appended. */
+void entry_encode(const struct entry *e, const float *vector, size_t dim, struct buf *out);
+/* Back again: an entry of one reference without id and 'used_ms'. vector: room for
+ * EMBEDDING_DIM_MAX, *ret_dim 0: none. The bytes are hostile. RAG_OK, RAG_EFORMAT, RAG_ENOMEM. */
+enum rag_status entry_decode(const void *data, size_t n_bytes, int64_t collection_id,
+                             struct entry **ret, float *vector, size_t *ret_dim);
+/* Open cache.db and link what is in it. Nobody else has the cache yet. */
+enum rag_status cache_load(struct answer_cache *c, char *ret_why, struct rag_error *reterr);
+/* Queue what hits have changed. */
+void cache_store_used(struct answer_cache *c);
+
 /* ---- answer_cache_table.c; the lock is held ---- */
 
 enum rag_status cache_tables_new(struct answer_cache *c);
-void cache_tables_free(struct answer_cache *c); /* entries included */
+void cache_tables_empty(struct answer_cache *c); /* of entries and books */
+void cache_tables_free(struct answer_cache *c);
 struct entry *cache_by_key(const struct answer_cache *c, const uint8_t key[SHA256_BYTES]);
 struct entry *cache_by_id(const struct answer_cache *c, uint64_t id);
 struct partition *cache_partition(const struct answer_cache *c, int64_t collection_id,
@@ -206,6 +224,11 @@ enum rag_status cache_give(struct answer_cache *c, struct entry *e, const struct
 
 void cache_remember(struct answer_cache *c, struct entry *e, const char *request_id,
                     enum cache_kind kind, float similarity);
+/* One more report at the end, the oldest goes when there are enough. RAG_OK, RAG_ENOMEM. */
+enum rag_status cache_report_add(struct answer_cache *c, struct book *b, uint64_t key,
+                                 float similarity, bool correct);
+/* The thresholds of a collection and of its entries, from its reports. */
+void cache_learn(struct answer_cache *c, struct book *b);
 /* What its reports say that another question has to reach. */
 double cache_entry_threshold(const struct book *b, const struct entry *e);
 

@@ -57,7 +57,7 @@ enum rag_status cache_tables_new(struct answer_cache *c)
     return RAG_OK;
 }
 
-void cache_tables_free(struct answer_cache *c)
+void cache_tables_empty(struct answer_cache *c)
 {
     while (c->newest)
         cache_unlink(c, c->newest);
@@ -65,6 +65,11 @@ void cache_tables_free(struct answer_cache *c)
         c->books->n_reports = 0;
         cache_book_tidy(c, c->books);
     }
+}
+
+void cache_tables_free(struct answer_cache *c)
+{
+    cache_tables_empty(c);
     free(c->by_key);
     free(c->by_id);
     free(c->by_document);
