@@ -35,6 +35,7 @@ const struct http_route app_routes[] = {
     {"POST",   "/v1/embeddings",                     handle_embeddings,        JOB_BULK,        "embeddings", 0        },
     {"POST",   "/v1/rerank",                         handle_rerank,            JOB_BULK,        "rerank",     0        },
     {"GET",    "/v1/audit",                          handle_audit_list,        JOB_INTERACTIVE, "audit",      SMALL    },
+    {"GET",    "/v1/audit/export",                   handle_audit_export,      JOB_BULK,        "audit",      SMALL    },
     {"GET",    "/v1/audit/{seq}",                    handle_audit_get,         JOB_INTERACTIVE, "audit",      SMALL    },
     {"POST",   "/v1/audit/verify",                   handle_audit_verify,      JOB_BULK,        "audit",      SMALL    },
     {"POST",   "/v1/audit/cut",                      handle_audit_cut,         JOB_BULK,        "audit",      SMALL    },

@@ -34,6 +34,7 @@ void handle_models(struct http_request *request, struct http_response *response,
 void handle_embeddings(struct http_request *request, struct http_response *response, void *app);
 void handle_rerank(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_list(struct http_request *request, struct http_response *response, void *app);
+void handle_audit_export(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_get(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_verify(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_erase(struct http_request *request, struct http_response *response, void *app);

@@ -397,18 +397,25 @@ static struct audit_entry borrow_entry(sqlite3_stmt *statement)
     return entry;
 }
 
+void audit_bind_query(sqlite3_stmt *statement, const struct audit_query *q)
+{
+    sqlite3_bind_int64(statement, 1, (int64_t)q->after);
+    sqlite3_bind_int64(statement, 2, (int64_t)q->before);
+    sqlite3_bind_int64(statement, 3, (int64_t)q->limit);
+    sqlite3_bind_text(statement, 4, q->kind, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 5, q->principal, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 6, q->since_ms);
+    sqlite3_bind_int64(statement, 7, q->until_ms);
+}
+
 enum rag_status audit_list(struct audit *audit, const struct audit_query *q,
                            enum rag_status (*visit)(void *context, const struct audit_entry *entry,
                                                     struct rag_error *reterr),
                            void *context, struct rag_error *reterr)
 {
-#define CONDITIONS                                                                                 \
-    " WHERE seq>max(?1,coalesce((SELECT seq FROM checkpoint),0)) AND (?2=0 OR seq<?2) AND (?4 IS " \
-    "NULL OR kind=?4)"                                                                             \
-    " AND (?5 IS NULL OR principal=?5) AND (?6=0 OR time_ms>=?6) AND (?7=0 OR time_ms<=?7)"
-    static const char up[] = ENTRY_COLUMNS CONDITIONS " ORDER BY seq LIMIT ?3";
-    static const char down[] = ENTRY_COLUMNS CONDITIONS " ORDER BY seq DESC LIMIT ?3";
-    static const char of_request[] = ENTRY_COLUMNS CONDITIONS
+    static const char up[] = ENTRY_COLUMNS AUDIT_CONDITIONS " ORDER BY seq LIMIT ?3";
+    static const char down[] = ENTRY_COLUMNS AUDIT_CONDITIONS " ORDER BY seq DESC LIMIT ?3";
+    static const char of_request[] = ENTRY_COLUMNS AUDIT_CONDITIONS
         " AND " OF_REQUEST " AND substr(payload,16,32)=?8 ORDER BY seq LIMIT ?3";
     const char *sql = q->request_id ? of_request : q->before ? down : up;
     struct database *db = &audit->reader;
@@ -419,13 +426,7 @@ enum rag_status audit_list(struct audit *audit, const struct audit_query *q,
     pthread_mutex_lock(&audit->reader_mutex);
     status = database_statement(db, sql, &statement, reterr);
     if (status == RAG_OK) {
-        sqlite3_bind_int64(statement, 1, (int64_t)q->after);
-        sqlite3_bind_int64(statement, 2, (int64_t)q->before);
-        sqlite3_bind_int64(statement, 3, (int64_t)q->limit);
-        sqlite3_bind_text(statement, 4, q->kind, -1, SQLITE_STATIC);
-        sqlite3_bind_text(statement, 5, q->principal, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(statement, 6, q->since_ms);
-        sqlite3_bind_int64(statement, 7, q->until_ms);
+        audit_bind_query(statement, q);
         if (q->request_id)
             sqlite3_bind_text(statement, 8, q->request_id, -1, SQLITE_STATIC);
     }
@@ -442,7 +443,6 @@ enum rag_status audit_list(struct audit *audit, const struct audit_query *q,
     }
     pthread_mutex_unlock(&audit->reader_mutex);
     return status;
-#undef CONDITIONS
 }
 
 struct one {

@@ -96,6 +96,22 @@ enum rag_status audit_get(struct audit *audit, uint64_t seq, struct arena *arena
 enum rag_status audit_get_request(struct audit *audit, const char *request_id, struct arena *arena,
                                   struct audit_entry *ret, struct rag_error *reterr);
 
+/* A row with all that its hash is made of (store/audit_chain.h). */
+struct audit_export_row {
+    struct audit_row row;
+    uint8_t hash[SHA256_BYTES];
+    uint8_t previous[SHA256_BYTES];
+    const uint8_t *salt; /* [AUDIT_SALT_BYTES]; NULL: erased */
+    const char *payload; /* NULL: erased */
+};
+/* Up to query->limit rows, ascending ('before' ends them), until visit returns false. */
+enum rag_status audit_export(struct audit *audit, const struct audit_query *query,
+                             bool (*visit)(void *context, const struct audit_export_row *row),
+                             void *context, struct rag_error *reterr);
+/* The checkpoint behind which the log begins; seq 0: it was never cut. */
+enum rag_status audit_checkpoint(struct audit *audit, struct audit_checkpoint *ret,
+                                 struct rag_error *reterr);
+
 struct audit_report {
     bool whole;
     uint64_t n_rows;

@@ -51,6 +51,13 @@ enum rag_status audit_head_open(const char *dir, struct database *db, int *ret_f
 /* One slice of deleting rows behind the checkpoint; the writer's idle work. */
 enum rag_status audit_cut_slice(void *context, struct database *db, bool *ret_more);
 
+/* The rows of a query, for who reads other columns: audit_bind_query() binds ?1..?7. */
+#define AUDIT_CONDITIONS                                                                           \
+    " WHERE seq>max(?1,coalesce((SELECT seq FROM checkpoint),0)) AND (?2=0 OR seq<?2) AND (?4 IS " \
+    "NULL OR kind=?4)"                                                                             \
+    " AND (?5 IS NULL OR principal=?5) AND (?6=0 OR time_ms>=?6) AND (?7=0 OR time_ms<=?7)"
+void audit_bind_query(sqlite3_stmt *statement, const struct audit_query *q);
+
 /* Append one row inside the writer's transaction. */
 enum rag_status audit_insert(struct database *db, const char *kind, const char *principal,
                              const char *payload, uint64_t change, uint64_t *ret_seq,

@@ -17,12 +17,11 @@
 #include "daemon/ragctl/ragctl_print.h"
 #include "daemon/ragctl/ragctl_time.h"
 
-#define OUTPUT_BYTES_MAX    (256u << 20)
-#define PAGE_ROWS           500
-#define LIST_ROWS_DEFAULT   50
-#define HEAD_FILE_BYTES_MAX 4096
-#define SUMMARY_COLUMNS     70
-#define REQUEST_ID_CHARS    32
+#define OUTPUT_BYTES_MAX  (256u << 20)
+#define PAGE_ROWS         500
+#define LIST_ROWS_DEFAULT 50
+#define SUMMARY_COLUMNS   70
+#define REQUEST_ID_CHARS  32
 
 /* ---- rows ---- */
 
@@ -68,10 +67,8 @@ static void add_row(struct print_table *table, const struct json *row)
     buf_release(&summary);
 }
 
-static void row_path(struct buf *path, const struct audit_args *args, const char *position,
-                     uint64_t seq, int64_t limit)
+void ragctl_audit_filters(struct buf *path, const struct audit_args *args)
 {
-    buf_printf(path, "/v1/audit?%s=%" PRIu64 "&limit=%" PRId64, position, seq, limit);
     if (args->kind) {
         buf_append_str(path, "&kind=");
         http_encode_segment(path, args->kind);
@@ -106,7 +103,9 @@ static enum rag_status each_row(struct ragctl_client *client, const struct audit
         int64_t n = 0;
 
         buf_reset(&path);
-        row_path(&path, args, ascending ? "after" : "before", seq, page_rows);
+        buf_printf(&path, "/v1/audit?%s=%" PRIu64 "&limit=%" PRId64, ascending ? "after" : "before",
+                   seq, page_rows);
+        ragctl_audit_filters(&path, args);
         status = ragctl_client_call(client, "GET", buf_str(&path), &page, reterr);
         for (const struct json *row = json_first(json_member(page, "entries"));
              row && status == RAG_OK; row = json_next(row), n++) {
@@ -124,13 +123,11 @@ static enum rag_status each_row(struct ragctl_client *client, const struct audit
     return status;
 }
 
-/* ---- list and export ---- */
+/* ---- list ---- */
 
 struct rows {
-    struct print_table *table; /* list for people */
+    struct print_table *table; /* for people */
     struct json_writer *w;     /* one JSON object */
-    FILE *lines;               /* export: a row per line */
-    uint64_t n;
 };
 
 static enum rag_status visit_row(void *context, const struct json *row)
@@ -138,19 +135,13 @@ static enum rag_status visit_row(void *context, const struct json *row)
     struct rows *rows = context;
     char *text = NULL;
 
-    rows->n++;
     if (rows->table) {
         add_row(rows->table, row);
         return RAG_OK;
     }
     if (json_print(row, &text) != RAG_OK)
         return RAG_ENOMEM;
-    if (rows->w)
-        json_put_raw(rows->w, NULL, text);
-    else if (fprintf(rows->lines, "%s\n", text) < 0) {
-        free(text);
-        return RAG_EIO;
-    }
+    json_put_raw(rows->w, NULL, text);
     free(text);
     return RAG_OK;
 }
@@ -206,46 +197,6 @@ static enum rag_status list(struct ragctl_client *client, const struct audit_arg
     json_free(page);
     print_table_release(&table);
     buf_release(&out);
-    return status;
-}
-
-/* A row per line, all of them, ascending. With --output and --json the JSON object on
- * standard output says how many and the head at that moment. */
-static enum rag_status export_rows(struct ragctl_client *client, const struct audit_args *args,
-                                   struct rag_error *reterr)
-{
-    struct rows rows = {.lines = stdout};
-    struct json *page = NULL;
-    struct json_writer w;
-    enum rag_status status;
-    struct buf out;
-
-    if (!args->output && client->options->json)
-        return list(client, args, true, reterr);
-    if (args->output) {
-        rows.lines = fopen(args->output, "wxe");
-        if (!rows.lines)
-            return rag_fail_errno(reterr, RAG_EIO, errno, "file '%s': cannot be created",
-                                  args->output);
-    }
-    status = each_row(client, args, true, args->limit, visit_row, &rows, &page, reterr);
-    if (args->output && fclose(rows.lines) != 0 && status == RAG_OK)
-        status =
-            rag_fail_errno(reterr, RAG_EIO, errno, "file '%s': cannot be written", args->output);
-    if (status == RAG_OK && client->options->json) {
-        buf_init(&out, HEAD_FILE_BYTES_MAX);
-        json_writer_init(&w, &out);
-        json_begin_object(&w, NULL);
-        json_put_int(&w, "entries", (int64_t)rows.n);
-        json_put_string(&w, "file", args->output);
-        put_head(&w, page);
-        json_end_object(&w);
-        printf("%s\n", buf_str(&out));
-        buf_release(&out);
-    } else if (status == RAG_OK && args->output) {
-        ragctl_note(client->options, "%" PRIu64 " rows written to '%s'", rows.n, args->output);
-    }
-    json_free(page);
     return status;
 }
 
@@ -348,6 +299,11 @@ static enum rag_status check_args(const char *verb, struct audit_args *args, cha
         return rag_fail(reterr, RAG_EINVAL,
                         "audit prune: needs either --keep-days or --before; rows that go cannot "
                         "be brought back, --dry-run says how many they are");
+    if (args->file && strcmp(verb, "verify") != 0)
+        return rag_fail(reterr, RAG_EINVAL, "option --file: of 'audit verify' alone");
+    if (args->format && strcmp(args->format, "jsonl") != 0 && strcmp(args->format, "csv") != 0)
+        return rag_fail(reterr, RAG_EINVAL, "option --format '%s': neither jsonl nor csv",
+                        args->format);
     args->id = one_row ? words[1] : NULL;
     return one_row ? check_id(verb, words[1], reterr) : RAG_OK;
 }
@@ -388,9 +344,13 @@ static enum rag_status read_args(int argc, char **argv, struct audit_args *args,
         {.name = "--public-key",                       .text = &args->public_key                              },
         {.name = "--why",                       .text = &args->why                                       },
         {.name = "--output",                       .text = &args->output},
+        {.name = "--out",                       .text = &args->output},
+        {.name = "--format",                       .text = &args->format                              },
+        {.name = "--bom",                       .flag = &args->bom                                       },
+        {.name = "--file",                       .text = &args->file},
         {.name = "--keep-days",                       .number = &args->keep_days,.min = 1, .max = AUDIT_KEEP_DAYS_MAX},
         {.name = "--before",                       .text = &args->before                        },
-        {.name = "--dry-run",               .flag = &args->dry_run                      },
+        {.name = "--dry-run",               .flag = &args->dry_run                    },
     };
     int n_words = 0;
     enum rag_status status = ragctl_args_parse(table, sizeof table / sizeof table[0], argc, argv,
@@ -418,7 +378,9 @@ static enum rag_status run_verb(const char *verb, struct ragctl_client *client,
     if (strcmp(verb, "verify") == 0)
         return ragctl_audit_verify(client, args, ret_whole, reterr);
     args->after = args->after < 0 ? 0 : args->after;
-    return export_rows(client, args, reterr);
+    if (!args->output && client->options->json && !args->format)
+        return list(client, args, true, reterr);
+    return ragctl_audit_export(client, args, reterr);
 }
 
 int ragctl_audit(const struct ragctl_options *options, int argc, char **argv)
@@ -437,9 +399,13 @@ int ragctl_audit(const struct ragctl_options *options, int argc, char **argv)
     free(words); /* what they point to is argv's */
     if (status != RAG_OK)
         return ragctl_usage("audit", &error);
-    status = ragctl_client_open(options, &client, &error);
-    if (status == RAG_OK)
-        status = run_verb(verb, &client, &args, &whole, &error);
+    if (args.file) { /* needs no daemon */
+        status = ragctl_audit_verify_file(options, &args, &whole, &error);
+    } else {
+        status = ragctl_client_open(options, &client, &error);
+        if (status == RAG_OK)
+            status = run_verb(verb, &client, &args, &whole, &error);
+    }
     ragctl_client_close(&client);
     if (status != RAG_OK)
         return ragctl_fail(options, &error);

@@ -36,6 +36,9 @@ struct audit_args {
     int64_t before_ms;
 };
 
+/* The filters of a listing as "&kind=..." */
+void ragctl_audit_filters(struct buf *path, const struct audit_args *args);
+
 /* A head that somebody kept: the number of rows and the hash of the last. */
 struct audit_kept_head {
     uint64_t n;
@@ -55,6 +58,9 @@ enum rag_status ragctl_audit_verify(struct ragctl_client *client, const struct a
 enum rag_status ragctl_audit_verify_file(const struct ragctl_options *options,
                                          const struct audit_args *args, bool *ret_whole,
                                          struct rag_error *reterr);
+/* All rows as lines, into args->output or standard output. */
+enum rag_status ragctl_audit_export(struct ragctl_client *client, const struct audit_args *args,
+                                    struct rag_error *reterr);
 enum rag_status ragctl_audit_prune(struct ragctl_client *client, const struct audit_args *args,
                                    struct rag_error *reterr);
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""The audit log as administrators use it: retention.
+"""The audit log as administrators use it: retention, export.
 
     test_audit.py BUILD_DIR"""
+import csv
+import io
 import json
 import os
 import pathlib
@@ -169,6 +171,152 @@ class Retention(WithRagd):
         self.assertIn("연차", self.run_it("audit", "show", asked["request_id"]).stdout)
         self.fails(404, "GET", "/v1/audit/" + "0" * 32)
         self.run_it("audit", "show", "0" * 31, status=2)
+
+
+class Export(WithRagd):
+    """A file of lines must tell what somebody did to it, without the daemon."""
+
+    def export(self, *arguments):
+        path = self.folder / f"export-{time.monotonic_ns()}"
+        self.run_it("audit", "export", "--out", path, *arguments)
+        return path
+
+    def check(self, path, *arguments, problem=None):
+        report = self.json("audit", "verify", "--file", path, *arguments,
+                           status=1 if problem else 0)
+        self.assertEqual(report["whole"], problem is None, report)
+        self.assertIn(problem or "", report["problem"])
+        return report
+
+    def test_what_was_done_to_a_file_is_found(self):
+        self.fill(6)
+        self.ok("POST", "/v1/audit/3/erase", {"why": "시험"})
+        path = self.export()
+        good = path.read_bytes()
+        lines = good.decode().splitlines()
+        report = self.check(path)
+        self.assertEqual((report["rows"], report["erased"], report["first_seq"]), (8, 1, 1))
+        self.assertEqual(report["head"], self.verify()["head"])
+        rows = [json.loads(line) for line in lines]
+
+        def changed(i, **members):
+            row = dict(rows[i])
+            row.update(members)
+            return lines[:i] + [json.dumps(row, ensure_ascii=False, separators=(",", ":"))] + \
+                lines[i + 1:]
+
+        for name, made, problem in (
+                ("written again", changed(1), None),
+                ("a payload", lines[:4] + [lines[4].replace("c", "d", 1)] + lines[5:], "row 5"),
+                ("a question", [line.replace("며칠", "몇칠") for line in lines], "row 7 was changed"),
+                ("a time", changed(3, time_ms=rows[3]["time_ms"] + 1), "row 4 was changed"),
+                ("a principal", changed(3, principal="uid:1"), "row 4 was changed"),
+                ("a hash", changed(3, hash="0" * 64), "row 4 was changed"),
+                ("a previous hash", changed(3, previous="0" * 64), "does not follow row 3"),
+                ("a salt", changed(3, salt="0" * 32), "row 4 was changed: its payload"),
+                ("no salt", changed(3, salt=None), "row 4 was changed: its payload"),
+                ("an erasure", changed(3, payload=None), "row 4 lost its payload"),
+                ("a row less", lines[:3] + lines[4:], "the file has 7 rows"),
+                ("the first row less", lines[1:], "the file has 7 rows"),
+                ("an exchange", lines[:3] + [lines[4], lines[3]] + lines[5:], "row 4 stands behind"),
+                ("a row twice", lines[:4] + lines[3:], "row 4 stands behind row 4"),
+                ("no end", lines[:-1], "no last line"),
+                ("a cut line", lines[:3] + [lines[3][:100]], "is no JSON"),
+                ("more behind the end", lines + lines[:1], "follow the last one"),
+                ("no row at all", ["[]"], "no exported row"),
+                ("numbers as texts", changed(3, seq="4"), "no exported row")):
+            path.write_text("\n".join(made) + "\n", encoding="utf-8")
+            with self.subTest(name):
+                self.check(path, problem=problem)
+        # who writes a new end hides a dropped tail, but not from a head that was kept
+        end = json.loads(lines[-1])["end"]
+        end.update(rows=6, head={"n": 6, "hash": rows[5]["hash"]})
+        path.write_text("\n".join(lines[:6] + [json.dumps({"end": end})]) + "\n", encoding="utf-8")
+        self.check(path, problem="row 3 lost its payload")  # its erasure was recorded in row 8
+        head = self.verify()["head"]
+        path.write_bytes(good)
+        self.check(path, "--head", f"{head['n']}:{head['hash']}")
+        self.check(path, "--head", f"{head['n'] + 1}:{head['hash']}", problem="the head at 9")
+        self.check(path, "--head", f"{head['n'] - 1}:{head['hash']}", problem="of the head")
+
+    def test_an_export_of_a_cut_log_has_its_signature(self):
+        self.fill(6)
+        self.ok("POST", "/v1/audit/cut", {"seq": 3})
+        path = self.export()
+        key = self.ragd.state / "audit.pub"
+        self.assertTrue(self.check(path, "--public-key", key)["signature_good"])
+        shown = self.run_it("audit", "verify", "--file", path).stdout
+        self.assertIn("rows before 4 were cut by retention; the signature is good", shown)
+        self.check(path, "--public-key", "00" * 32, problem="not signed by the key given")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        path.write_text("\n".join(lines[1:]).replace('"rows":5', '"rows":4') + "\n", encoding="utf-8")
+        self.check(path, problem="begins at row 5, not at 4")
+        # what a person asked to begin later does
+        part = self.export("--after", 5)
+        self.assertEqual(self.check(part)["first_seq"], 6)
+        part = self.export("--after", 4, "--limit", 1)
+        self.assertEqual(self.check(part)["rows"], 1)
+
+    def test_parts_and_forms(self):
+        self.fill(3)
+        part = self.export("--kind", "document.put")
+        self.assertEqual(self.check(part)["rows"], 2)
+        self.assertIn("a part of the log", self.run_it("audit", "verify", "--file", part).stdout)
+        self.assertEqual(self.check(self.export("--since", "2020-01-01"))["rows"], 4)
+        self.assertEqual(self.check(self.export("--until", "2020-01-01"))["rows"], 0)
+        self.assertIn("neither jsonl nor csv",
+                      self.run_it("audit", "export", "--format", "xml", status=2).stderr)
+        self.fails(400, "GET", "/v1/audit/export?format=xml")
+        self.fails(400, "GET", "/v1/audit/export?limit=0")
+        connection = self.ragd.connection()
+        connection.request("GET", "/v1/audit/export?limit=2")
+        response = connection.getresponse()
+        self.assertEqual(response.getheader("Content-Type"), "application/x-ndjson")
+        self.assertEqual(len(response.read().splitlines()), 3)
+        connection.close()
+        piped = self.run_it("audit", "export").stdout
+        result = self.run_it("audit", "verify", "--file", "-", input=piped)
+        self.assertIn("whole: 4 rows", result.stdout)
+        self.run_it("audit", "export", "--file", "x", status=2)
+
+    def test_pages_make_one_file(self):
+        self.ok("PUT", "/v1/collections/c", {})
+        lines = "".join(json.dumps({"id": f"{i}", "text": f"{i}번 글이다."}) + "\n"
+                        for i in range(6000))
+        self.ok("POST", "/v1/collections/c/documents", lines, content_type="application/x-ndjson")
+        self.assertEqual(self.check(self.export())["rows"], 6001)
+        self.assertEqual(self.export("--format", "csv").read_bytes().count(b"\r\n"), 6002)
+
+    def test_csv_is_safe_and_stable(self):
+        dangers = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1+1", "a\n=cmd|' /C calc'!A0",
+                   'a "quoted", b', "ㄱ,ㄴ", "|x", "%x"]
+        self.fill(2)
+        for text in dangers:
+            self.ok("POST", "/v1/ask", {"collection": "c", "question": text + " 연차"})
+        self.ok("PUT", self.ragd.document("c", "=evil.txt"), "글이다.", content_type="text/plain")
+        path = self.export("--format", "csv", "--bom")
+        raw = path.read_bytes()
+        self.assertTrue(raw.startswith(b"\xef\xbb\xbfseq,time,kind,"))
+        table = list(csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline="")))
+        self.assertEqual(",".join(table[0]),
+                         "seq,time,kind,principal,request_id,collection,question,outcome,reason_code,"
+                         "backend,cache,model_fingerprint,prompt_tokens,completion_tokens,cost,"
+                         "guard_verdict,guard_rules,documents,total_ms,hash,erased")
+        self.assertEqual({len(row) for row in table}, {21})
+        self.assertEqual(raw.count(b"\n"), len(table))
+        self.assertEqual(raw.count(b"\r\n"), len(table))
+        for row in table[1:]:
+            for cell in row:
+                self.assertNotRegex(cell, r"^[\s]*[=+\-@|%＝＋－＠]")
+        questions = [row[6] for row in table if row[2] == "ask"]
+        self.assertIn("'=1+1 연차", questions)
+        self.assertIn('a "quoted", b 연차', questions)
+        self.assertIn("a =cmd|' /C calc'!A0 연차", questions)
+        answered = next(row for row in table if row[2] == "ask" and row[7] == "answered")
+        self.assertEqual((answered[9], answered[17]), ("extractive", "0.txt"))
+        self.assertGreater(float(answered[18]), 0)
+        self.assertEqual(table[-1][17], "'=evil.txt")
+        self.assertEqual(table[-1][19], self.verify()["head"]["hash"])
 
 
 class Background(WithRagd):

@@ -286,7 +286,9 @@ class Management(WithRagd):
         wrong = self.run_it("audit", "verify", "--head", "1:" + "0" * 64, status=1)
         self.assertIn("BROKEN", wrong.stdout)
         rows = self.run_it("audit", "export").stdout.splitlines()
+        end = json.loads(rows.pop())["end"]
         self.assertEqual([json.loads(r)["seq"] for r in rows], list(range(1, len(rows) + 1)))
+        self.assertEqual((end["rows"], end["head"]), (len(rows), head["head"]))
         written = self.json("audit", "export", "--output", self.folder / "rows")
         self.assertEqual(written["entries"], len(rows))
         self.run_it("audit", "export", "--output", self.folder / "rows", status=1)
