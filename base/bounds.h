@@ -145,6 +145,15 @@
 #define OPENAI_REQUEST_BYTES_MAX       (64u << 20) /* GROUNDING_PROMPT_BYTES_MAX, all of it escaped */
 #define OPENAI_STOPS_MAX               4    /* that the API takes; the others are looked for here */
 #define OPENAI_RESERVE_MS_MAX          2000 /* of a deadline, for the backend that comes after */
+/* ---- traces ---- */
+#define TRACE_SPANS_MAX                64          /* of one request: its stages and a few */
+#define TRACE_BYTES_MAX                65536       /* of them as JSON; a span has some 500 */
+#define TRACE_QUEUE_BYTES_MAX          (16u << 20) /* that wait, whatever queue_max says */
+#define TRACE_BATCH_SPANS              512  /* as OpenTelemetry's SDKs have it; and so long */
+#define TRACE_BATCH_MS                 1000 /* at most does a span wait for others */
+#define TRACE_TRIES_MAX                3    /* of a batch; meanwhile the queue fills */
+#define TRACE_FLUSH_MS                 2000 /* at stop, for what waits */
+#define TRACE_REPLY_BYTES_MAX          65536 /* of a collector: an empty object, or an error's text */
 
 /* ---- index ---- */
 #define BM25_SEGMENTS_MAX      64   /* per index: a search visits each one */

@@ -17,8 +17,10 @@
 #include "daemon/live_requests.h"
 #include "daemon/metrics.h"
 #include "daemon/models.h"
+#include "daemon/otlp_exporter.h"
 #include "daemon/pipeline.h"
 #include "daemon/remotes.h"
+#include "daemon/tracer.h"
 #include "daemon/workers.h"
 #include "store/audit.h"
 #include "store/store.h"
@@ -27,6 +29,8 @@ struct app {
     const struct config *config;
     struct metrics *metrics;
     struct live_requests *live;
+    struct otlp_exporter *exporter; /* these two: NULL without [trace] endpoint */
+    struct tracer *tracer;
     struct store *store;
     struct audit *audit;
     struct analyzer *analyzer;

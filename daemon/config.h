@@ -146,6 +146,13 @@ struct config {
     int64_t remote_connect_timeout_ms;
     int64_t remote_tries_max;
     int64_t remote_calls_per_day;
+    char *trace_endpoint; /* NULL: no traces */
+    double trace_sample_ratio;
+    char *trace_key_file;
+    char *trace_ca_file;
+    int64_t trace_allow_private; /* bool */
+    int64_t trace_queue_max;
+    int64_t trace_timeout_ms;
 };
 
 /* Of a decoder's weights that are floats in their file. */

@@ -368,6 +368,26 @@ const struct config_row config_rows[] = {
     {{"remote", "calls_per_day", "0",
       "Tries of a day (UTC) at each of the two; 0: no limit."},
      KEY_INT, AT(remote_calls_per_day), 0, 1000000000},
+    {{"trace", "endpoint", "",
+      "Collector of OpenTelemetry traces (OTLP over HTTP, JSON), without its /v1/traces: http://127.0.0.1:4318; empty: no "
+      "traces. They hold no text of questions, passages or answers."},
+     KEY_PATH, AT(trace_endpoint), 0, 0},
+    {{"trace", "sample_ratio", "1",
+      "Share of requests that are traced, 0 to 1. A request with a traceparent header follows its flag instead."},
+     KEY_DOUBLE, AT(trace_sample_ratio), 0, 1},
+    {{"trace", "key_file", "",
+      "A file with one line that is sent to the collector as 'Authorization: Bearer LINE'; empty: none. It must not "
+      "be readable by others."},
+     KEY_PATH, AT(trace_key_file), 0, 0},
+    {{"trace", "ca_file", "", "Certificates (PEM) to trust for https; empty: the system's."},
+     KEY_PATH, AT(trace_ca_file), 0, 0},
+    {{"trace", "allow_private", "0",
+      "1: the collector may have a private address (127.0.0.1, 10.0.0.0/8 ...), then also by http; 0: public ones by https only."},
+     KEY_INT, AT(trace_allow_private), 0, 1},
+    {{"trace", "queue_max", "4096", "Spans that wait to be sent; more are dropped and counted. A question has about 15."},
+     KEY_INT, AT(trace_queue_max), TRACE_SPANS_MAX, 1000000},
+    {{"trace", "timeout_ms", "5000", "Milliseconds that the collector has to take a batch."},
+     KEY_INT, AT(trace_timeout_ms), 100, 60000},
 };
 /* clang-format on */
 const size_t config_n_rows = sizeof config_rows / sizeof config_rows[0];

@@ -126,6 +126,9 @@ void handle_metrics(struct http_request *request, struct http_response *response
         metrics_set(app->metrics, METRIC_ANSWERS_QUEUED, (double)workers.n_queued[JOB_ANSWER]);
         metrics_set(app->metrics, METRIC_BULK_QUEUED, (double)workers.n_queued[JOB_BULK]);
         metrics_set(app->metrics, METRIC_REQUESTS_LIVE, (double)live_requests_count(app->live));
+        if (app->exporter)
+            metrics_set(app->metrics, METRIC_TRACE_QUEUE,
+                        (double)otlp_exporter_waiting(app->exporter));
         metrics_read_process(app->metrics);
         metrics_write(app->metrics, &body);
         http_response_type(response, "text/plain; version=0.0.4; charset=utf-8");

@@ -39,7 +39,8 @@ struct http_server {
     void *context;    /* of the handlers */
     struct workers *workers;
     struct metrics *metrics;
-    struct live_requests *live; /* or NULL */
+    struct live_requests *live; /* these two: or NULL */
+    struct tracer *tracer;
     struct bearer_list tokens;
     struct listener listeners[N_GATE_LISTENERS]; /* their descriptors are the gate's */
     struct http_gate *gate;
@@ -115,6 +116,19 @@ static void note_request(struct http_server *s, struct http_exchange *x)
 
     metrics_request(s->metrics, x->series, line.code, line.ms);
     request_log(&line);
+    trace_end(s->tracer, x->request.trace, &line);
+    x->request.trace = NULL;
+}
+
+/* The time before a worker took it. */
+static void note_queued(struct http_exchange *x)
+{
+    struct trace_span s;
+
+    if (!trace_span_begin(x->request.trace, NULL, "queue", OTLP_INTERNAL, x->begun_ns,
+                          clock_monotonic_ns(), &s))
+        return;
+    trace_span_end(x->request.trace, &s);
 }
 
 static void run_exchange(void *context)
@@ -127,6 +141,7 @@ static void run_exchange(void *context)
     pthread_mutex_unlock(&x->mutex);
 
     live_request_working(x->request.live);
+    note_queued(x);
     call_handler(s, x);
     live_requests_end(s->live, x->request.live);
     note_request(s, x);
@@ -319,6 +334,21 @@ static enum MHD_Result take_body(struct http_server *s, struct http_exchange *x,
     return MHD_YES;
 }
 
+/* The header of that name when there is one of it. */
+static const char *only_header(const struct http_exchange *x, const char *name)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < x->n_headers; i++) {
+        if (strcasecmp(x->headers[i].name, name) != 0)
+            continue;
+        if (value)
+            return NULL;
+        value = x->headers[i].value;
+    }
+    return value;
+}
+
 /* Who looks at what is going on sees the request from here on, with the collection that its path
  * names, if that can be one. */
 static void note_begun(struct http_server *s, struct http_exchange *x)
@@ -326,6 +356,8 @@ static void note_begun(struct http_server *s, struct http_exchange *x)
     if (s->live)
         x->request.live = live_requests_begin(s->live, x->request.id, x->request.principal,
                                               x->route->method, x->route->pattern);
+    if (strncmp(x->route->pattern, "/v1/", 4) == 0) /* the others are probes */
+        x->request.trace = trace_begin(s->tracer, only_header(x, "traceparent"), x->begun_ns);
     for (size_t i = 0; i < x->match.n_segments; i++) {
         const char *name = x->params[i].value;
         size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
@@ -582,6 +614,7 @@ enum rag_status http_server_start(const struct config *config, const struct http
     s->workers = workers;
     s->metrics = watch->metrics;
     s->live = watch->live;
+    s->tracer = watch->tracer;
     s->listeners[GATE_UNIX].fd = s->listeners[GATE_TCP].fd = -1;
     init_sync(s);
     status = name_series(s, reterr);

@@ -24,6 +24,7 @@
 #include "daemon/live_requests.h"
 #include "daemon/metrics.h"
 #include "daemon/request_log.h"
+#include "daemon/tracer.h"
 #include "daemon/workers.h"
 
 #define HTTP_ID_BYTES 33 /* 32 hexadecimal digits and NUL */
@@ -40,6 +41,7 @@ struct http_request {
     struct http_exchange *exchange;
     struct live_request *live; /* or NULL; for live_request_...() */
     struct request_note note;  /* the handler's, for the log */
+    struct trace *trace;       /* or NULL; for trace_...() */
 };
 
 struct http_response {
@@ -102,6 +104,7 @@ struct http_server; /* opaque */
 struct http_watch {
     struct metrics *metrics;
     struct live_requests *live; /* or NULL */
+    struct tracer *tracer;      /* or NULL */
 };
 
 /* Listens when it returns RAG_OK. RAG_EEXIST: somebody serves the socket; RAG_EIO; RAG_EINVAL

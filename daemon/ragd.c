@@ -302,6 +302,35 @@ static enum rag_status open_pipeline(struct daemon *d, struct rag_error *reterr)
     return side_work_start(n_workers(config), &p->side, reterr);
 }
 
+static enum rag_status open_exporter(const struct config *config, struct metrics *metrics,
+                                     struct otlp_exporter **ret, struct rag_error *reterr)
+{
+    struct otlp_exporter_options options = {
+        .endpoint = config->trace_endpoint,
+        .key_file = config->trace_key_file,
+        .ca_file = config->trace_ca_file,
+        .allow_private = config->trace_allow_private != 0,
+        .timeout_ms = config->trace_timeout_ms,
+        .queue_max = (size_t)config->trace_queue_max,
+        .metrics = metrics,
+    };
+
+    return config->trace_endpoint ? otlp_exporter_open(&options, ret, reterr) : RAG_OK;
+}
+
+static enum rag_status open_traces(struct daemon *d, struct rag_error *reterr)
+{
+    const struct config *config = d->config;
+    enum rag_status status = open_exporter(config, d->app.metrics, &d->app.exporter, reterr);
+
+    if (status == RAG_OK && d->app.exporter)
+        status = tracer_new(d->app.exporter, config->trace_sample_ratio, &d->app.tracer, reterr);
+    if (status == RAG_OK && d->app.tracer)
+        log_event(LOG_INFO, NULL, "tracing", "endpoint=\"%s\" sample_ratio=%g",
+                  config->trace_endpoint, config->trace_sample_ratio);
+    return status;
+}
+
 static enum rag_status start(struct daemon *d, struct rag_error *reterr)
 {
     const struct config *config = d->config;
@@ -321,6 +350,8 @@ static enum rag_status start(struct daemon *d, struct rag_error *reterr)
         status = metrics_new(&d->app.metrics, reterr);
     if (status == RAG_OK) /* a connection has one request at a time */
         status = live_requests_new((size_t)config->connections_max, &d->app.live, reterr);
+    if (status == RAG_OK) /* before there are other threads, as libcurl wants it */
+        status = open_traces(d, reterr);
     for (int i = 0; status == RAG_OK && i < N_STAGES; i++)
         metrics_name_stage(d->app.metrics, (unsigned)i, stage_name((enum stage)i));
     if (status == RAG_OK)
@@ -329,7 +360,8 @@ static enum rag_status start(struct daemon *d, struct rag_error *reterr)
         status = open_pipeline(d, reterr);
     if (status == RAG_OK)
         status = workers_start(&workers, &d->app.workers, reterr);
-    watch = (struct http_watch){.metrics = d->app.metrics, .live = d->app.live};
+    watch = (struct http_watch){
+        .metrics = d->app.metrics, .live = d->app.live, .tracer = d->app.tracer};
     if (status == RAG_OK)
         status = http_server_start(config, app_routes, app_n_routes, &d->app, d->app.workers,
                                    &watch, &d->server, reterr);
@@ -371,6 +403,8 @@ static void stop(struct daemon *d)
     audit_close(d->app.audit);
     store_close(d->app.store);
     analyzer_close(d->app.analyzer);
+    otlp_exporter_close(d->app.exporter);
+    tracer_free(d->app.tracer);
     live_requests_free(d->app.live);
     metrics_free(d->app.metrics);
     free(d->admins);
@@ -466,9 +500,15 @@ static int check_only(const struct config *config)
     struct rag_error error = {RAG_OK, ""};
     struct generators generators = {0};
     struct remotes remotes = {0};
+    struct otlp_exporter *exporter = NULL;
+    struct metrics *metrics = NULL;
     struct models *models = NULL;
     enum rag_status status = mapped_file_guard(&error);
 
+    if (status == RAG_OK)
+        status = metrics_new(&metrics, &error);
+    if (status == RAG_OK)
+        status = open_exporter(config, metrics, &exporter, &error);
     if (status == RAG_OK)
         status = remotes_open(config, false, &remotes, &error);
     if (status == RAG_OK)
@@ -478,6 +518,8 @@ static int check_only(const struct config *config)
     generators_close(&generators);
     models_close(models);
     remotes_close(&remotes);
+    otlp_exporter_close(exporter);
+    metrics_free(metrics);
     if (status != RAG_OK) {
         fprintf(stderr, "ragd: %s\n", error.text);
         return 1;

@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""Traces: what a collector gets of a request, and that one that misbehaves costs requests nothing.
+
+    test_traces.py BUILD_DIR"""
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import exposition  # noqa: E402
+from ragd_process import Ragd  # noqa: E402
+from stub_collector import Collector  # noqa: E402
+
+BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")
+QUESTION = "미사용 연차는 며칠까지 이월할 수 있나요?"
+LEAVE = "미사용 연차는 최대 5일까지 다음 해로 이월할 수 있다."
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+SERVER, INTERNAL = 2, 1
+
+
+class WithCollector(unittest.TestCase):
+    more = ""
+    prefix = ""
+
+    def setUp(self):
+        self.collector = Collector(self.prefix)
+        self.collector.__enter__()
+        self.addCleanup(self.collector.__exit__)
+        self.ragd = Ragd(BUILD, config=f"[trace]\nendpoint = {self.collector.url}\n"
+                                       f"allow_private = 1\n{self.more}")
+        self.addCleanup(self.ragd.__exit__, None, None, None)
+        self.ragd.start()
+        for name, offline in (("handbook", False), ("secret", True)):
+            self.call("PUT", f"/v1/collections/{name}", {"offline": offline})
+            self.call("PUT", self.ragd.document(name, "leave.txt"), LEAVE,
+                      content_type="text/plain")
+
+    def call(self, method, target, body=None, code=None, **options):
+        status, reply = self.ragd.call(method, target, body, **options)
+        self.assertIn(status, (code,) if code else (200, 201), reply)
+        return reply
+
+    def ask(self, collection="handbook", headers=None, **members):
+        return self.call("POST", "/v1/ask",
+                         {"collection": collection, "question": QUESTION, **members},
+                         headers=headers)
+
+    def wait_for(self, found, seconds=15):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            result = found()
+            if result:
+                return result
+            time.sleep(0.05)
+        return self.fail(f"it did not happen in time; {self.collector.problems}")
+
+    def trace_of(self, request_id):
+        """The server's span of a request and the others of its trace, by name."""
+        def found():
+            spans = self.collector.spans()
+            for s in spans:
+                if s["attributes"].get("http.response.header.x-request-id") == [request_id]:
+                    return s, {o["name"]: o for o in spans
+                               if o["trace"] == s["trace"] and o is not s}
+            return None
+        result = self.wait_for(found)
+        self.assertEqual(self.collector.problems, [])
+        return result
+
+    def counted(self, outcome):
+        return exposition.value(exposition.parse(self.call("GET", "/metrics")),
+                                "ragd_trace_spans_total", outcome=outcome)
+
+
+class Spans(WithCollector):
+    def test_the_server_span_has_what_http_spans_have(self):
+        reply = self.ask()
+        server, _ = self.trace_of(reply["request_id"])
+        self.assertEqual(server["name"], "POST /v1/ask")
+        self.assertEqual(server["kind"], SERVER)
+        self.assertIsNone(server["parent"])
+        self.assertFalse(server["error"])
+        want = {"http.request.method": "POST", "http.route": "/v1/ask", "url.path": "/v1/ask",
+                "http.response.status_code": 200, "network.transport": "unix",
+                "ragd.outcome": "answered"}
+        self.assertEqual({k: server["attributes"].get(k) for k in want}, want)
+
+    def test_spans_lie_within_their_parents(self):
+        server, others = self.trace_of(self.ask()["request_id"])
+        by_id = {s["id"]: s for s in [server, *others.values()]}
+        self.assertIn("queue", others)
+        for s in others.values():
+            self.assertIn(s["parent"], by_id, s["name"])
+            above = by_id[s["parent"]]
+            self.assertGreaterEqual(s["begun"], above["begun"], s["name"])
+            self.assertLessEqual(s["ended"], above["ended"], s["name"])
+
+    def test_no_text_of_a_person_leaves(self):
+        self.trace_of(self.ask()["request_id"])
+        self.call("GET", self.ragd.document("handbook", "leave.txt"))
+        self.call("GET", self.ragd.document("handbook", "연차"), code=404)
+        self.call("POST", "/v1/ask", {"collection": "handbook", "question": "연차", "연차": 1},
+                  code=400)
+        self.ragd.stop()
+        self.assertEqual(self.collector.problems, [])
+        sent = b"".join(self.collector.bodies)
+        for text in ("연차", "이월", "5일", "leave.txt", f"uid:{os.getuid()}"):
+            self.assertNotIn(text.encode(), sent)
+            self.assertNotIn(json.dumps(text)[1:-1].encode(), sent)
+
+    def test_what_waits_is_sent_at_stop(self):
+        n = len(self.collector.spans())
+        for _ in range(5):
+            self.ask()
+        self.ragd.stop()
+        servers = [s for s in self.collector.spans()[n:] if s["name"] == "POST /v1/ask"]
+        self.assertEqual(len(servers), 5)
+
+    def test_probes_are_no_traces(self):
+        for path in ("/healthz", "/readyz", "/metrics"):
+            self.call("GET", path)
+        self.ragd.stop()
+        self.assertEqual([s["name"] for s in self.collector.spans() if s["name"].startswith("GET")],
+                         [])
+
+
+class Parents(WithCollector):
+    more = "sample_ratio = 0\n"
+
+    def test_a_sampled_parent_is_followed(self):
+        reply = self.ask(headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+        server, _ = self.trace_of(reply["request_id"])
+        self.assertEqual((server["trace"], server["parent"]), (TRACE, PARENT))
+
+    def test_all_else_is_not_traced(self):
+        for header in (f"00-{TRACE}-{PARENT}-00", f"ff-{TRACE}-{PARENT}-01",
+                       f"00-{TRACE.upper()}-{PARENT}-01", f"00-{'0' * 32}-{PARENT}-01", "01", ""):
+            self.ask(headers={"traceparent": header})
+        self.ask()
+        self.ragd.stop()
+        self.assertEqual(self.collector.requests, 0)
+
+
+class Unsampled(WithCollector):
+    def test_a_parent_that_is_not_sampled_is_followed_too(self):
+        for _ in range(3):
+            self.ask(headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
+        self.ragd.stop()
+        self.assertEqual([s for s in self.collector.spans() if s["name"] == "POST /v1/ask"], [])
+
+
+class Sampled(WithCollector):
+    more = "sample_ratio = 0.5\n"
+
+    def test_about_a_half_is_kept(self):
+        for _ in range(200):
+            self.call("GET", "/v1/collections")
+        self.ragd.stop()
+        n = len([s for s in self.collector.spans() if s["name"] == "GET /v1/collections"])
+        self.assertTrue(60 <= n <= 140, n)  # beyond 5 standard deviations
+
+
+class Key(WithCollector):
+    prefix = "/otlp"
+
+    def setUp(self):
+        self.file = tempfile.NamedTemporaryFile("w", suffix=".key")
+        self.addCleanup(self.file.close)
+        self.file.write("a-secret-of-twenty-bytes\n")
+        self.file.flush()
+        self.more = f"key_file = {self.file.name}\n"
+        super().setUp()
+
+    def test_the_key_is_sent_and_nowhere_written(self):
+        self.trace_of(self.ask()["request_id"])
+        self.assertEqual(self.collector.authorization, "Bearer a-secret-of-twenty-bytes")
+        self.ragd.stop()
+        self.assertNotIn("a-secret", self.ragd.log_path.read_text())
+
+
+class Misbehaving(WithCollector):
+    more = "timeout_ms = 500\nqueue_max = 100\n"
+
+    def settle(self, mode, **members):
+        self.wait_for(lambda: self.counted("exported") > 0)
+        for key, value in members.items():
+            setattr(self.collector, key, value)
+        self.collector.mode = mode
+
+    def test_requests_do_not_wait_for_a_collector(self):
+        self.settle("ok")
+        for mode in ("hang", "slow", "error", "refuse", "garbage", "redirect"):
+            with self.subTest(mode):
+                self.collector.mode, self.collector.delay = mode, 5
+                begun = time.monotonic()
+                for _ in range(40):
+                    self.call("GET", "/v1/collections")
+                self.assertLess(time.monotonic() - begun, 5)
+
+    def test_what_does_not_fit_the_queue_is_dropped_and_counted(self):
+        self.settle("hang")
+        for _ in range(200):
+            self.call("GET", "/v1/collections")
+        self.assertGreater(self.counted("dropped"), 0)
+        page = exposition.parse(self.call("GET", "/metrics"))
+        self.assertLessEqual(exposition.value(page, "ragd_trace_queue_length"), 100)
+        begun = time.monotonic()
+        self.ragd.stop()
+        self.assertLess(time.monotonic() - begun, 10)
+
+    def test_what_it_refuses_is_counted_and_said_once(self):
+        self.settle("refuse")
+        for _ in range(3):
+            failed = self.counted("failed")
+            self.call("GET", "/v1/collections")
+            self.wait_for(lambda: self.counted("failed") > failed)
+        self.assertEqual(self.ragd.log_path.read_text().count("event=traces_not_taken"), 1)
+        self.collector.mode = "ok"
+        self.call("GET", "/v1/collections")
+        self.wait_for(lambda: "event=traces_taken_again" in self.ragd.log_path.read_text())
+
+    def test_a_span_that_was_not_taken_is_counted(self):
+        self.settle("partial")
+        failed = self.counted("failed")
+        self.call("GET", "/v1/collections")
+        self.wait_for(lambda: self.counted("failed") == failed + 1)
+
+    def test_a_collector_that_is_gone_leaks_nothing(self):
+        self.settle("ok")
+        self.collector.__exit__()
+        self.call("GET", "/v1/collections")
+        fds = len(os.listdir(f"/proc/{self.ragd.process.pid}/fd"))
+        for _ in range(50):
+            self.call("GET", "/v1/collections")
+            time.sleep(0.02)
+        self.wait_for(lambda: self.counted("failed") > 0, 30)
+        self.assertLessEqual(len(os.listdir(f"/proc/{self.ragd.process.pid}/fd")), fds + 4)
+
+
+class Configuration(unittest.TestCase):
+    def test_what_cannot_be_is_refused_at_start(self):
+        for lines, word in (("endpoint = ftp://h", "ftp://h"), ("endpoint = http://h/?a=b", "h"),
+                            ("endpoint = https://user:pw@h", "trace"),
+                            ("endpoint = https://h\nkey_file = /nonexistent", "/nonexistent")):
+            with self.subTest(lines):
+                ragd = Ragd(BUILD, config=f"[trace]\n{lines}\n")
+                with self.assertRaises(RuntimeError) as failed:
+                    ragd.start()
+                self.assertIn(word, str(failed.exception))
+                ragd.__exit__(None, None, None)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)
