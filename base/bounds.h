@@ -343,18 +343,19 @@
 #define LEAK_RUN_WEIGHT             48   /* of a repeated run: a letter counts 1, a syllable 2 */
 
 /* ---- guard ---- */
-#define GUARD_POLICY_BYTES_MAX       (1u << 20) /* a policy file; 256 rules have 100 KB */
-#define GUARD_RULES_MAX              256
-#define GUARD_RULE_NAME_BYTES_MAX    64  /* it stands in every finding of an audit record */
-#define GUARD_REASON_BYTES_MAX       255 /* what a person reads when refused */
-#define GUARD_COLLECTIONS_MAX        64  /* that one rule names */
-#define GUARD_COMMENT_BYTES_MAX      4096
-#define GUARD_FINDINGS_MAX           256         /* of one text; masks go on beyond */
-#define GUARD_PATTERNS_MAX           256         /* of one rule */
-#define GUARD_PATTERN_BYTES_MAX      4096        /* of a regular expression */
-#define GUARD_PATTERN_NEST_MAX       64          /* parentheses: the compiler recurses */
-#define GUARD_PATTERN_CODE_BYTES_MAX (48u << 10) /* compiled: repetitions of repetitions grow it   \
-                                                  */
+#define GUARD_POLICY_BYTES_MAX    (1u << 20) /* a policy file; 256 rules have 100 KB */
+#define GUARD_RULES_MAX           256
+#define GUARD_RULE_NAME_BYTES_MAX 64  /* it stands in every finding of an audit record */
+#define GUARD_REASON_BYTES_MAX    255 /* what a person reads when refused */
+#define GUARD_COLLECTIONS_MAX     64  /* that one rule names */
+#define GUARD_COMMENT_BYTES_MAX   4096
+#define GUARD_FINDINGS_MAX        256  /* of one text; masks go on beyond */
+#define GUARD_PATTERNS_MAX        256  /* of one rule */
+#define GUARD_PATTERN_BYTES_MAX   4096 /* of a regular expression */
+#define GUARD_PATTERN_NEST_MAX    64   /* parentheses: the compiler recurses */
+#define GUARD_PATTERN_CODE_BYTES_MAX                                                               \
+    (48u << 10)                              /* compiled: repetitions of repetitions grow it       \
+                                              */
 #define GUARD_PATTERN_STEPS          200000  /* items of a pattern tried in a text; and per byte: */
 #define GUARD_PATTERN_STEPS_PER_BYTE 32      /* usual patterns take under 3 */
 #define GUARD_PATTERN_CPU_MS         5       /* of one pattern in a text; and per MiB: */
@@ -367,14 +368,20 @@
 #define GUARD_KEYWORDS_BYTES_MAX     (4u << 20) /* of a file of them */
 
 /* ---- models that guard (guard/judge.c, examples.c, classifier*.c) ---- */
-#define JUDGE_TEXT_BYTES_MAX    65536      /* of a text that a model judges; as ANSWER_BYTES_MAX */
-#define JUDGE_PROMPT_BYTES_MAX  (1u << 20) /* that thrice, the question, the rubric */
-#define JUDGE_ANSWER_BYTES_MAX  4096       /* of a verdict; "yes" has 3 */
-#define JUDGE_TOKENS_MAX        16         /* {"verdict": "yes"} has 7 */
-#define EXAMPLES_MAX            10000      /* compared one by one: 2 ms */
-#define EXAMPLE_BYTES_MAX       8192       /* as QUESTION_BYTES_MAX */
-#define EXAMPLES_FILE_BYTES_MAX (16u << 20)
-#define EXAMPLES_BATCH          256 /* texts embedded in one call when the policy is opened */
+#define JUDGE_TEXT_BYTES_MAX      65536 /* of a text that a model judges; as ANSWER_BYTES_MAX */
+#define JUDGE_PROMPT_BYTES_MAX    (1u << 20) /* that thrice, the question, the rubric */
+#define JUDGE_ANSWER_BYTES_MAX    4096       /* of a verdict; "yes" has 3 */
+#define JUDGE_TOKENS_MAX          16         /* {"verdict": "yes"} has 7 */
+#define EXAMPLES_MAX              10000      /* compared one by one: 2 ms */
+#define EXAMPLE_BYTES_MAX         8192       /* as QUESTION_BYTES_MAX */
+#define EXAMPLES_FILE_BYTES_MAX   (16u << 20)
+#define EXAMPLES_BATCH            256 /* texts embedded in one call when the policy is opened */
+#define CLASSIFIER_HASH_BITS      18  /* 262,144 places of n-grams: 10,000 questions have 200,000 */
+#define CLASSIFIER_WORD_CHARS_MAX 64  /* a longer word is read in parts */
+#define CLASSIFIER_PART_BYTES     4096 /* of a long text, scored by itself */
+#define CLASSIFIER_EXAMPLES_MIN   10   /* of each class: two of them are held out */
+#define CLASSIFIER_EXAMPLES_MAX   1000000
+#define CLASSIFIER_FILE_BYTES_MAX (4u << 20) /* all places with 8 bytes have 2 MiB */
 
 /* ---- evaluation files (read by ragctl) ---- */
 #define EVAL_FILE_BYTES_MAX   (512u << 20) /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */
