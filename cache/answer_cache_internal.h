@@ -27,7 +27,7 @@
 #include "store/cache_rows.h"
 #include "store/vector_kernels.h"
 
-#define CACHE_REQUEST_BYTES 48 /* of a request's name that is remembered; ours have 26 */
+#define CACHE_REQUEST_BYTES 48 /* of a request's name that is remembered; ours have 32 */
 
 struct entry;
 
