@@ -130,30 +130,33 @@
 #define REMOTE_FAILURES_MAX            5 /* failed calls in a row, then nothing is asked for a while */
 #define REMOTE_OPEN_MS                 10000 /* that while, doubled up to */
 #define REMOTE_OPEN_MS_MAX             300000 /* five minutes: a server that is back is found again */
-#define REMOTE_FAIR_MS                 10000 /* a caller who waited so long may call a server slow */
-#define REMOTE_BACKOFF_MS              250   /* the first pause is 0 to this, doubled up to */
+#define REMOTE_FAIR_MS                 1500 /* a caller who waited so long may call a server slow */
+#define REMOTE_BACKOFF_MS              250  /* the first pause is 0 to this, doubled up to */
 #define REMOTE_BACKOFF_MS_MAX          8000
 #define REMOTE_RETRY_AFTER_MS_MAX      60000 /* a longer wait keeps a worker for nothing */
 #define REMOTE_BUDGET_AHEAD_MAX        16    /* tries written down before they are made */
 #define REMOTE_KEY_BYTES_MAX           4096  /* of a key; usual ones have 50 to 200, tokens 2,000 */
 #define REMOTE_KEY_RUN_MIN             6 /* bytes of a key that are hidden in what a server says */
-#define REMOTE_ERROR_BYTES_MAX         65536      /* of an error's body that are looked at */
-#define REMOTE_MESSAGE_BYTES_MAX       240        /* of its message that are told */
-#define REMOTE_NAME_BYTES_MAX          256        /* of a model's name */
+#define REMOTE_ERROR_BYTES_MAX         65536 /* of an error's body that are looked at */
+#define REMOTE_MESSAGE_BYTES_MAX       240   /* of its message that are told */
+#define REMOTE_BATCH_DEFAULT           32 /* texts of one request: TEI takes no more by default */
+#define REMOTE_REPLY_BYTES_MAX         (256u << 20) /* 2,048 vectors of 8,192 numbers */
+#define REMOTE_NAME_BYTES_MAX          256          /* of a model's name */
 #define OPENAI_EVENT_BYTES_MAX         (1u << 20) /* one event of a stream; tokens have 300 bytes */
 #define OPENAI_RESPONSE_BYTES_MAX      (32u << 20) /* ANSWER_BYTES_MAX, a byte a token, each 300 */
 #define OPENAI_REQUEST_BYTES_MAX       (64u << 20) /* GROUNDING_PROMPT_BYTES_MAX, all of it escaped */
 #define OPENAI_STOPS_MAX               4    /* that the API takes; the others are looked for here */
 #define OPENAI_RESERVE_MS_MAX          2000 /* of a deadline, for the backend that comes after */
+
 /* ---- traces ---- */
-#define TRACE_SPANS_MAX                64          /* of one request: its stages and a few */
-#define TRACE_BYTES_MAX                65536       /* of them as JSON; a span has some 500 */
-#define TRACE_QUEUE_BYTES_MAX          (16u << 20) /* that wait, whatever queue_max says */
-#define TRACE_BATCH_SPANS              512  /* as OpenTelemetry's SDKs have it; and so long */
-#define TRACE_BATCH_MS                 1000 /* at most does a span wait for others */
-#define TRACE_TRIES_MAX                3    /* of a batch; meanwhile the queue fills */
-#define TRACE_FLUSH_MS                 2000 /* at stop, for what waits */
-#define TRACE_REPLY_BYTES_MAX          65536 /* of a collector: an empty object, or an error's text */
+#define TRACE_SPANS_MAX       64          /* of one request: its stages and a few */
+#define TRACE_BYTES_MAX       65536       /* of them as JSON; a span has some 500 */
+#define TRACE_QUEUE_BYTES_MAX (16u << 20) /* that wait, whatever queue_max says */
+#define TRACE_BATCH_SPANS     512         /* as OpenTelemetry's SDKs have it; and so long */
+#define TRACE_BATCH_MS        1000        /* at most does a span wait for others */
+#define TRACE_TRIES_MAX       3           /* of a batch; meanwhile the queue fills */
+#define TRACE_FLUSH_MS        2000        /* at stop, for what waits */
+#define TRACE_REPLY_BYTES_MAX 65536       /* of a collector: an empty object, or an error's text */
 
 /* ---- index ---- */
 #define BM25_SEGMENTS_MAX      64   /* per index: a search visits each one */

@@ -245,6 +245,7 @@ static enum rag_status send_once(struct remote *r, struct try *t, struct rag_err
         .on_piece = on_piece,
         .context = t,
     };
+    struct rag_error why = {RAG_OK, ""};
     enum rag_status status;
     struct buf none;
 
@@ -257,7 +258,9 @@ static enum rag_status send_once(struct remote *r, struct try *t, struct rag_err
     t->n_received = 0;
     t->code = 0;
     t->retry_after_s = 0;
-    status = http_client_do(t->client, &http, &t->code, &none, reterr);
+    status = http_client_do(t->client, &http, &t->code, &none, &why);
+    if (status != RAG_OK)
+        rag_fail(reterr, status, "%s: %s", r->options.name, why.text);
     if (status == RAG_OK)
         t->retry_after_s = http_client_retry_after_s(t->client);
     else if (http_client_sent(t->client))
@@ -471,6 +474,11 @@ enum rag_status remote_do(struct remote *r, const struct remote_call *call, stru
     if (status == RAG_OK)
         status = try_on(r, &t, &ret_outcome->n_tries, reterr);
     conclude(r, &t, status);
+    if (status == RAG_EDENIED) { /* that is between us and the server, not for who asked */
+        status = RAG_EIO;
+        if (reterr)
+            reterr->status = status;
+    }
     if (t.client)
         give_client(r, t.client);
     buf_release(&t.error_body);

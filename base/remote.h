@@ -82,9 +82,9 @@ struct remote_outcome {
     int n_tries; /* sent */
     double ms;
 };
-/* RAG_OK only for a 2xx. Else: RAG_EDENIED (offline; 401, 403; a redirect; certificate; address),
- * RAG_EBUSY (circuit open, budget spent, 429), RAG_EINVAL (400, 413, 422), RAG_EIO (no connection,
- * broken, any other code), all with the server's message cut to one line; RAG_ETIMEOUT, RAG_ELIMIT,
+/* RAG_OK only for a 2xx. Else: RAG_EDENIED (offline), RAG_EBUSY (circuit open, budget spent, 429),
+ * RAG_EINVAL (400, 413, 422), RAG_EIO (no connection, broken, certificate, address, any other code,
+ * a redirect among them), all with the server's message cut to one line; RAG_ETIMEOUT, RAG_ELIMIT,
  * RAG_ECANCELLED (by the flag within about 100 ms, also while connecting), RAG_ENOMEM. ret_outcome
  * is always written.
  */

@@ -96,13 +96,19 @@ enum rag_status collection_vectors_search(struct collection_vectors *v, const ch
         status = rag_fail(reterr, RAG_ENOTFOUND, "vectors: none are there yet");
         goto out;
     }
+    if (atomic_load(&v->offline) && bi_encoder_remote(s->embedder->encoder)) {
+        status = rag_fail(reterr, RAG_ENOTFOUND,
+                          "vectors: the embedder is another server and the collection is offline");
+        goto out;
+    }
     vector = malloc(s->embedder->dim * sizeof *vector);
     if (!vector) {
         status = rag_fail(reterr, RAG_ENOMEM, "vectors: out of memory");
         goto out;
     }
     status = models_embed(embedders_models(v->embedders), s->embedder->encoder, MODELS_INTERACTIVE,
-                          &text, 1, EMBED_QUERY, deadline_ns, cancel, vector, NULL, reterr);
+                          collection_vectors_reach(v), &text, 1, EMBED_QUERY, deadline_ns, cancel,
+                          vector, NULL, reterr);
     if (status == RAG_OK)
         status = vector_index_search(s->index, vector, keep, k, NULL, ret, ret_n, reterr);
 out:
@@ -193,7 +199,7 @@ uint64_t collection_vectors_wait(struct collection_vectors *v, int64_t wait_max_
     pthread_mutex_lock(&v->mutex);
     wanted = v->n_queued;
     if ((double)v->queue.n * v->chunk_ms <= (double)wait_max_ms) {
-        while (v->n_finished < wanted && !v->failing && !atomic_load(&v->interrupted) &&
+        while (v->n_finished < wanted && !v->failing && !atomic_load(&v->held) &&
                !(cancel && atomic_load(cancel))) {
             int64_t left_ms = wait_max_ms - (int64_t)clock_elapsed_ms(begun);
 
@@ -210,8 +216,10 @@ uint64_t collection_vectors_wait(struct collection_vectors *v, int64_t wait_max_
 /* ---- what is told ---- */
 
 /* The mutex is held. */
-static const char *state_of(const struct collection_vectors *v)
+static const char *state_of(struct collection_vectors *v)
 {
+    if (atomic_load(&v->offline) && bi_encoder_remote(v->target->embedder->encoder))
+        return "offline";
     return v->queue.n > 0 || v->rescan || v->serving != v->target ? "embedding" : "ready";
 }
 
@@ -231,7 +239,8 @@ void collection_vectors_stats(struct collection_vectors *v, struct collection_ve
         vector_index_stats(v->serving->index, &index);
         ret->n = index.n;
         ret->bytes = index.bytes;
-        ret->serves = index.n > 0;
+        ret->serves = index.n > 0 && !(atomic_load(&v->offline) &&
+                                       bi_encoder_remote(v->serving->embedder->encoder));
     }
     if (ret->replacing) {
         vector_index_stats(v->target->index, &index);

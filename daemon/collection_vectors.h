@@ -35,6 +35,7 @@ struct collection_vectors_options {
     int64_t collection_id;
     const char *name; /* of the collection, for the log */
     const char *path; /* of the snapshot; copied */
+    bool offline;     /* collection_vectors_set_offline() */
 };
 
 /* Load the snapshot and bring it to what the store holds, or rebuild it from the embeddings there;
@@ -45,6 +46,11 @@ enum rag_status collection_vectors_open(const struct collection_vectors_options 
                                         struct collection_vectors **ret, struct rag_error *reterr);
 /* Stops its background work first. */
 void collection_vectors_close(struct collection_vectors *v);
+
+/* An offline collection has no use for an embedder that is another server: its chunks are not
+ * embedded there (they wait), and its questions are not asked of vectors that came from there. When
+ * this returns, nothing that is begun later is sent, and what was being sent is broken off. */
+void collection_vectors_set_offline(struct collection_vectors *v, bool offline);
 
 /* The k nearest to a question that is embedded here (role query, by the embedder that the serving
  * index is bound to). RAG_ENOTFOUND: no vectors serve (no model, or nothing embedded yet): not an
@@ -66,8 +72,8 @@ uint64_t collection_vectors_wait(struct collection_vectors *v, int64_t wait_ms,
                                  const atomic_bool *cancel);
 
 struct collection_vectors_stats {
-    const char *state;  /* "ready", "embedding", "off" */
-    uint64_t n;         /* in the serving index */
+    const char *state; /* "ready", "embedding", "offline" (the embedder is another server), "off" */
+    uint64_t n;        /* in the serving index */
     uint64_t n_pending; /* chunks to be embedded */
     uint64_t n_failed;  /* chunks that the model refused, since start */
     uint64_t bytes;     /* memory of the indexes */

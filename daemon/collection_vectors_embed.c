@@ -90,9 +90,9 @@ static enum rag_status embed_singly(struct collection_vectors *v, struct batch *
     enum rag_status status = RAG_OK;
 
     for (size_t i = 0; i < n && status == RAG_OK; i++) {
-        status = models_embed(models, v->target->embedder->encoder, MODELS_BULK, &texts[i], 1,
-                              EMBED_PASSAGE, 0, &v->interrupted, b->vectors + b->n_done * b->dim,
-                              NULL, reterr);
+        status = models_embed(models, v->target->embedder->encoder, MODELS_BULK,
+                              collection_vectors_reach(v), &texts[i], 1, EMBED_PASSAGE, 0, &v->held,
+                              b->vectors + b->n_done * b->dim, NULL, reterr);
         if (status == RAG_OK) {
             b->done[b->n_done++] = ids[i];
         } else if (status == RAG_EINVAL || status == RAG_ENUMERIC) {
@@ -128,8 +128,9 @@ static enum rag_status embed_new(struct collection_vectors *v, struct batch *b,
     }
     if (status != RAG_OK || n == 0)
         return status;
-    status = models_embed(embedders_models(v->embedders), embedder->encoder, MODELS_BULK, texts, n,
-                          EMBED_PASSAGE, 0, &v->interrupted, vectors, NULL, reterr);
+    status = models_embed(embedders_models(v->embedders), embedder->encoder, MODELS_BULK,
+                          collection_vectors_reach(v), texts, n, EMBED_PASSAGE, 0, &v->held,
+                          vectors, NULL, reterr);
     if (status == RAG_OK) {
         memcpy(b->done + n_before, ids, n * sizeof *ids);
         b->n_done += n;
@@ -254,7 +255,7 @@ static void embed_batch(struct collection_vectors *v, struct batch *b)
         note_success(v);
         log_progress(v, b->n_taken);
         pthread_cond_broadcast(&v->settled);
-    } else if (status != RAG_ECANCELLED) {
+    } else if (status != RAG_ECANCELLED && !atomic_load(&v->held)) {
         note_failure(v, &error);
     }
     pthread_mutex_unlock(&v->mutex);
@@ -370,7 +371,7 @@ static enum work next_work(const struct collection_vectors *v)
     if (v->rescan)
         return WORK_RESCAN;
     if (v->queue.n > 0)
-        return WORK_EMBED;
+        return atomic_load(&v->held) ? WORK_NONE : WORK_EMBED;
     if (v->serving != v->target)
         return WORK_REPLACE;
     return v->drop_others ? WORK_DROP : WORK_NONE;
@@ -406,4 +407,26 @@ void collection_vectors_step(struct collection_vectors *v)
 void collection_vectors_interrupt(struct collection_vectors *v)
 {
     atomic_store(&v->interrupted, true);
+    atomic_store(&v->held, true);
+}
+
+enum models_reach collection_vectors_reach(struct collection_vectors *v)
+{
+    return atomic_load(&v->offline) ? MODELS_STAY_HERE : MODELS_MAY_LEAVE;
+}
+
+void collection_vectors_set_offline(struct collection_vectors *v, bool offline)
+{
+    if (!v)
+        return;
+    pthread_mutex_lock(&v->mutex);
+    atomic_store(&v->offline, offline);
+    atomic_store(&v->held, offline && bi_encoder_remote(v->target->embedder->encoder));
+    if (atomic_load(&v->interrupted)) /* said meanwhile, without the mutex */
+        atomic_store(&v->held, true);
+    if (atomic_load(&v->held))
+        pthread_cond_broadcast(&v->settled); /* nobody waits for what will not come */
+    pthread_mutex_unlock(&v->mutex);
+    if (!offline)
+        embedding_worker_wake(v->worker);
 }

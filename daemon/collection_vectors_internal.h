@@ -51,6 +51,8 @@ struct collection_vectors {
     char *path;
     struct embedding_member member;
     atomic_bool interrupted; /* the collection goes away, or the daemon stops */
+    atomic_bool offline;     /* nothing of it may be sent to another server */
+    atomic_bool held;        /* no step embeds: interrupted, or offline with a remote target */
     struct space *target;    /* stays; its index is thread-safe */
 
     pthread_mutex_t mutex;  /* guards what follows; taken after the worker's */
@@ -90,6 +92,9 @@ bool is_unit(const float *vector, size_t dim); /* within what float16 and the in
 enum rag_status space_reconcile(struct collection_vectors *v, struct space *s,
                                 struct chunk_queue *missing, size_t *ret_n_changed,
                                 struct rag_error *reterr);
+
+/* Whether texts may be sent to another server now. */
+enum models_reach collection_vectors_reach(struct collection_vectors *v);
 
 /* ---- collection_vectors_embed.c, for the worker's thread ---- */
 /* When there is something to do: 0 now, INT64_MAX never. */

@@ -369,6 +369,7 @@ enum rag_status collection_vectors_open(const struct collection_vectors_options 
             free_vectors(v);
         return status;
     }
+    collection_vectors_set_offline(v, options->offline);
     v->n_queued = v->queue.n;
     v->n_changes = opened.n_changed + (strcmp(opened.how, "rebuilt") == 0);
     v->saved_ns = begun;

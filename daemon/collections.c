@@ -307,8 +307,13 @@ static void index_path(const struct collections *cs, int64_t id, const char *kin
 static enum rag_status open_vectors(struct collections *cs, struct collection *c,
                                     struct rag_error *reterr)
 {
-    struct collection_vectors_options options = {cs->options.embedding, c->index, c->id, c->name,
-                                                 NULL};
+    struct collection_vectors_options options = {
+        .worker = cs->options.embedding,
+        .live = c->index,
+        .collection_id = c->id,
+        .name = c->name,
+        .offline = c->settings.offline,
+    };
     enum rag_status status;
     struct buf path;
 
@@ -607,6 +612,7 @@ static enum rag_status change(struct collections *cs, struct collection *c, cons
     if (fresh.writers != c->settings.writers)
         free_list(fresh.writers, fresh.n_writers);
     pthread_mutex_unlock(&c->mutex);
+    collection_vectors_set_offline(c->vectors, collection_is_offline(c));
     return status;
 }
 

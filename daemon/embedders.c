@@ -161,9 +161,13 @@ static enum rag_status load(struct embedders *e, const struct store_embedder *st
     struct bi_encoder_options options = {.precision = models_precision(e->models),
                                          .pool = models_pool(e->models)};
     struct json *settings = NULL;
-    enum rag_status status =
-        json_parse(stored->settings, strlen(stored->settings), "settings", &settings, reterr);
+    enum rag_status status;
 
+    if (strncmp(stored->dir, "http", 4) == 0)
+        return rag_fail(reterr, RAG_ENOTFOUND,
+                        "embedder '%s': another server's, which is not configured any more",
+                        stored->dir);
+    status = json_parse(stored->settings, strlen(stored->settings), "settings", &settings, reterr);
     if (status == RAG_OK)
         status = read_settings(settings, &options, reterr);
     if (status == RAG_OK)

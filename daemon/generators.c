@@ -13,6 +13,7 @@
 #include "generate/extractive.h"
 #include "generate/local.h"
 #include "generate/openai.h"
+#include "guard/injection.h"
 
 /* A statement against a passage, by the cross-encoder; it takes its turn as a question does. */
 static enum rag_status score_pair(void *context, const char *statement, size_t n_statement,
@@ -23,7 +24,15 @@ static enum rag_status score_pair(void *context, const char *statement, size_t n
     struct pair_text text = {passage, n_passage};
     size_t n_scored = 0;
 
-    return models_rerank(context, query, &text, 1, false, 0, NULL, ret, &n_scored, reterr);
+    return models_rerank(context, MODELS_STAY_HERE, query, &text, 1, false, 0, NULL, ret, &n_scored,
+                         reterr);
+}
+
+/* A request to another server for every sentence would be slow, and an offline collection may send
+ * none. */
+static bool judges(const struct models *models)
+{
+    return models_reranker(models) && !models_reranker_is_remote(models);
 }
 
 static enum rag_status open_local(const struct config *config, struct models *models,
@@ -42,7 +51,7 @@ static enum rag_status open_local(const struct config *config, struct models *mo
         .draft_tokens = (size_t)config->draft_tokens,
         .new_tokens = (size_t)config->new_tokens_max,
         .unsupported = (enum unsupported_policy)config->unsupported,
-        .pair_score = models_reranker(models) ? score_pair : NULL,
+        .pair_score = judges(models) ? score_pair : NULL,
         .pair_score_context = models,
         .turns = models_decode_turns(models),
     };
@@ -72,7 +81,8 @@ static enum rag_status open_openai(const struct config *config, struct models *m
         .unsupported = (enum unsupported_policy)config->unsupported,
         .prompt_price = config->openai_prompt_price,
         .completion_price = config->openai_completion_price,
-        .pair_score = models_reranker(models) ? score_pair : NULL,
+        .neutralise = injection_neutralise,
+        .pair_score = judges(models) ? score_pair : NULL,
         .pair_score_context = models,
     };
     enum rag_status status = openai_open(&options, ret, &error);

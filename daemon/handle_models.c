@@ -12,6 +12,7 @@
 #include "daemon/handle.h"
 #include "daemon/models.h"
 #include "generate/local.h"
+#include "generate/openai.h"
 #include "text/nfc.h"
 
 #define MODEL_NAME_BYTES_MAX  256
@@ -113,8 +114,10 @@ static void write_encoder(struct json_writer *w, const struct app *app, const ch
 {
     json_put_string(w, "object", "model");
     json_put_int(w, "created", 0); /* OpenAI's clients want one */
-    json_put_string(w, "owned_by", "local");
+    json_put_string(w, "owned_by", strcmp(info->family, "remote") == 0 ? "remote" : "local");
     json_put_string(w, "kind", kind);
+    if (strcmp(info->family, "remote") == 0)
+        return;
     json_put_string(w, "family", info->family);
     json_put_int(w, "parameters", (int64_t)info->n_parameters);
     json_put_int(w, "bytes", (int64_t)info->bytes);
@@ -154,6 +157,19 @@ static void write_generator(struct json_writer *w, const struct generator *local
     json_end_object(w);
 }
 
+/* The backend that is another server. */
+static void write_server(struct json_writer *w, const struct generator *openai)
+{
+    json_begin_object(w, NULL);
+    json_put_string(w, "id", openai_model(openai));
+    json_put_string(w, "object", "model");
+    json_put_int(w, "created", 0);
+    json_put_string(w, "owned_by", "remote");
+    json_put_string(w, "kind", "generator");
+    json_put_int(w, "context_tokens", (int64_t)openai_context_tokens(openai));
+    json_end_object(w);
+}
+
 void handle_models(struct http_request *request, struct http_response *response, void *context)
 {
     struct rag_error error = {RAG_OK, ""};
@@ -190,6 +206,8 @@ void handle_models(struct http_request *request, struct http_response *response,
     }
     if (app->generators.local)
         write_generator(&w, app->generators.local);
+    if (app->generators.openai)
+        write_server(&w, app->generators.openai);
     json_end_array(&w);
     json_end_object(&w);
     handle_finish(request, response, 200, &body, RAG_OK, &error);
@@ -218,6 +236,8 @@ static enum rag_status add_tokens(struct texts *t, const struct tokenizer *token
 
     if (!ids)
         return rag_fail(reterr, RAG_ENOMEM, "request: out of memory");
+    if (!tokenizer)
+        return rag_fail(reterr, RAG_EINVAL, "'input': token ids need a local embedder; send texts");
     for (const struct json *e = json_first(array); e; e = json_next(e)) {
         double id = json_number(e);
 
@@ -335,8 +355,9 @@ static enum rag_status embeddings_compute(struct app *app, const struct http_req
     for (size_t i = 0; i < n; i++)
         texts[i] = (struct embed_text){e->texts.items[i], e->texts.bytes[i]};
     return models_embed(app->models, models_embedder(app->models),
-                        n <= INTERACTIVE_TEXTS_MAX ? MODELS_INTERACTIVE : MODELS_BULK, texts, n,
-                        e->role, clock_monotonic_ns() + app->config->ask_deadline_ms * 1000000,
+                        n <= INTERACTIVE_TEXTS_MAX ? MODELS_INTERACTIVE : MODELS_BULK,
+                        MODELS_MAY_LEAVE, texts, n, e->role,
+                        clock_monotonic_ns() + app->config->ask_deadline_ms * 1000000,
                         request->cancelled, e->vectors, e->tokens, reterr);
 }
 
@@ -550,9 +571,9 @@ static enum rag_status reranking_compute(struct app *app, const struct http_requ
         return rag_fail(reterr, RAG_ENOMEM, "rerank: out of memory");
     for (size_t i = 0; i < n; i++)
         pairs[i] = (struct pair_text){r->texts.items[i + 1], r->texts.bytes[i + 1]};
-    status =
-        models_rerank(app->models, query, pairs, n, r->raw, app->config->ask_deadline_ms * 1000000,
-                      request->cancelled, scores, &n_scored, reterr);
+    status = models_rerank(app->models, MODELS_MAY_LEAVE, query, pairs, n, r->raw,
+                           app->config->ask_deadline_ms * 1000000, request->cancelled, scores,
+                           &n_scored, reterr);
     if (status == RAG_OK && n_scored < n)
         status = rag_fail(reterr, RAG_ETIMEOUT,
                           "rerank: %zu of %zu documents were read within deadline_ms (%lld)",

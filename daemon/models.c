@@ -71,12 +71,8 @@ static size_t rerank_cost(const struct model_request *r, size_t i)
 
 /* ---- on the queue's thread ---- */
 
-static void count_embedded(struct models *m, const uint32_t *tokens, size_t n, double ms, bool bulk)
+static void count_texts(struct models *m, size_t n, uint64_t n_tokens, double ms, bool bulk)
 {
-    uint64_t n_tokens = 0;
-
-    for (size_t i = 0; i < n; i++)
-        n_tokens += tokens[i];
     pthread_mutex_lock(&m->mutex);
     m->n_texts += n;
     m->n_tokens += n_tokens;
@@ -90,6 +86,26 @@ static void count_embedded(struct models *m, const uint32_t *tokens, size_t n, d
         metrics_add(m->metrics, METRIC_MODEL_TEXTS, n);
         metrics_add(m->metrics, METRIC_MODEL_TOKENS, n_tokens);
         metrics_model(m->metrics, bulk ? METRICS_EMBED_BULK : METRICS_EMBED, ms);
+    }
+}
+
+static void count_embedded(struct models *m, const uint32_t *tokens, size_t n, double ms, bool bulk)
+{
+    uint64_t n_tokens = 0;
+
+    for (size_t i = 0; i < n; i++)
+        n_tokens += tokens[i];
+    count_texts(m, n, n_tokens, ms, bulk);
+}
+
+static void count_pairs(struct models *m, size_t n, double ms)
+{
+    pthread_mutex_lock(&m->mutex);
+    m->n_pairs += n;
+    pthread_mutex_unlock(&m->mutex);
+    if (m->metrics) {
+        metrics_add(m->metrics, METRIC_MODEL_PAIRS, n);
+        metrics_model(m->metrics, METRICS_RERANK, ms);
     }
 }
 
@@ -158,13 +174,7 @@ static enum rag_status run_rerank(struct models *m, const struct model_part *par
     if (status != RAG_OK)
         return status;
     assert(n_scored == part->n); /* there was no deadline */
-    pthread_mutex_lock(&m->mutex);
-    m->n_pairs += n_scored;
-    pthread_mutex_unlock(&m->mutex);
-    if (m->metrics) {
-        metrics_add(m->metrics, METRIC_MODEL_PAIRS, n_scored);
-        metrics_model(m->metrics, METRICS_RERANK, clock_elapsed_ms(begun));
-    }
+    count_pairs(m, n_scored, clock_elapsed_ms(begun));
     return RAG_OK;
 }
 
@@ -232,9 +242,13 @@ static enum rag_status open_models(struct models *m, const struct models_options
     struct cross_encoder_info info;
     enum rag_status status = RAG_OK;
 
-    if (is_given(o->embedder_dir))
+    if (o->remote_embedder)
+        status = bi_encoder_open_remote(o->remote_embedder, &m->embedder, reterr);
+    else if (is_given(o->embedder_dir))
         status = bi_encoder_open(o->embedder_dir, &embedder, &m->embedder, reterr);
-    if (status == RAG_OK && is_given(o->reranker_dir))
+    if (status == RAG_OK && o->remote_reranker)
+        status = cross_encoder_open_remote(o->remote_reranker, &m->reranker, reterr);
+    else if (status == RAG_OK && is_given(o->reranker_dir))
         status = cross_encoder_open(o->reranker_dir, &reranker, &m->reranker, reterr);
     if (status == RAG_OK && m->reranker) {
         cross_encoder_info(m->reranker, &info);
@@ -261,10 +275,10 @@ enum rag_status models_open(const struct models_options *options, struct models 
         if (status == RAG_OK)
             status = compute_turns_open(DECODER_BULK_MS * 1000000ll, &m->turns, reterr);
         if (status == RAG_OK)
-            status = open_models(m, options, reterr);
-        if (status == RAG_OK)
             status = model_queue_open(&queue, &m->queue, reterr);
     }
+    if (status == RAG_OK)
+        status = open_models(m, options, reterr);
     if (status != RAG_OK) {
         models_close(m);
         return status;
@@ -296,6 +310,16 @@ const struct cross_encoder *models_reranker(const struct models *m)
     return m->reranker;
 }
 
+bool models_embedder_is_remote(const struct models *m)
+{
+    return m->embedder && bi_encoder_remote(m->embedder);
+}
+
+bool models_reranker_is_remote(const struct models *m)
+{
+    return m->reranker && cross_encoder_remote(m->reranker);
+}
+
 struct compute_pool *models_pool(const struct models *m)
 {
     return m->pool;
@@ -323,10 +347,61 @@ static enum rag_status run_request(struct models *m, struct model_request *reque
     return status;
 }
 
+static enum rag_status must_stay(const char *what, struct rag_error *reterr)
+{
+    return rag_fail(reterr, RAG_EDENIED,
+                    "%s: is another server, and an offline collection sends nothing there", what);
+}
+
+static const char *prompt_of(const struct bi_encoder *b, enum embed_role role)
+{
+    struct bi_encoder_info info;
+
+    bi_encoder_info(b, &info);
+    return role == EMBED_QUERY     ? info.query_prompt
+           : role == EMBED_PASSAGE ? info.passage_prompt
+                                   : NULL;
+}
+
+static enum rag_status embed_there(struct models *m, const struct bi_encoder *b,
+                                   enum models_class c, const struct embed_text *texts, size_t n,
+                                   enum embed_role role, int64_t deadline_ns,
+                                   const atomic_bool *cancel, float *ret_vectors,
+                                   uint32_t *ret_tokens, struct rag_error *reterr)
+{
+    int64_t begun = clock_monotonic_ns();
+    uint64_t n_tokens = 0;
+    enum rag_status status =
+        remote_embedder_embed(bi_encoder_remote(b), texts, n, prompt_of(b, role), deadline_ns,
+                              cancel, ret_vectors, &n_tokens, reterr);
+
+    if (status != RAG_OK)
+        return status;
+    for (size_t i = 0; ret_tokens && i < n; i++)
+        ret_tokens[i] = i == 0 ? (uint32_t)n_tokens : 0;
+    count_texts(m, n, n_tokens, clock_elapsed_ms(begun), c == MODELS_BULK);
+    return RAG_OK;
+}
+
+static enum rag_status rerank_there(struct models *m, struct pair_text query,
+                                    const struct pair_text *passages, size_t n, bool raw,
+                                    int64_t budget_ns, const atomic_bool *cancel, float *ret_scores,
+                                    size_t *ret_n_scored, struct rag_error *reterr)
+{
+    int64_t begun = clock_monotonic_ns();
+    enum rag_status status = remote_reranker_score(
+        cross_encoder_remote(m->reranker), query, passages, n, raw,
+        budget_ns > 0 ? begun + budget_ns : 0, cancel, ret_scores, ret_n_scored, reterr);
+
+    if (status == RAG_OK)
+        count_pairs(m, *ret_n_scored, clock_elapsed_ms(begun));
+    return status;
+}
+
 enum rag_status models_embed(struct models *m, const struct bi_encoder *b, enum models_class c,
-                             const struct embed_text *texts, size_t n, enum embed_role role,
-                             int64_t deadline_ns, const atomic_bool *cancel, float *ret_vectors,
-                             uint32_t *ret_tokens, struct rag_error *reterr)
+                             enum models_reach reach, const struct embed_text *texts, size_t n,
+                             enum embed_role role, int64_t deadline_ns, const atomic_bool *cancel,
+                             float *ret_vectors, uint32_t *ret_tokens, struct rag_error *reterr)
 {
     struct bi_encoder_info info;
     struct embed_items items = {b, texts, 0, 0, ret_vectors, ret_tokens};
@@ -343,16 +418,20 @@ enum rag_status models_embed(struct models *m, const struct bi_encoder *b, enum 
     };
     size_t n_done = 0;
 
-    assert(m->queue);
     if (n == 0)
         return RAG_OK;
+    if (bi_encoder_remote(b))
+        return reach == MODELS_MAY_LEAVE ? embed_there(m, b, c, texts, n, role, deadline_ns, cancel,
+                                                       ret_vectors, ret_tokens, reterr)
+                                         : must_stay("embedder", reterr);
+    assert(m->queue);
     bi_encoder_info(b, &info);
     items.dim = info.dim;
     items.max_tokens = info.max_tokens;
     return run_request(m, &request, &n_done, reterr);
 }
 
-enum rag_status models_rerank(struct models *m, struct pair_text query,
+enum rag_status models_rerank(struct models *m, enum models_reach reach, struct pair_text query,
                               const struct pair_text *passages, size_t n, bool raw,
                               int64_t budget_ns, const atomic_bool *cancel, float *ret_scores,
                               size_t *ret_n_scored, struct rag_error *reterr)
@@ -375,6 +454,10 @@ enum rag_status models_rerank(struct models *m, struct pair_text query,
         *ret_n_scored = 0;
         return RAG_OK;
     }
+    if (cross_encoder_remote(m->reranker))
+        return reach == MODELS_MAY_LEAVE ? rerank_there(m, query, passages, n, raw, budget_ns,
+                                                        cancel, ret_scores, ret_n_scored, reterr)
+                                         : must_stay("reranker", reterr);
     return run_request(m, &request, ret_n_scored, reterr);
 }
 

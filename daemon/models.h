@@ -9,6 +9,9 @@
  * slice of others, whatever else goes on.
  * A decoder, when there is one, computes on the same pool and gives way between its layers
  * (daemon/compute_turns.h).
+ * Either may be another server's instead ([remote] of ragd.conf): then a call waits for that server
+ * on the caller's thread and needs no turn, and its texts leave the machine. Each call therefore
+ * says whether they may; where they may not, a remote model is RAG_EDENIED and nothing is sent.
  * Thread-safe. Used by the pipeline, the background embedder and /v1/embeddings, /v1/rerank. */
 #ifndef RAG_DAEMON_MODELS_H
 #define RAG_DAEMON_MODELS_H
@@ -36,6 +39,8 @@ struct models_options {
     const char *query_prompt;   /* NULL: the model's */
     const char *passage_prompt;
     size_t reranker_max_tokens;
+    const struct remote_embedder_options *remote_embedder; /* in place of embedder_dir; or NULL */
+    const struct remote_reranker_options *remote_reranker; /* in place of reranker_dir; or NULL */
     bool for_decoder;        /* a pool is needed though neither of them may be there */
     struct metrics *metrics; /* borrowed; NULL: not counted */
 };
@@ -48,25 +53,31 @@ void models_close(struct models *m); /* no request may be waiting; NULL is a no-
 /* NULL when there is none. Borrowed for the life of m. */
 const struct bi_encoder *models_embedder(const struct models *m);
 const struct cross_encoder *models_reranker(const struct models *m);
+/* Is it another server's? false when there is none. */
+bool models_embedder_is_remote(const struct models *m);
+bool models_reranker_is_remote(const struct models *m);
 struct compute_pool *models_pool(const struct models *m);
 enum precision models_precision(const struct models *m);
 /* How a decoder on this pool takes turns with them. */
 struct decode_turns models_decode_turns(struct models *m);
 
 enum models_class { MODELS_INTERACTIVE, MODELS_BULK };
+/* May the texts of a call be sent to another server? Never those of an offline collection. */
+enum models_reach { MODELS_STAY_HERE, MODELS_MAY_LEAVE };
 
 /* bi_encoder_embed() of 'b' (the configured embedder, or an older one that still serves), batched
  * with what else waits. RAG_EBUSY when MODELS_QUEUE_MAX requests wait; RAG_ETIMEOUT past
  * deadline_ns (0: none); RAG_ECANCELLED; else its statuses. ret_tokens: [n] or NULL. What is
- * returned early leaves ret_* undefined. */
+ * returned early leaves ret_* undefined. Of a remote one also the statuses of
+ * remote_embedder_embed(); tokens as the server counted, all of them with the first text. */
 enum rag_status models_embed(struct models *m, const struct bi_encoder *b, enum models_class c,
-                             const struct embed_text *texts, size_t n, enum embed_role role,
-                             int64_t deadline_ns, const atomic_bool *cancel, float *ret_vectors,
-                             uint32_t *ret_tokens, struct rag_error *reterr);
+                             enum models_reach reach, const struct embed_text *texts, size_t n,
+                             enum embed_role role, int64_t deadline_ns, const atomic_bool *cancel,
+                             float *ret_vectors, uint32_t *ret_tokens, struct rag_error *reterr);
 /* cross_encoder_score() of the reranker; budget_ns (0: none), counted from the call: passages are
  * scored in the order given until it is spent, at least one slice of them; *ret_n_scored says how
  * many have a score. RAG_ENOTFOUND without a reranker; else as models_embed(). */
-enum rag_status models_rerank(struct models *m, struct pair_text query,
+enum rag_status models_rerank(struct models *m, enum models_reach reach, struct pair_text query,
                               const struct pair_text *passages, size_t n, bool raw,
                               int64_t budget_ns, const atomic_bool *cancel, float *ret_scores,
                               size_t *ret_n_scored, struct rag_error *reterr);

@@ -27,13 +27,30 @@ enum rag_status model_path_check(const char *name, const char *path, struct rag_
                     of_hub ? "fetches it" : "shows what is there");
 }
 
-enum rag_status models_open_configured(const struct config *config, struct metrics *metrics,
-                                       struct models **ret, struct rag_error *reterr)
+enum rag_status models_open_configured(const struct config *config, const struct remotes *remotes,
+                                       struct metrics *metrics, struct models **ret,
+                                       struct rag_error *reterr)
 {
     struct rag_error error = {RAG_OK, ""};
     char *embedder = NULL;
     char *reranker = NULL;
+    struct remote_embedder_options remote_embedder = {
+        .remote = remotes->embed,
+        .api = (enum remote_embed_api)config->embed_api,
+        .model = config->embed_model,
+        .dim = (size_t)config->embed_dim,
+        .batch = (size_t)config->embed_batch,
+        .query_prompt = config->query_prompt,
+        .passage_prompt = config->passage_prompt,
+    };
+    struct remote_reranker_options remote_reranker = {
+        .remote = remotes->rerank,
+        .api = (enum remote_rerank_api)config->rerank_api,
+        .model = config->rerank_model,
+    };
     struct models_options options = {
+        .remote_embedder = remotes->embed ? &remote_embedder : NULL,
+        .remote_reranker = remotes->rerank ? &remote_reranker : NULL,
         .precision = (enum precision)config->models_precision,
         .n_threads = (size_t)config->compute_threads,
         .embedder_max_tokens = (size_t)config->embedder_max_tokens,
@@ -74,7 +91,7 @@ void models_log(const struct models *m)
     const struct bi_encoder *embedder = models_embedder(m);
     const struct cross_encoder *reranker = models_reranker(m);
 
-    if (embedder) {
+    if (embedder && !models_embedder_is_remote(m)) {
         struct bi_encoder_info i;
 
         bi_encoder_info(embedder, &i);
@@ -85,7 +102,7 @@ void models_log(const struct models *m)
             i.dir, i.encoder.family, i.dim, i.max_tokens, i.pooling, precision_name(m),
             i.encoder.n_fp32_layers, i.encoder.kernels, i.encoder.n_parameters, i.encoder.bytes);
     }
-    if (reranker) {
+    if (reranker && !models_reranker_is_remote(m)) {
         struct cross_encoder_info i;
 
         cross_encoder_info(reranker, &i);

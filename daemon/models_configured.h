@@ -5,12 +5,14 @@
 #include "base/status.h"
 #include "daemon/config.h"
 #include "daemon/models.h"
+#include "daemon/remotes.h"
 #include "store/vector_index.h"
 
 /* Open what the configuration names; metrics may be NULL. Statuses of models_open(), whose message
  * gets the key in front: a model that cannot be loaded is an error, never left out. */
-enum rag_status models_open_configured(const struct config *config, struct metrics *metrics,
-                                       struct models **ret, struct rag_error *reterr);
+enum rag_status models_open_configured(const struct config *config, const struct remotes *remotes,
+                                       struct metrics *metrics, struct models **ret,
+                                       struct rag_error *reterr);
 /* Say of a configured model that is not at its path (config_model_dir) what a person may do about
  * it. name: as the configuration has it, or NULL. RAG_OK: there is something, or there is no name;
  * RAG_ENOTFOUND. */

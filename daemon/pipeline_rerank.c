@@ -132,8 +132,10 @@ static enum rag_status score_pairs(const struct pipeline *p, const struct pipeli
     }
     if (status != RAG_OK)
         return rag_fail(reterr, status, "rerank: out of memory");
-    return models_rerank(p->models, query, pairs, head, false, p->rerank_budget_ns, request->cancel,
-                         scores, ret_n_scored, reterr);
+    return models_rerank(
+        p->models, collection_is_offline(request->collection) ? MODELS_STAY_HERE : MODELS_MAY_LEAVE,
+        query, pairs, head, false, p->rerank_budget_ns, request->cancel, scores, ret_n_scored,
+        reterr);
 }
 
 /* The first n by score, best first; equal ones keep their order. */
@@ -196,7 +198,10 @@ enum rag_status pipeline_rerank(const struct pipeline *p, const struct pipeline_
                                 struct retrieval *r, struct rag_error *reterr)
 {
     size_t head = r->n_passages < p->rerank_head ? r->n_passages : p->rerank_head;
-    bool cross = p->models && models_reranker(p->models);
+    /* an offline collection has no use for another server's */
+    bool cross =
+        p->models && models_reranker(p->models) &&
+        !(models_reranker_is_remote(p->models) && collection_is_offline(request->collection));
     int64_t begun = clock_monotonic_ns();
     struct passage *words = NULL;
     enum rag_status status;

@@ -225,7 +225,7 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
     if (status == RAG_OK)
         status = remotes_open(config, true, &app->remotes, reterr);
     if (status == RAG_OK)
-        status = models_open_configured(config, app->metrics, &app->models, reterr);
+        status = models_open_configured(config, &app->remotes, app->metrics, &app->models, reterr);
     if (status == RAG_OK) {
         remotes_log(&app->remotes, config);
         models_log(app->models);
@@ -512,7 +512,7 @@ static int check_only(const struct config *config)
     if (status == RAG_OK)
         status = remotes_open(config, false, &remotes, &error);
     if (status == RAG_OK)
-        status = models_open_configured(config, NULL, &models, &error);
+        status = models_open_configured(config, &remotes, NULL, &models, &error);
     if (status == RAG_OK)
         status = generators_open(config, models, &remotes, &generators, &error);
     generators_close(&generators);

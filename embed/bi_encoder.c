@@ -17,6 +17,7 @@
 #define RECIPE "ragd embedding 1"
 
 struct bi_encoder {
+    struct remote_embedder *remote;    /* owned; then nothing else but the fingerprint is set */
     char *dir;                         /* owned */
     char *name;                        /* owned */
     struct encoder *encoder;           /* owned */
@@ -34,6 +35,7 @@ void bi_encoder_close(struct bi_encoder *b)
 {
     if (!b)
         return;
+    remote_embedder_close(b->remote);
     encoder_close(b->encoder);
     tokenizer_close(b->tokenizer);
     sentence_settings_release(&b->settings);
@@ -196,8 +198,51 @@ enum rag_status bi_encoder_open(const char *dir, const struct bi_encoder_options
     return RAG_OK;
 }
 
+enum rag_status bi_encoder_open_remote(const struct remote_embedder_options *options,
+                                       struct bi_encoder **ret, struct rag_error *reterr)
+{
+    struct bi_encoder *b = calloc(1, sizeof *b);
+    enum rag_status status;
+
+    if (!b)
+        return rag_fail(reterr, RAG_ENOMEM, "embed: out of memory");
+    status = remote_embedder_open(options, &b->remote, reterr);
+    if (status != RAG_OK) {
+        bi_encoder_close(b);
+        return status;
+    }
+    *ret = b;
+    return RAG_OK;
+}
+
+const struct remote_embedder *bi_encoder_remote(const struct bi_encoder *b)
+{
+    return b->remote;
+}
+
+static void remote_info(const struct bi_encoder *b, struct bi_encoder_info *ret)
+{
+    struct remote_embedder_info info;
+
+    remote_embedder_info(b->remote, &info);
+    *ret = (struct bi_encoder_info){
+        .name = info.name,
+        .dir = info.url,
+        .dim = info.dim,
+        .pooling = "remote",
+        .query_prompt = info.query_prompt,
+        .passage_prompt = info.passage_prompt,
+        .encoder = {.family = "remote", .kernels = ""},
+    };
+    memcpy(ret->fingerprint, info.fingerprint, sizeof ret->fingerprint);
+}
+
 void bi_encoder_info(const struct bi_encoder *b, struct bi_encoder_info *ret)
 {
+    if (b->remote) {
+        remote_info(b, ret);
+        return;
+    }
     *ret = (struct bi_encoder_info){
         .name = b->name,
         .dir = b->dir,
@@ -457,7 +502,7 @@ enum rag_status bi_encoder_embed(const struct bi_encoder *b, const struct embed_
     enum rag_status status = RAG_OK;
     struct batch batch = {0};
 
-    assert(n == 0 || (texts && ret_vectors));
+    assert(!b->remote && (n == 0 || (texts && ret_vectors)));
     batch.inputs = calloc(EMBED_WINDOW_TEXTS, sizeof *batch.inputs);
     batch.scratch = calloc(2 * (size_t)EMBEDDING_DIM_MAX, sizeof *batch.scratch);
     if (!batch.inputs || !batch.scratch)

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "embed/remote_embedder.h"
 #include "nn/encoder.h"
 #include "nn/tokenizer.h"
 
@@ -59,7 +60,13 @@ struct bi_encoder_info {
  * (a dim larger than the model's, a pooling that is not known, a prompt that is too long). */
 enum rag_status bi_encoder_open(const char *dir, const struct bi_encoder_options *options,
                                 struct bi_encoder **ret, struct rag_error *reterr);
-void bi_encoder_close(struct bi_encoder *b); /* NULL is a no-op */
+/* The same of another server (embed/remote_embedder.h): info names its URL as 'dir', max_tokens is
+ * 0, the encoder's info is empty but for the family "remote", and there is no tokenizer and no
+ * encoder. Such a one is never computed with here: bi_encoder_remote() is asked. */
+enum rag_status bi_encoder_open_remote(const struct remote_embedder_options *options,
+                                       struct bi_encoder **ret, struct rag_error *reterr);
+const struct remote_embedder *bi_encoder_remote(const struct bi_encoder *b); /* NULL: it is local */
+void bi_encoder_close(struct bi_encoder *b);                                 /* NULL is a no-op */
 void bi_encoder_info(const struct bi_encoder *b, struct bi_encoder_info *ret);
 
 struct embed_text {

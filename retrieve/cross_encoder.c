@@ -17,11 +17,12 @@
 #define RECIPE     "ragd reranking 1"
 
 struct cross_encoder {
-    char *dir;                   /* owned */
-    char *name;                  /* owned */
-    struct encoder *encoder;     /* owned */
-    struct tokenizer *tokenizer; /* owned */
-    struct compute_pool *pool;   /* borrowed, may be NULL */
+    struct remote_reranker *remote; /* owned; then nothing else is set */
+    char *dir;                      /* owned */
+    char *name;                     /* owned */
+    struct encoder *encoder;        /* owned */
+    struct tokenizer *tokenizer;    /* owned */
+    struct compute_pool *pool;      /* borrowed, may be NULL */
     struct encoder_info shape;
     size_t max_tokens;
     char fingerprint[SHA256_HEX_BYTES];
@@ -31,6 +32,7 @@ void cross_encoder_close(struct cross_encoder *x)
 {
     if (!x)
         return;
+    remote_reranker_close(x->remote);
     encoder_close(x->encoder);
     tokenizer_close(x->tokenizer);
     free(x->dir);
@@ -133,8 +135,47 @@ enum rag_status cross_encoder_open(const char *dir, const struct cross_encoder_o
     return RAG_OK;
 }
 
+enum rag_status cross_encoder_open_remote(const struct remote_reranker_options *options,
+                                          struct cross_encoder **ret, struct rag_error *reterr)
+{
+    struct cross_encoder *x = calloc(1, sizeof *x);
+    enum rag_status status;
+
+    if (!x)
+        return rag_fail(reterr, RAG_ENOMEM, "rerank: out of memory");
+    status = remote_reranker_open(options, &x->remote, reterr);
+    if (status != RAG_OK) {
+        cross_encoder_close(x);
+        return status;
+    }
+    *ret = x;
+    return RAG_OK;
+}
+
+const struct remote_reranker *cross_encoder_remote(const struct cross_encoder *x)
+{
+    return x->remote;
+}
+
+static void remote_info(const struct cross_encoder *x, struct cross_encoder_info *ret)
+{
+    struct remote_reranker_info info;
+
+    remote_reranker_info(x->remote, &info);
+    *ret = (struct cross_encoder_info){
+        .name = info.name,
+        .dir = info.url,
+        .encoder = {.family = "remote", .kernels = ""},
+    };
+    memcpy(ret->fingerprint, info.fingerprint, sizeof ret->fingerprint);
+}
+
 void cross_encoder_info(const struct cross_encoder *x, struct cross_encoder_info *ret)
 {
+    if (x->remote) {
+        remote_info(x, ret);
+        return;
+    }
     *ret = (struct cross_encoder_info){.name = x->name, .dir = x->dir, .max_tokens = x->max_tokens};
     memcpy(ret->fingerprint, x->fingerprint, sizeof ret->fingerprint);
     encoder_info(x->encoder, &ret->encoder);
@@ -304,7 +345,7 @@ enum rag_status cross_encoder_score(const struct cross_encoder *x, struct pair_t
     enum rag_status status;
     size_t n_scored = 0;
 
-    assert(n == 0 || (passages && ret_scores));
+    assert(!x->remote && (n == 0 || (passages && ret_scores)));
     if (n == 0) {
         *ret_n_scored = 0;
         return RAG_OK;

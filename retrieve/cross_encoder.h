@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "nn/encoder.h"
 #include "nn/tokenizer.h"
+#include "retrieve/remote_reranker.h"
 
 struct cross_encoder; /* opaque; immutable after open, thread-safe */
 
@@ -36,6 +37,12 @@ struct cross_encoder_info {
 /* RAG_EFORMAT when the model has no classification head, or one of more than 2 labels. */
 enum rag_status cross_encoder_open(const char *dir, const struct cross_encoder_options *options,
                                    struct cross_encoder **ret, struct rag_error *reterr);
+/* The same of another server (retrieve/remote_reranker.h): info names its URL as
+ * 'dir' and the family "remote", and there is no tokenizer and no encoder. Such a one is never
+ * computed with here: cross_encoder_remote() is asked. */
+enum rag_status cross_encoder_open_remote(const struct remote_reranker_options *options,
+                                          struct cross_encoder **ret, struct rag_error *reterr);
+const struct remote_reranker *cross_encoder_remote(const struct cross_encoder *x); /* or NULL */
 void cross_encoder_close(struct cross_encoder *x); /* NULL is a no-op */
 void cross_encoder_info(const struct cross_encoder *x, struct cross_encoder_info *ret);
 
