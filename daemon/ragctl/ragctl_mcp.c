@@ -390,30 +390,37 @@ static enum rag_status read_args(int argc, char **argv, bool *ret_write, struct 
     return status;
 }
 
-int ragctl_mcp(const struct ragctl_options *options, int argc, char **argv)
+enum rag_status mcp_serve(const struct ragctl_options *options, bool write, int in, int out,
+                          struct rag_error *reterr)
 {
-    struct rag_error error = {RAG_ENOMEM, "mcp: out of memory"};
     struct mcp *m = calloc(1, sizeof *m);
     struct mcp_line line;
+    enum rag_status status;
 
     if (!m)
-        return ragctl_fail(options, &error);
+        return rag_fail(reterr, RAG_ENOMEM, "mcp: out of memory");
     m->options = options;
-    if (read_args(argc, argv, &m->write, &error) != RAG_OK) {
-        free(m);
-        return ragctl_usage("mcp", &error);
-    }
-    if (ragctl_client_open(options, &m->client, &error) != RAG_OK) {
-        free(m);
-        return ragctl_fail(options, &error);
-    }
-    mcp_io_init(&m->io, STDIN_FILENO, STDOUT_FILENO);
-    while (m->sent == RAG_OK && mcp_io_next(&m->io, &line, &error) == RAG_OK) {
+    m->write = write;
+    status = ragctl_client_open(options, &m->client, reterr);
+    mcp_io_init(&m->io, in, out);
+    while (status == RAG_OK && m->sent == RAG_OK && mcp_io_next(&m->io, &line, reterr) == RAG_OK) {
         take_line(m, &line);
         free(line.text);
     }
     mcp_io_release(&m->io);
     ragctl_client_close(&m->client);
     free(m);
+    return status;
+}
+
+int ragctl_mcp(const struct ragctl_options *options, int argc, char **argv)
+{
+    struct rag_error error = {RAG_OK, ""};
+    bool write = false;
+
+    if (read_args(argc, argv, &write, &error) != RAG_OK)
+        return ragctl_usage("mcp", &error);
+    if (mcp_serve(options, write, STDIN_FILENO, STDOUT_FILENO, &error) != RAG_OK)
+        return ragctl_fail(options, &error);
     return RAGCTL_OK;
 }

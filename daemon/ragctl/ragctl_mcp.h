@@ -82,6 +82,10 @@ struct mcp {
     enum rag_status sent; /* RAG_EIO: nobody reads what is written */
 };
 
+/* A session from the first line to the end of 'in'. RAG_ENOMEM, RAG_EINVAL (--url). */
+enum rag_status mcp_serve(const struct ragctl_options *options, bool write, int in, int out,
+                          struct rag_error *reterr);
+
 /* Handlers write members of the open object 'result'. 0, or the code of an error whose message is
  * in *reterr. */
 struct mcp_method {
