@@ -41,6 +41,9 @@ const struct http_route app_routes[] = {
     {"POST",   "/v1/audit/cut",                      handle_audit_cut,         JOB_BULK,        "audit",      SMALL    },
     {"POST",   "/v1/audit/{seq}/erase",              handle_audit_erase,       JOB_BULK,        "audit",      SMALL    },
     {"GET",    "/v1/requests",                       handle_requests,          JOB_INTERACTIVE, "requests",   SMALL    },
+    {"GET",    "/v1/cache",                          handle_cache_list,        JOB_INTERACTIVE, "cache",      SMALL    },
+    {"DELETE", "/v1/cache",                          handle_cache_clear,       JOB_BULK,        "cache",      SMALL    },
+    {"POST",   "/v1/feedback",                       handle_feedback,          JOB_INTERACTIVE, "feedback",   SMALL    },
     {"POST",   "/v1/backup",                         handle_backup,            JOB_BULK,        "backup",     SMALL    },
 };
 const size_t app_n_routes = sizeof app_routes / sizeof app_routes[0];

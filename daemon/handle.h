@@ -40,6 +40,9 @@ void handle_audit_verify(struct http_request *request, struct http_response *res
 void handle_audit_erase(struct http_request *request, struct http_response *response, void *app);
 void handle_audit_cut(struct http_request *request, struct http_response *response, void *app);
 void handle_requests(struct http_request *request, struct http_response *response, void *app);
+void handle_cache_list(struct http_request *request, struct http_response *response, void *app);
+void handle_cache_clear(struct http_request *request, struct http_response *response, void *app);
+void handle_feedback(struct http_request *request, struct http_response *response, void *app);
 void handle_backup(struct http_request *request, struct http_response *response, void *app);
 
 /* ---- helpers ---- */

@@ -85,6 +85,25 @@ static void set_decoder(struct metrics *m, const struct generator *local)
     metrics_set(m, METRIC_KV_USED_BYTES, (double)d.kv.used_bytes);
 }
 
+static void set_cache(struct metrics *m, struct answer_cache *cache)
+{
+    struct answer_cache_stats s;
+
+    answer_cache_stats(cache, &s);
+    metrics_count_total(m, METRICS_CACHE_LOOKUPS, "exact", NULL, s.exact_hits);
+    metrics_count_total(m, METRICS_CACHE_LOOKUPS, "semantic", NULL, s.semantic_hits);
+    metrics_count_total(m, METRICS_CACHE_LOOKUPS, "miss", NULL, s.misses);
+    metrics_count_total(m, METRICS_CACHE_DROPPED, "stale", NULL, s.stale);
+    metrics_count_total(m, METRICS_CACHE_DROPPED, "evicted", NULL, s.evicted);
+    metrics_count_total(m, METRICS_CACHE_DROPPED, "invalidated", NULL, s.invalidated);
+    metrics_count_total(m, METRICS_CACHE_FEEDBACK, "correct", NULL, s.correct_hits);
+    metrics_count_total(m, METRICS_CACHE_FEEDBACK, "false", NULL, s.false_hits);
+    metrics_set_total(m, METRIC_CACHE_UNCONFIRMED, s.unconfirmed);
+    metrics_set_total(m, METRIC_CACHE_SAVED_US, (uint64_t)(s.saved_ms * 1000));
+    metrics_set(m, METRIC_CACHE_ENTRIES, (double)s.n);
+    metrics_set(m, METRIC_CACHE_BYTES, (double)s.bytes);
+}
+
 void handle_metrics(struct http_request *request, struct http_response *response, void *context)
 {
     struct rag_error error = {RAG_OK, ""};
@@ -118,6 +137,8 @@ void handle_metrics(struct http_request *request, struct http_response *response
         metrics_set(app->metrics, METRIC_VECTOR_BYTES, (double)sums.vector_bytes);
         models_stats(app->models, &models);
         metrics_set(app->metrics, METRIC_MODELS_WAITING, (double)models.n_waiting);
+        if (app->cache)
+            set_cache(app->metrics, app->cache);
         if (app->generators.local)
             set_decoder(app->metrics, app->generators.local);
         workers_stats(app->workers, &workers);

@@ -71,6 +71,7 @@ int ragctl_chat(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_collection(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_document(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_audit(const struct ragctl_options *options, int argc, char **argv);
+int ragctl_cache(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_mcp(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_backup(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_restore(const struct ragctl_options *options, int argc, char **argv);

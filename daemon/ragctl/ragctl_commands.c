@@ -120,6 +120,29 @@ static const char document_help[] =
     "                    count\n"
     "  --ignore-missing  delete: a name that is not there is no failure\n";
 
+static const char cache_help[] =
+    "  stats             how many there are, how often they were given, what it saved,\n"
+    "                    and how similar a question has to be in each collection\n"
+    "  list              those that you may be given, the one used last first\n"
+    "  clear             forget them: of a collection (who may write it), or all\n"
+    "                    (administrators)\n"
+    "  feedback ENTRY    say whether the answer of a hit fits its question; ENTRY is the\n"
+    "                    number in \"cached_from\" of the reply\n"
+    "\n"
+    "  --right, --wrong  feedback: it fits, or does not; a wrong one is not given to\n"
+    "                    such a question again, and if there are many such reports,\n"
+    "                    questions must be more similar\n"
+    "  --request ID      feedback: the request that got the answer, in place of ENTRY\n"
+    "  --similarity X    feedback: of the hit meant, where ENTRY had several\n"
+    "  --limit N         list: at most so many (default 50)\n"
+    "  --yes             clear: every collection\n"
+    "\n"
+    "JSON: stats, list {\"enabled\",\"stats\",\"collections\":[{\"name\",\"threshold\"}],\n"
+    "\"entries\":[{\"entry\",\"collection\",\"question\",\"refused\",\"documents\",\"bytes\",\n"
+    "\"created\",\"used\",\"exact_hits\",\"semantic_hits\",\"threshold\",\"cost_ms\"}]},\n"
+    "clear {\"collection\",\"removed\"}, feedback {\"entry\",\"collection\",\"kind\",\n"
+    "\"similarity\",\"correct\",\"threshold\"}\n";
+
 static const char audit_help[] =
     "  list              the newest rows (50), yours or, for administrators, all\n"
     "  show SEQ          one row with its payload; or by the id of its request\n"
@@ -335,6 +358,8 @@ static const struct ragctl_command table[] = {
      "documents of a collection", document_help, true, ragctl_document},
     {"audit", "audit list|show|export|verify|prune|erase [ID] [options]",
      "who did and asked what, tamper-evident", audit_help, false, ragctl_audit},
+    {"cache", "cache stats|list|clear|feedback [ENTRY] [options]",
+     "answers that are kept and given again", cache_help, false, ragctl_cache},
     {"mcp", "mcp [--write] [--collection C]", "serve an MCP client over standard input",
      mcp_help, false, ragctl_mcp},
     {"backup", "backup DIR", "copy a running daemon's state", backup_help, false, ragctl_backup},
