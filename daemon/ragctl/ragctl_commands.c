@@ -203,12 +203,17 @@ static const char status_help[] =
     "JSON: {\"version\",\"ready\",\"collections\",\"documents\",\"chunks\"}\n";
 
 static const char doctor_help[] =
-    "Checks the socket and its mode, the daemon and its version, readiness, each\n"
-    "index against the store, the audit chain; each line ok, warn or FAIL, with what\n"
-    "to do.\n"
+    "Checks this machine (kernels, clock), the socket and its mode, the daemon and\n"
+    "its version, readiness, limits, models, each index against the store, the audit\n"
+    "chain; each line ok, warn or FAIL, with what to do. /etc/ragd/ragd.conf is\n"
+    "looked at where it is and no other socket is named.\n"
     "\n"
-    "  --state DIR       also the state folder: its mode and the free space\n"
-    "  --config FILE     also the configuration, by the ragd beside this ragctl\n"
+    "  --config FILE     the configuration, by the ragd beside this ragctl, and the\n"
+    "                    modes of the files that it names, licences of models, URLs\n"
+    "  --state DIR       the state folder (default: the configuration's): owner and\n"
+    "                    modes of its files, free space and inodes\n"
+    "  --online          also ask the servers of [openai] and [trace]; nothing of\n"
+    "                    yours is sent\n"
     "\n"
     "Exit status 1 when anything failed.\n"
     "JSON: {\"checks\":[{\"check\",\"result\",\"message\"}],\"warnings\",\"failures\"}\n";
@@ -374,8 +379,8 @@ static const struct ragctl_command table[] = {
     {"model", "model list|check|pull|embed|tokenize|score|generate|logits [DIR] [options] [TEXT]",
      "models: fetch, check, and use without a daemon", model_help, false, ragctl_model},
     {"status", "status", "is ragd there and ready", status_help, false, ragctl_status},
-    {"doctor", "doctor [--state DIR] [--config FILE]", "find out what is wrong", doctor_help,
-     false, ragctl_doctor},
+    {"doctor", "doctor [--state DIR] [--config FILE] [--online]", "find out what is wrong",
+     doctor_help, false, ragctl_doctor},
     {"top", "top [--once] [--interval S]", "what the daemon does right now", top_help, false,
      ragctl_top},
     {"metrics", "metrics", "counters for Prometheus", metrics_help, false, ragctl_metrics},
