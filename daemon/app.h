@@ -12,6 +12,7 @@
 #include "daemon/config.h"
 #include "daemon/embedding_worker.h"
 #include "daemon/generators.h"
+#include "daemon/guard_models.h"
 #include "daemon/http_server.h"
 #include "daemon/ingest.h"
 #include "daemon/live_requests.h"
@@ -38,6 +39,8 @@ struct app {
     struct remotes remotes;
     struct models *models;
     struct generators generators;
+    struct guard_models_context guard_models; /* what the guard borrows of the two above */
+    struct guard *guard;
     struct embedding_worker *embedding;
     struct collections *collections;
     struct workers *workers;

@@ -64,6 +64,8 @@ struct config {
     int64_t index_snapshot_interval_s;
     int64_t audit_keep_days; /* 0: for ever */
     int64_t audit_searches;  /* 1: searches are recorded */
+    char *guard_policy; /* NULL: the built-in policy */
+
     int64_t cache_enabled;   /* 0 or 1, as semantic */
     int64_t cache_semantic;
     int64_t cache_entries_max;

@@ -114,6 +114,12 @@ const struct config_row config_rows[] = {
       "1: searches are recorded too, as questions always are; each then waits for its row to be on the disk."},
      KEY_INT, AT(audit_searches), 0, 1},
 
+    {{"guard", "policy", "",
+      "The policy that questions, passages, answers and documents are checked by (JSON, see docs/GUARD.md); "
+      "empty: the built-in one, which flags instructions in passages and refuses answers that repeat the "
+      "model's own."},
+     KEY_PATH, AT(guard_policy), 0, 0},
+
     {{"cache", "enabled", "1",
       "1: an answer is kept and given again to the same question, as long as it is true; 0: every question is "
       "answered anew."},

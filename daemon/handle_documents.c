@@ -34,6 +34,8 @@ static void write_put(struct json_writer *w, const char *name, const struct inge
     json_put_bool(w, "created", r->created);
     json_put_int(w, "change", (int64_t)r->change);
     json_put_int(w, "vectors_pending", (int64_t)n_pending);
+    if (r->guarded.n_items > 0)
+        ingest_guarded_write(&r->guarded, w, "guard");
     json_end_object(w);
 }
 

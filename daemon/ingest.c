@@ -82,10 +82,13 @@ enum rag_status ingest_document_name(const char *name, struct buf *out, struct r
 }
 
 /* What was sent decides "unchanged": bytes, kind, title, metadata and how it would be cut. */
-static enum rag_status hash_source(const struct ingest_source *s,
-                                   const struct chunker_options *chunks, const char *fingerprint,
+static enum rag_status hash_source(const struct ingest *ingest, const struct ingest_source *s,
+                                   const char *collection, const struct chunker_options *chunks,
                                    uint8_t ret[SHA256_BYTES])
 {
+    bool guarded = ingest->guard && guard_has_stage(ingest->guard, GUARD_DOCUMENT, collection);
+    const char *fingerprint = analyzer_fingerprint(ingest->analyzer);
+    const char *policy = guarded ? guard_fingerprint(ingest->guard) : "";
     uint64_t numbers[4] = {CHUNKER_VERSION, (uint64_t)s->format, chunks->chunk_chars,
                            chunks->overlap_chars};
     struct sha256_part parts[] = {
@@ -94,9 +97,10 @@ static enum rag_status hash_source(const struct ingest_source *s,
         {s->title ? s->title : "",       s->title ? strlen(s->title) : 0      },
         {s->metadata ? s->metadata : "", s->metadata ? strlen(s->metadata) : 0},
         {s->body,                        s->n_bytes                           },
+        {policy,                         strlen(policy)                       }, /* another one may mask otherwise */
     };
 
-    return sha256_lengths(parts, sizeof parts / sizeof parts[0], ret);
+    return sha256_lengths(parts, sizeof parts / sizeof parts[0] - !guarded, ret);
 }
 
 static bool is_scalar(const struct json *node)
@@ -305,11 +309,13 @@ static void write_change_payload(struct buf *out, const char *collection, const 
     json_put_string(&w, "document", document);
     if (request_id)
         json_put_string(&w, "request_id", request_id);
-    if (result) {
+    if (result && result->version_id != 0) {
         json_put_int(&w, "version", (int64_t)result->version_id);
         json_put_int(&w, "chunks", (int64_t)result->n_chunks);
         json_put_int(&w, "text_bytes", (int64_t)result->text_bytes);
     }
+    if (result && result->guarded.n_items > 0)
+        ingest_guarded_write(&result->guarded, &w, "guard");
     json_end_object(&w);
 }
 
@@ -460,12 +466,55 @@ static enum rag_status compare_stored(const struct ingest *ingest, struct collec
     return status;
 }
 
+/* What the policy refuses leaves a row too. Returns RAG_EDENIED, or what kept the row away. */
+static enum rag_status audit_refused(const struct ingest *ingest, struct pending_audit *pending,
+                                     const char *collection, const struct ingest_source *s,
+                                     const struct work *w, const struct ingest_guarded *guarded,
+                                     struct rag_error *reterr)
+{
+    const struct ingest_result result = {.guarded = *guarded};
+    struct rag_error error = {RAG_OK, ""};
+    enum rag_status status =
+        audit_change(ingest, pending, "document.refused", collection, buf_str(&w->name),
+                     s->principal, s->request_id, &result, 0, &error);
+
+    if (status == RAG_OK)
+        return RAG_EDENIED; /* reterr says which rule */
+    return rag_fail(reterr, status, "%s", error.text);
+}
+
+/* Steps 3 and 4: what is stored, where the source is not what is there already. */
+static enum rag_status prepare(const struct ingest *ingest, const struct collection *c,
+                               const struct ingest_source *s, struct work *w,
+                               const struct chunker_options *options, struct pending_audit *pending,
+                               struct ingest_guarded *guarded, struct rag_error *reterr)
+{
+    enum rag_status status = RAG_OK;
+
+    if (!w->extracted.text)
+        status = extract_document(s->format, s->body, s->n_bytes, &w->extracted, reterr);
+    if (status == RAG_OK)
+        status = choose_title(s, &w->extracted, &w->title, reterr);
+    if (status == RAG_OK)
+        status = merge_metadata(s->metadata, w->extracted.metadata, &w->metadata, reterr);
+    if (status == RAG_OK) {
+        status = ingest_guard_check(ingest, c->name, buf_str(&w->name), &w->extracted, &w->title,
+                                    &w->metadata, guarded, reterr);
+        if (status == RAG_EDENIED)
+            return audit_refused(ingest, pending, c->name, s, w, guarded, reterr);
+    }
+    if (status == RAG_OK)
+        status = prepare_chunks(ingest, w, options, reterr);
+    return status;
+}
+
 /* Ingest what is extracted already (or will be, from s->body, when w->extracted is empty). */
 static enum rag_status ingest_work(const struct ingest *ingest, struct collection *c,
                                    const struct ingest_source *s, struct work *w,
                                    struct pending_audit *pending, struct ingest_result *ret,
                                    struct rag_error *reterr)
 {
+    struct ingest_guarded guarded = {0};
     struct ingest_result result = {0};
     uint8_t hash[SHA256_BYTES];
     struct chunker_options options;
@@ -477,19 +526,13 @@ static enum rag_status ingest_work(const struct ingest *ingest, struct collectio
     status = ingest_document_name(s->name, &w->name, reterr);
     if (status != RAG_OK)
         return status;
-    if (hash_source(s, &options, analyzer_fingerprint(ingest->analyzer), hash) != RAG_OK)
+    if (hash_source(ingest, s, c->name, &options, hash) != RAG_OK)
         return out_of_memory(buf_str(&w->name), reterr);
 
     /* A look before the lock saves the parsing of what has not changed. */
     status = compare_stored(ingest, c, buf_str(&w->name), hash, &result, &old_version, reterr);
-    if (status == RAG_OK && !result.unchanged && !w->extracted.text)
-        status = extract_document(s->format, s->body, s->n_bytes, &w->extracted, reterr);
     if (status == RAG_OK && !result.unchanged)
-        status = choose_title(s, &w->extracted, &w->title, reterr);
-    if (status == RAG_OK && !result.unchanged)
-        status = merge_metadata(s->metadata, w->extracted.metadata, &w->metadata, reterr);
-    if (status == RAG_OK && !result.unchanged)
-        status = prepare_chunks(ingest, w, &options, reterr);
+        status = prepare(ingest, c, s, w, &options, pending, &guarded, reterr);
     if (status != RAG_OK || result.unchanged)
         goto done;
 
@@ -507,6 +550,7 @@ static enum rag_status ingest_work(const struct ingest *ingest, struct collectio
             status = publish(ingest, c, lock, s, w, hash, &result, reterr);
     }
     collection_change_end(c, lock);
+    result.guarded = guarded;
     if (status == RAG_OK && !result.unchanged)
         status = audit_change(ingest, pending, "document.put", c->name, buf_str(&w->name),
                               s->principal, s->request_id, &result, result.change, reterr);

@@ -2,9 +2,10 @@
  *
  *   1. name -> NFC, checked            5. old version's chunks -> postings (to take away)
  *   2. source hash: unchanged? done    6. store: stage and publish      (durable from here)
- *   3. extract text and structure      7. index: one batch, visible at once
- *   4. chunk, hash, analyse            8. audit record                  (durable), then reply
- *                                         (vectors follow in the background)
+ *   3. extract text and structure,     7. index: one batch, visible at once
+ *      checked and masked by the       8. audit record                  (durable), then reply
+ *      policy                             (vectors follow in the background)
+ *   4. chunk, hash, analyse
  *
  * A failure before 6 leaves nothing; a crash after 6 is mended at start from the store
  * (index) and from its change log (audit). When 8 fails (the disk is full) the change is there
@@ -18,10 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/json_writer.h"
 #include "base/status.h"
 #include "cache/answer_cache.h"
 #include "daemon/collections.h"
+#include "daemon/metrics.h"
 #include "embed/extract.h"
+#include "guard/guard.h"
 #include "store/audit.h"
 #include "store/store.h"
 #include "text/analyzer.h"
@@ -38,6 +42,8 @@ struct ingest {
     struct collections *collections;
     const struct analyzer *analyzer;
     struct answer_cache *cache; /* NULL: none */
+    const struct guard *guard;  /* NULL: documents are stored as they come */
+    struct metrics *metrics;    /* NULL: nothing is counted */
     struct audit_debt *debt;
 };
 
@@ -58,6 +64,19 @@ struct ingest_source {
     const char *principal;
     const char *request_id;
 };
+/* What the policy found in a document, its title and its metadata. */
+#define INGEST_GUARDED_MAX 32 /* kinds of findings that are told apart */
+struct ingest_guarded {
+    enum guard_action verdict;
+    size_t n_findings; /* places; those beyond GUARD_FINDINGS_MAX of a text are not counted */
+    struct {
+        const char *rule; /* of the guard, as detail */
+        const char *detail;
+        enum guard_action action;
+        size_t n;
+    } items[INGEST_GUARDED_MAX];
+    size_t n_items;
+};
 struct ingest_result {
     bool unchanged; /* same bytes, settings and metadata as stored: nothing was done */
     bool created;   /* no document of that name was there */
@@ -65,7 +84,12 @@ struct ingest_result {
     uint64_t version_id;
     uint64_t n_chunks;
     uint64_t text_bytes;
+    struct ingest_guarded guarded;
 };
+/* {"verdict", "findings": [{"rule", "detail", "action", "n"}]} */
+void ingest_guarded_write(const struct ingest_guarded *g, struct json_writer *w, const char *key);
+
+/* RAG_EDENIED: the policy refuses the document (an audit row "document.refused" says why). */
 enum rag_status ingest_document(const struct ingest *ingest, struct collection *c,
                                 const struct ingest_source *source, struct ingest_result *ret,
                                 struct rag_error *reterr);

@@ -74,7 +74,8 @@ static bool note_bad(void *context, size_t line, const char *message)
 /* A fault of this record only, or of the machine (then the whole call stops)? */
 static bool is_record_fault(enum rag_status status)
 {
-    return status == RAG_EINVAL || status == RAG_EFORMAT || status == RAG_ELIMIT;
+    return status == RAG_EDENIED || status == RAG_EINVAL || status == RAG_EFORMAT ||
+           status == RAG_ELIMIT;
 }
 
 /* Ingest one record, which is moved from. RAG_OK also when it was bad and noted. */

@@ -23,4 +23,10 @@ enum rag_status ingest_extracted(const struct ingest *ingest, struct collection 
                                  struct pending_audit *pending, struct ingest_result *ret,
                                  struct rag_error *reterr);
 
+/* Check text, title and metadata by the policy and mask them in place. RAG_EDENIED with the rule
+ * and its reason; ret is set then too. */
+enum rag_status ingest_guard_check(const struct ingest *ingest, const char *collection,
+                                   const char *name, struct extracted *extracted, struct buf *title,
+                                   char **metadata, struct ingest_guarded *ret,
+                                   struct rag_error *reterr);
 #endif

@@ -25,6 +25,7 @@ struct metrics {
     struct histogram stages[METRIC_SERIES_MAX];
     struct histogram routes[METRIC_SERIES_MAX];
     struct histogram models[N_METRICS_MODEL];
+    struct histogram guard[N_GUARD_STAGES];
     atomic_uint_fast64_t codes[METRIC_SERIES_MAX][N_CODES];
     struct family_counts families[N_METRICS_FAMILIES];
 };
@@ -154,6 +155,8 @@ enum rag_status metrics_new(struct metrics **ret, struct rag_error *reterr)
     m->models[METRICS_EMBED].name = "embed";
     m->models[METRICS_EMBED_BULK].name = "embed_bulk";
     m->models[METRICS_RERANK].name = "rerank";
+    for (int i = 0; i < N_GUARD_STAGES; i++)
+        m->guard[i].name = guard_stage_name((enum guard_stage)i);
     *ret = m;
     return RAG_OK;
 }
@@ -227,6 +230,11 @@ void metrics_model(struct metrics *m, enum metrics_model model, double ms)
     observe(&m->models[model], ms);
 }
 
+void metrics_guard(struct metrics *m, enum guard_stage stage, double ms)
+{
+    observe(&m->guard[stage], ms);
+}
+
 void metrics_request(struct metrics *m, unsigned route, int code, double ms)
 {
     assert(route < METRIC_SERIES_MAX);
@@ -298,6 +306,10 @@ void metrics_write(struct metrics *m, struct buf *out)
                         "# TYPE ragd_model_seconds histogram\n");
     for (unsigned i = 0; i < N_METRICS_MODEL; i++)
         write_histogram("ragd_model_seconds", "work", &m->models[i], out);
+    buf_append_str(out, "# HELP ragd_guard_seconds Time of the policy's rules on each text.\n"
+                        "# TYPE ragd_guard_seconds histogram\n");
+    for (unsigned i = 0; i < N_GUARD_STAGES; i++)
+        write_histogram("ragd_guard_seconds", "stage", &m->guard[i], out);
     buf_append_str(out, "# HELP ragd_http_request_seconds From the end of the request to its "
                         "reply.\n# TYPE ragd_http_request_seconds histogram\n");
     for (unsigned i = 0; i < METRIC_SERIES_MAX; i++)

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "guard/guard.h"
 
 enum metric {
     /* counters */
@@ -126,6 +127,7 @@ void metrics_change(struct metrics *m, enum metric metric, int64_t by); /* integ
 /* stage: an index below METRIC_SERIES_MAX; its name was given by metrics_name_stage(). */
 void metrics_stage(struct metrics *m, unsigned stage, double ms);
 void metrics_model(struct metrics *m, enum metrics_model model, double ms); /* one batch */
+void metrics_guard(struct metrics *m, enum guard_stage stage, double ms); /* one text, all rules */
 void metrics_request(struct metrics *m, unsigned route, int code, double ms);
 /* Names are static texts; called before threads start. */
 void metrics_name_stage(struct metrics *m, unsigned stage, const char *name);

@@ -133,6 +133,15 @@ static enum rag_status collect_admins(struct daemon *d, struct rag_error *reterr
     return RAG_OK;
 }
 
+static struct analyzer_options configured_analyzer(const struct config *config)
+{
+    return (struct analyzer_options){
+        .user_dictionary = config->analyzer_user_dictionary,
+        .synonyms = config->analyzer_synonyms,
+        .mecab_dictionary = config->analyzer_mecab_dictionary,
+    };
+}
+
 static struct fusion_options configured_fusion(const struct config *config)
 {
     return (struct fusion_options){
@@ -204,11 +213,7 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
 {
     const struct config *config = d->config;
     struct app *app = &d->app;
-    struct analyzer_options analyzer = {
-        .user_dictionary = config->analyzer_user_dictionary,
-        .synonyms = config->analyzer_synonyms,
-        .mecab_dictionary = config->analyzer_mecab_dictionary,
-    };
+    struct analyzer_options analyzer = configured_analyzer(config);
     struct store_options store = {.state_dir = config->state_dir, .n_readers = n_workers(config)};
     struct collections_options collections;
     struct embedding_worker_options embedding;
@@ -231,6 +236,10 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
         models_log(app->models);
         status = generators_open(config, app->models, &app->remotes, &app->generators, reterr);
     }
+    if (status != RAG_OK)
+        return status;
+    app->guard_models = (struct guard_models_context){app->models, &app->generators, {0}};
+    status = guard_open_configured(config, app->analyzer, &app->guard_models, &app->guard, reterr);
     if (status != RAG_OK)
         return status;
     generators_log(&app->generators);
@@ -258,8 +267,16 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
     status = collections_open(&collections, on_opened, &app->collections, reterr);
     if (status != RAG_OK)
         return status;
-    app->ingest = (struct ingest){app->store,    app->audit, app->collections,
-                                  app->analyzer, app->cache, &app->audit_debt};
+    app->ingest = (struct ingest){
+        .store = app->store,
+        .audit = app->audit,
+        .collections = app->collections,
+        .analyzer = app->analyzer,
+        .cache = app->cache,
+        .guard = app->guard,
+        .metrics = app->metrics,
+        .debt = &app->audit_debt,
+    };
     status = ingest_catch_up_audit(&app->ingest, &n_caught_up, reterr);
     if (status == RAG_ENOSPC || status == RAG_EIO) {
         /* reading needs no disk; the next change tries again, and fails until it works */
@@ -386,6 +403,7 @@ static void stop(struct daemon *d)
     }
     side_work_stop(d->app.pipeline.side);
     generators_save(&d->app.generators, d->config);
+    guard_close(d->app.guard);
     generators_close(&d->app.generators);
     collections_close(d->app.collections);
     embedding_worker_close(d->app.embedding);
@@ -494,6 +512,22 @@ static enum rag_status load_config(const struct options *options, struct config 
     return RAG_OK;
 }
 
+static enum rag_status check_guard(const struct config *config, struct models *models,
+                                   const struct generators *generators, struct rag_error *reterr)
+{
+    const struct analyzer_options options = configured_analyzer(config);
+    struct guard_models_context context = {models, generators, {0}};
+    struct analyzer *analyzer = NULL;
+    struct guard *guard = NULL;
+    enum rag_status status = analyzer_open(&options, &analyzer, reterr);
+
+    if (status == RAG_OK)
+        status = guard_open_configured(config, analyzer, &context, &guard, reterr);
+    guard_close(guard);
+    analyzer_close(analyzer);
+    return status;
+}
+
 /* -n: everything that a start would refuse, but for what only the state can tell. */
 static int check_only(const struct config *config)
 {
@@ -515,6 +549,8 @@ static int check_only(const struct config *config)
         status = models_open_configured(config, &remotes, NULL, &models, &error);
     if (status == RAG_OK)
         status = generators_open(config, models, &remotes, &generators, &error);
+    if (status == RAG_OK)
+        status = check_guard(config, models, &generators, &error);
     generators_close(&generators);
     models_close(models);
     remotes_close(&remotes);

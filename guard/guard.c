@@ -120,39 +120,45 @@ static enum guard_action action_at(enum guard_action action, enum guard_stage st
     return action == GUARD_DROP && stage != GUARD_PASSAGE ? GUARD_REFUSE : action;
 }
 
+static enum rag_status grow(struct run *run)
+{
+    size_t cap = run->cap ? run->cap * 4 : 16;
+    struct guard_finding *grown;
+
+    if (cap > GUARD_FINDINGS_MAX)
+        cap = GUARD_FINDINGS_MAX;
+    grown = realloc(run->result->findings, cap * sizeof *grown);
+    if (!grown)
+        return RAG_ENOMEM;
+    run->result->findings = grown;
+    run->cap = cap;
+    return RAG_OK;
+}
+
 static void record(struct run *run, const char *detail, enum guard_action action, uint32_t start,
                    uint32_t end, float score)
 {
+    const struct guard_finding finding = {.rule = run->rule->name,
+                                          .detail = detail,
+                                          .action = action,
+                                          .start = start,
+                                          .end = end,
+                                          .score = score};
     struct guard_result *r = run->result;
 
     if (action > r->verdict)
         r->verdict = action;
     if (r->n_findings == GUARD_FINDINGS_MAX) {
         r->truncated = true;
+        if (action >= GUARD_DROP) /* what ends the check is always there, as the last one */
+            r->findings[GUARD_FINDINGS_MAX - 1] = finding;
         return;
     }
-    if (r->n_findings == run->cap) {
-        size_t cap = run->cap ? run->cap * 4 : 16;
-        struct guard_finding *grown;
-
-        if (cap > GUARD_FINDINGS_MAX)
-            cap = GUARD_FINDINGS_MAX;
-        grown = realloc(r->findings, cap * sizeof *grown);
-        if (!grown) {
-            run->failed = RAG_ENOMEM;
-            return;
-        }
-        r->findings = grown;
-        run->cap = cap;
+    if (r->n_findings == run->cap && grow(run) != RAG_OK) {
+        run->failed = RAG_ENOMEM;
+        return;
     }
-    r->findings[r->n_findings++] = (struct guard_finding){
-        .rule = run->rule->name,
-        .detail = detail,
-        .action = action,
-        .start = start,
-        .end = end,
-        .score = score,
-    };
+    r->findings[r->n_findings++] = finding;
 }
 
 /* Line ends stay, so that what is a line, a heading or a table row stays one. */

@@ -74,9 +74,11 @@ struct guard_models {
                              struct rag_error *reterr);
     size_t dim;
     const char *embedder; /* fingerprint */
-    /* a model's answer to 'prompt', greedy, at most 'tokens_max' tokens */
+    /* a model's answer to 'prompt', greedy, at most 'tokens_max' tokens; RAG_ENOTFOUND: there is
+     * none that may be asked. may_leave: the text may be sent to another machine. */
     enum rag_status (*judge)(void *context, const char *system, const char *prompt, int tokens_max,
-                             int64_t deadline_ns, struct buf *ret_answer, struct rag_error *reterr);
+                             bool may_leave, int64_t deadline_ns, struct buf *ret_answer,
+                             struct rag_error *reterr);
     void *context;
 };
 
@@ -102,6 +104,7 @@ struct guard_text {
     const char *collection;    /* rules may be limited to some; NULL: a rule of any applies */
     const char *question;      /* of an answer; or NULL */
     const char *system_prompt; /* of an answer: what must not be repeated; or NULL */
+    bool may_leave;            /* a judge on another machine may see it */
     int64_t deadline_ns;       /* clock_monotonic_ns(); 0: none */
     const atomic_bool *cancel; /* or NULL */
 };

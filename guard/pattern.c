@@ -15,7 +15,7 @@
 
 #define CLOCK_EVERY 1024 /* steps: reading a thread's clock costs as much as 20 of them */
 
-struct pattern {
+struct guard_pattern {
     pcre2_code *code;
 };
 
@@ -50,13 +50,13 @@ static enum rag_status check_size(const pcre2_code *code, struct rag_error *rete
     return RAG_OK;
 }
 
-enum rag_status pattern_compile(const char *text, bool ignore_case, struct pattern **ret,
-                                struct rag_error *reterr)
+enum rag_status guard_pattern_compile(const char *text, bool ignore_case,
+                                      struct guard_pattern **ret, struct rag_error *reterr)
 {
     const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT |
                              PCRE2_MULTILINE | (ignore_case ? PCRE2_CASELESS : 0);
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
-    struct pattern *p = calloc(1, sizeof *p);
+    struct guard_pattern *p = calloc(1, sizeof *p);
     enum rag_status status = RAG_OK;
     size_t at = 0;
     int code = 0;
@@ -76,12 +76,12 @@ enum rag_status pattern_compile(const char *text, bool ignore_case, struct patte
     *ret = p;
     p = NULL; /* moved out */
 out:
-    pattern_free(p);
+    guard_pattern_free(p);
     pcre2_compile_context_free(context);
     return status;
 }
 
-void pattern_free(struct pattern *p)
+void guard_pattern_free(struct guard_pattern *p)
 {
     if (!p)
         return;
@@ -125,8 +125,8 @@ static enum rag_status match_fail(int code, const struct budget *b, struct rag_e
 }
 
 /* One match from 'at' on. The compiled code has a small stack: what needs more is interpreted. */
-static int match(const struct pattern *p, const char *text, size_t n, size_t at, uint32_t options,
-                 pcre2_match_data *data, pcre2_match_context *context)
+static int match(const struct guard_pattern *p, const char *text, size_t n, size_t at,
+                 uint32_t options, pcre2_match_data *data, pcre2_match_context *context)
 {
     int code = pcre2_match(p->code, (PCRE2_SPTR)text, n, at, options, data, context);
 
@@ -135,7 +135,7 @@ static int match(const struct pattern *p, const char *text, size_t n, size_t at,
     return code;
 }
 
-static enum rag_status find_all(const struct pattern *p, const char *text, size_t n,
+static enum rag_status find_all(const struct guard_pattern *p, const char *text, size_t n,
                                 struct budget *budget, pcre2_match_data *data,
                                 pcre2_match_context *context, const struct finding_sink *sink,
                                 struct rag_error *reterr)
@@ -163,9 +163,9 @@ static enum rag_status find_all(const struct pattern *p, const char *text, size_
     return RAG_OK;
 }
 
-enum rag_status pattern_find(const struct pattern *p, const char *text, size_t n,
-                             const atomic_bool *cancel, const struct finding_sink *sink,
-                             struct rag_error *reterr)
+enum rag_status guard_pattern_find(const struct guard_pattern *p, const char *text, size_t n,
+                                   const atomic_bool *cancel, const struct finding_sink *sink,
+                                   struct rag_error *reterr)
 {
     const int64_t ms =
         GUARD_PATTERN_CPU_MS + (int64_t)(n >> 10) * GUARD_PATTERN_CPU_MS_PER_MIB / 1024;
@@ -195,7 +195,7 @@ enum rag_status pattern_find(const struct pattern *p, const char *text, size_t n
 /* ---- the kind of rule ---- */
 
 struct pattern_rule {
-    struct pattern **patterns; /* owned */
+    struct guard_pattern **patterns; /* owned */
     size_t n;
     bool ignore_case;
 };
@@ -204,7 +204,8 @@ static enum rag_status add_pattern(void *context, const char *text, struct rag_e
 {
     struct pattern_rule *r = context;
     struct rag_error inner = {0};
-    enum rag_status status = pattern_compile(text, r->ignore_case, &r->patterns[r->n], &inner);
+    enum rag_status status =
+        guard_pattern_compile(text, r->ignore_case, &r->patterns[r->n], &inner);
 
     if (status != RAG_OK)
         return rag_fail(reterr, status, "patterns: element %zu '%.100s': %s", r->n + 1, text,
@@ -220,7 +221,7 @@ static void close_rule(void *state)
     if (!r)
         return;
     for (size_t i = 0; i < r->n; i++)
-        pattern_free(r->patterns[i]);
+        guard_pattern_free(r->patterns[i]);
     free(r->patterns);
     free(r);
 }
@@ -233,7 +234,7 @@ static enum rag_status open_rule(const struct rule_source *source, void **ret,
     size_t n = 0;
 
     if (r)
-        r->patterns = calloc(GUARD_PATTERNS_MAX, sizeof(struct pattern *));
+        r->patterns = calloc(GUARD_PATTERNS_MAX, sizeof(struct guard_pattern *));
     if (!r || !r->patterns) {
         close_rule(r);
         return rag_fail(reterr, RAG_ENOMEM, "patterns: out of memory");
@@ -262,8 +263,8 @@ static enum rag_status check_text(const void *state, const struct rule_check *ch
     enum rag_status worst = RAG_OK;
 
     for (size_t i = 0; i < r->n; i++) {
-        enum rag_status status =
-            pattern_find(r->patterns[i], text->text, text->n_bytes, text->cancel, sink, reterr);
+        enum rag_status status = guard_pattern_find(r->patterns[i], text->text, text->n_bytes,
+                                                    text->cancel, sink, reterr);
 
         if (status == RAG_ECANCELLED || status == RAG_ENOMEM)
             return status;

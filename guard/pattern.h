@@ -14,16 +14,16 @@
 #include "base/status.h"
 #include "guard/finding.h"
 
-struct pattern; /* opaque; immutable */
+struct guard_pattern; /* opaque; immutable */
 
 /* RAG_EINVAL naming the place of the mistake, RAG_ELIMIT (GUARD_PATTERN_*), RAG_ENOMEM. */
-enum rag_status pattern_compile(const char *text, bool ignore_case, struct pattern **ret,
-                                struct rag_error *reterr);
-void pattern_free(struct pattern *p); /* NULL is a no-op */
+enum rag_status guard_pattern_compile(const char *text, bool ignore_case,
+                                      struct guard_pattern **ret, struct rag_error *reterr);
+void guard_pattern_free(struct guard_pattern *p); /* NULL is a no-op */
 /* Its matches in n bytes of well-formed text, none empty. RAG_OK; RAG_ELIMIT: cut off at a limit,
  * what was found before stands; RAG_ECANCELLED (cancel may be NULL); RAG_ENOMEM. */
-enum rag_status pattern_find(const struct pattern *p, const char *text, size_t n,
-                             const atomic_bool *cancel, const struct finding_sink *sink,
-                             struct rag_error *reterr);
+enum rag_status guard_pattern_find(const struct guard_pattern *p, const char *text, size_t n,
+                                   const atomic_bool *cancel, const struct finding_sink *sink,
+                                   struct rag_error *reterr);
 
 #endif

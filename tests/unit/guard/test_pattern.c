@@ -38,16 +38,17 @@ static void test_rows(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct pattern *p = NULL;
+        struct guard_pattern *p = NULL;
         struct finding_list list = {0};
         const struct finding_sink sink = finding_list_sink(&list, rows[i].text);
 
-        assert_int_equal(pattern_compile(rows[i].pattern, rows[i].ignore_case, &p, NULL), RAG_OK);
-        assert_int_equal(pattern_find(p, rows[i].text, strlen(rows[i].text), NULL, &sink, NULL),
+        assert_int_equal(guard_pattern_compile(rows[i].pattern, rows[i].ignore_case, &p, NULL),
                          RAG_OK);
+        assert_int_equal(
+            guard_pattern_find(p, rows[i].text, strlen(rows[i].text), NULL, &sink, NULL), RAG_OK);
         if (strcmp(list.line, rows[i].found) != 0)
             fail_msg("%s: '%s'", rows[i].name, list.line);
-        pattern_free(p);
+        guard_pattern_free(p);
     }
 }
 
@@ -67,9 +68,9 @@ static void test_mistakes_are_named(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct pattern *p = NULL;
+        struct guard_pattern *p = NULL;
         struct rag_error error = {0};
-        enum rag_status status = pattern_compile(bad[i].pattern, false, &p, &error);
+        enum rag_status status = guard_pattern_compile(bad[i].pattern, false, &p, &error);
 
         if (status != bad[i].status || !strstr(error.text, bad[i].message))
             fail_msg("%s: %d '%s'", bad[i].pattern, status, error.text);
@@ -102,7 +103,7 @@ static void test_catastrophes_are_cut_off(void **state)
     (void)state;
     assert_non_null(text);
     for (size_t i = 0; i < sizeof slow / sizeof slow[0]; i++) {
-        struct pattern *p = NULL;
+        struct guard_pattern *p = NULL;
         struct rag_error error = {0};
         struct finding_list list = {0};
         const struct finding_sink sink = finding_list_sink(&list, text);
@@ -112,11 +113,11 @@ static void test_catastrophes_are_cut_off(void **state)
         for (size_t k = 0; k < slow[i].n; k++, n += strlen(slow[i].unit))
             memcpy(text + n, slow[i].unit, strlen(slow[i].unit));
         memcpy(text + n, slow[i].end, strlen(slow[i].end) + 1);
-        assert_int_equal(pattern_compile(slow[i].pattern, false, &p, &error), RAG_OK);
-        status = pattern_find(p, text, strlen(text), NULL, &sink, &error);
+        assert_int_equal(guard_pattern_compile(slow[i].pattern, false, &p, &error), RAG_OK);
+        status = guard_pattern_find(p, text, strlen(text), NULL, &sink, &error);
         if (status != RAG_ELIMIT || !strstr(error.text, "cut off at a limit"))
             fail_msg("%s: %d '%s'", slow[i].pattern, status, error.text);
-        pattern_free(p);
+        guard_pattern_free(p);
     }
     free(text);
 }
@@ -126,7 +127,7 @@ static void test_many_short_attempts_are_cut_off(void **state)
 {
     const size_t n = 1 << 20;
     char *text = malloc(n + 1);
-    struct pattern *p = NULL;
+    struct guard_pattern *p = NULL;
     struct finding_list list = {0};
     const struct finding_sink sink = finding_list_sink(&list, text);
 
@@ -134,9 +135,9 @@ static void test_many_short_attempts_are_cut_off(void **state)
     assert_non_null(text);
     memset(text, 'a', n);
     text[n] = '\0';
-    assert_int_equal(pattern_compile("a{0,90}a{0,90}b", false, &p, NULL), RAG_OK);
-    assert_int_equal(pattern_find(p, text, n, NULL, &sink, NULL), RAG_ELIMIT);
-    pattern_free(p);
+    assert_int_equal(guard_pattern_compile("a{0,90}a{0,90}b", false, &p, NULL), RAG_OK);
+    assert_int_equal(guard_pattern_find(p, text, n, NULL, &sink, NULL), RAG_ELIMIT);
+    guard_pattern_free(p);
     free(text);
 }
 
@@ -145,16 +146,16 @@ static void test_a_cancelled_search_ends(void **state)
     atomic_bool cancel = true;
     const size_t n = 1 << 20;
     char *text = malloc(n);
-    struct pattern *p = NULL;
+    struct guard_pattern *p = NULL;
     struct finding_list list = {.n_max = 1};
     const struct finding_sink sink = finding_list_sink(&list, text);
 
     (void)state;
     assert_non_null(text);
     memset(text, 'a', n);
-    assert_int_equal(pattern_compile("ab|ac", false, &p, NULL), RAG_OK);
-    assert_int_equal(pattern_find(p, text, n, &cancel, &sink, NULL), RAG_ECANCELLED);
-    pattern_free(p);
+    assert_int_equal(guard_pattern_compile("ab|ac", false, &p, NULL), RAG_OK);
+    assert_int_equal(guard_pattern_find(p, text, n, &cancel, &sink, NULL), RAG_ECANCELLED);
+    guard_pattern_free(p);
     free(text);
 }
 

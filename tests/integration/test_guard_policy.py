@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""The policy in a running daemon: documents are masked before they are stored, or refused; -n names
+mistakes.
+
+    test_guard_policy.py BUILD_DIR"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import exposition  # noqa: E402
+from ragd_process import Ragd  # noqa: E402
+
+BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")
+PHONE = "010-1234-5678"
+STARS = "*" * len(PHONE)
+TEXT = f"# 담당자\n\n김철수 과장의 연락처는 {PHONE}이다. 휴가 신청은 사흘 전에 한다.\n"
+POLICY = {
+    "comment": "of a test",
+    "rules": [
+        {"name": "pii", "kind": "pii", "on": ["document"], "action": "mask"},
+        {"name": "secret", "kind": "keywords", "words": ["극비"], "on": ["document"],
+         "action": "refuse", "reason": "극비 문서는 저장하지 않습니다."},
+        {"name": "draft", "kind": "keywords", "words": ["초안"], "on": ["document"],
+         "action": "flag", "collections": ["handbook"]},
+    ],
+}
+
+
+class Policy(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="ragd-policy.")
+        self.addCleanup(folder.cleanup)
+        self.policy = pathlib.Path(folder.name) / "guard.json"
+        self.policy.write_text(json.dumps(POLICY, ensure_ascii=False), encoding="utf-8")
+        self.ragd = Ragd(BUILD, config=f"[guard]\npolicy = {self.policy}\n")
+        self.addCleanup(self.ragd.__exit__, None, None, None)
+        self.ragd.start()
+        self.call("PUT", "/v1/collections/handbook", {})
+
+    def call(self, method, target, body=None, expect=(200, 201), **options):
+        status, reply = self.ragd.call(method, target, body, **options)
+        self.assertIn(status, expect, reply)
+        return reply
+
+    def put(self, name, text, expect=(200, 201), **options):
+        return self.call("PUT", self.ragd.document("handbook", name), text, expect=expect,
+                         content_type=options.pop("content_type", "text/markdown"), **options)
+
+    def stored(self, name):
+        return self.call("GET", self.ragd.document("handbook", name) + "?text=1")
+
+    def audit(self, kind):
+        return self.call("GET", f"/v1/audit?kind={kind}")["entries"]
+
+    def on_disk(self, needle):
+        """Is it in any file of the state folder, the write-ahead log included?"""
+        return [p.name for p in self.ragd.state.rglob("*")
+                if p.is_file() and needle.encode() in p.read_bytes()]
+
+    def test_a_document_is_masked_before_it_is_stored(self):
+        record = {"id": "team", "text": TEXT, "title": f"대표 {PHONE}",
+                  "metadata": {"contact": PHONE, "phones": [PHONE, "없음"], "year": 2024}}
+        reply = self.call("POST", "/v1/collections/handbook/documents", record)
+        self.assertEqual(reply["failed"], 0, reply)
+        reply = self.put("team.md", TEXT)
+        self.assertEqual(reply["guard"]["verdict"], "mask")
+        self.assertEqual(reply["guard"]["findings"],
+                         [{"rule": "pii", "detail": "phone", "action": "mask", "n": 1}])
+        found = self.call("POST", "/v1/search",
+                          {"collection": "handbook", "query": "담당자 연락처"})["results"]
+        self.assertTrue(found)
+        self.assertTrue(any(STARS in r["text"] for r in found), found)
+        self.assertNotIn(PHONE, json.dumps(found, ensure_ascii=False))
+        kept = self.call("GET", self.ragd.document("handbook", "team"))
+        self.assertEqual(kept["metadata"],
+                         {"contact": STARS, "phones": [STARS, "없음"], "year": 2024})
+        self.assertEqual(kept["title"], f"대표 {STARS}")
+        rows = self.audit("document.put")
+        self.assertIn("pii", json.dumps(rows[0]["payload"]))
+        self.assertEqual(self.on_disk(PHONE), [])
+        masked = exposition.value(exposition.parse(self.call("GET", "/metrics")),
+                                  "ragd_guard_findings_total", stage="document", action="mask")
+        self.assertEqual(masked, 5)
+
+    def test_the_same_document_under_the_same_policy_is_unchanged(self):
+        self.assertFalse(self.put("team.md", TEXT)["unchanged"])
+        self.assertTrue(self.put("team.md", TEXT)["unchanged"])
+        self.ragd.stop()
+        policy = json.loads(json.dumps(POLICY))
+        policy["rules"][0]["kinds"] = ["card"]
+        self.policy.write_text(json.dumps(policy), encoding="utf-8")
+        self.ragd.start()
+        self.assertFalse(self.put("team.md", TEXT)["unchanged"])
+
+    def test_a_refused_document_is_not_stored(self):
+        error = self.put("plan.md", "이것은 극비 계획이다.", expect=(403,))["error"]
+        self.assertIn("극비 문서는 저장하지 않습니다.", error["message"])
+        self.assertIn("'secret'", error["message"])
+        self.call("GET", self.ragd.document("handbook", "plan.md"), expect=(404,))
+        row = self.audit("document.refused")[0]["payload"]
+        row = json.loads(row) if isinstance(row, str) else row
+        self.assertEqual(row["document"], "plan.md")
+        self.assertEqual(row["guard"]["verdict"], "refuse")
+        lines = "\n".join(json.dumps({"id": str(i), "text": t}, ensure_ascii=False)
+                          for i, t in enumerate(["평범한 글", "극비 글", "또 다른 글"]))
+        reply = self.call("POST", "/v1/collections/handbook/documents", lines,
+                          content_type="application/x-ndjson")
+        self.assertEqual(reply["failed"], 1, reply)
+        self.assertIn("극비", json.dumps(reply["errors"], ensure_ascii=False))
+
+    def test_a_flag_changes_nothing(self):
+        reply = self.put("draft.md", "이 초안은 검토 중이다.")
+        self.assertEqual(reply["guard"]["verdict"], "flag")
+        self.call("PUT", "/v1/collections/other", {})
+        reply = self.call("PUT", self.ragd.document("other", "draft.md"), "이 초안은 검토 중이다.",
+                          content_type="text/plain")
+        self.assertNotIn("guard", reply)
+
+
+class Check(unittest.TestCase):
+    def test_mistakes_are_named_without_starting(self):
+        with tempfile.TemporaryDirectory(prefix="ragd-policy.") as folder:
+            folder = pathlib.Path(folder)
+            (folder / "ragd.conf").write_text(f"[guard]\npolicy = {folder}/guard.json\n")
+            for text, expected in (
+                    ('{"rules":[]}', None),
+                    ('{"rules":[{"name":"a","kind":"pii","on":["answers"],"action":"mask"}]}',
+                     "rule 1 'a': on: 'answers' is not question, passage, answer or document"),
+                    ('{"rules":[{"name":"a","kind":"pattern","on":["answer"],"action":"mask",'
+                     '"patterns":["("]}]}', "patterns: element 1 '(': at byte 1"),
+                    ("nonsense", "guard.json")):
+                (folder / "guard.json").write_text(text)
+                done = subprocess.run([BUILD / "ragd", "-n", "-f", folder / "ragd.conf"],
+                                      capture_output=True, text=True, check=False)
+                if expected is None:
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                else:
+                    self.assertEqual(done.returncode, 1)
+                    self.assertIn("[guard] policy: ", done.stderr)
+                    self.assertIn(expected, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:])
