@@ -352,10 +352,12 @@
 #define GUARD_REASON_BYTES_MAX    255 /* what a person reads when refused */
 #define GUARD_COLLECTIONS_MAX     64  /* that one rule names */
 #define GUARD_COMMENT_BYTES_MAX   4096
-#define GUARD_FINDINGS_MAX        256  /* of one text; masks go on beyond */
-#define GUARD_PATTERNS_MAX        256  /* of one rule */
-#define GUARD_PATTERN_BYTES_MAX   4096 /* of a regular expression */
-#define GUARD_PATTERN_NEST_MAX    64   /* parentheses: the compiler recurses */
+#define GUARD_RUBRIC_BYTES_MAX    2048  /* what a judge is asked */
+#define GUARD_EMBED_BYTES_MAX     65536 /* of a text that is embedded; embedders read 512 tokens */
+#define GUARD_FINDINGS_MAX        256   /* of one text; masks go on beyond */
+#define GUARD_PATTERNS_MAX        256   /* of one rule */
+#define GUARD_PATTERN_BYTES_MAX   4096  /* of a regular expression */
+#define GUARD_PATTERN_NEST_MAX    64    /* parentheses: the compiler recurses */
 #define GUARD_PATTERN_CODE_BYTES_MAX                                                               \
     (48u << 10)                              /* compiled: repetitions of repetitions grow it       \
                                               */

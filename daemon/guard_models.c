@@ -3,9 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
+/* The time of a server ran out, not that of the request: the rule is unchecked, and the rest goes
+ * on. */
+static enum rag_status own_timeout(enum rag_status status, int64_t deadline_ns)
+{
+    bool passed = deadline_ns != 0 && clock_monotonic_ns() >= deadline_ns;
+
+    return status == RAG_ETIMEOUT && !passed ? RAG_EBUSY : status;
+}
+
 /* One call has few texts: the one that is looked at, or a rule's examples at start. */
-static enum rag_status embed(void *context, const char *const *texts, size_t n, float *ret_vectors,
-                             struct rag_error *reterr)
+static enum rag_status embed(void *context, bool may_leave, const char *const *texts, size_t n,
+                             float *ret_vectors, struct rag_error *reterr)
 {
     struct guard_models_context *c = context;
     struct embed_text *items = calloc(n + 1, sizeof *items);
@@ -15,10 +26,11 @@ static enum rag_status embed(void *context, const char *const *texts, size_t n, 
         return rag_fail(reterr, RAG_ENOMEM, "guard: out of memory");
     for (size_t i = 0; i < n; i++)
         items[i] = (struct embed_text){texts[i], strlen(texts[i])};
-    status = models_embed(c->models, models_embedder(c->models), MODELS_INTERACTIVE, items, n,
-                          EMBED_QUERY, 0, NULL, ret_vectors, NULL, reterr);
+    status = models_embed(c->models, models_embedder(c->models), MODELS_INTERACTIVE,
+                          may_leave ? MODELS_MAY_LEAVE : MODELS_STAY_HERE, items, n, EMBED_QUERY, 0,
+                          NULL, ret_vectors, NULL, reterr);
     free(items);
-    return status;
+    return own_timeout(status, 0);
 }
 
 static bool keep_piece(void *context, const char *text, size_t n_bytes)
@@ -63,7 +75,7 @@ static enum rag_status judge(void *context, const char *system, const char *prom
     else if (status == RAG_OK && result.finish_reason == FINISH_DEADLINE)
         status = rag_fail(reterr, RAG_ETIMEOUT, "guard: the judge had no time left");
     generator_result_release(&result);
-    return status;
+    return own_timeout(status, deadline_ns);
 }
 
 enum rag_status guard_open_configured(const struct config *config, const struct analyzer *analyzer,

@@ -54,13 +54,15 @@ void guard_result_release(struct guard_result *r)
 enum rag_status guard_open(const struct guard_options *options, struct guard **ret,
                            struct rag_error *reterr)
 {
+    struct guard_options own = *options;
     struct guard *g = calloc(1, sizeof *g);
     enum rag_status status;
 
     if (!g)
         return rag_fail(reterr, RAG_ENOMEM, "guard: out of memory");
     g->models = options->models;
-    status = policy_read(options, &g->policy, reterr);
+    own.models.may_leave = true;
+    status = policy_read(&own, &g->policy, reterr);
     if (status != RAG_OK) {
         guard_close(g);
         return status;
@@ -232,11 +234,13 @@ static enum rag_status check_rule(const struct guard *g, struct run *run, struct
                                   struct rag_error *reterr)
 {
     const struct finding_sink sink = {on_finding, run};
-    struct rule_check check = {run->stage, text, &g->models};
+    struct guard_models models = g->models;
+    const struct rule_check check = {run->stage, text, &models};
     enum rag_status status = check_stop(text, reterr);
 
     if (status != RAG_OK)
         return status;
+    models.may_leave = text->may_leave;
     run->text = text->text;
     run->n_bytes = text->n_bytes;
     buf_reset(&run->next);

@@ -69,16 +69,18 @@ void guard_result_release(struct guard_result *r); /* a zeroed one is a no-op */
 /* What models the daemon lends; each may be NULL. Statuses of the model are passed on and become
  * 'unchecked', but for RAG_ECANCELLED, RAG_ETIMEOUT and RAG_ENOMEM, which end the check. */
 struct guard_models {
-    /* n unit vectors [n, dim] of texts */
-    enum rag_status (*embed)(void *context, const char *const *texts, size_t n, float *ret_vectors,
-                             struct rag_error *reterr);
+    /* n unit vectors [n, dim] of texts. may_leave: they may be sent to another machine. */
+    enum rag_status (*embed)(void *context, bool may_leave, const char *const *texts, size_t n,
+                             float *ret_vectors, struct rag_error *reterr);
     size_t dim;
     const char *embedder; /* fingerprint */
     /* a model's answer to 'prompt', greedy, at most 'tokens_max' tokens; RAG_ENOTFOUND: there is
-     * none that may be asked. may_leave: the text may be sent to another machine. */
+     * none that may be asked */
     enum rag_status (*judge)(void *context, const char *system, const char *prompt, int tokens_max,
                              bool may_leave, int64_t deadline_ns, struct buf *ret_answer,
                              struct rag_error *reterr);
+    bool may_leave; /* set by the guard: at open (the policy's own texts may), then as each text
+                       says */
     void *context;
 };
 
@@ -104,7 +106,7 @@ struct guard_text {
     const char *collection;    /* rules may be limited to some; NULL: a rule of any applies */
     const char *question;      /* of an answer; or NULL */
     const char *system_prompt; /* of an answer: what must not be repeated; or NULL */
-    bool may_leave;            /* a judge on another machine may see it */
+    bool may_leave;            /* a model on another machine may see it */
     int64_t deadline_ns;       /* clock_monotonic_ns(); 0: none */
     const atomic_bool *cancel; /* or NULL */
 };

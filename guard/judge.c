@@ -131,7 +131,7 @@ enum rag_status judge_ask(const struct guard_models *models, const char *rubric,
         goto out;
     }
     status = models->judge(models->context, system_text, buf_str(&prompt), JUDGE_TOKENS_MAX,
-                           text->deadline_ns, &answer, reterr);
+                           text->may_leave, text->deadline_ns, &answer, reterr);
     if (status != RAG_OK)
         goto out;
     if (judge_parse(buf_str(&answer), answer.len, ret_yes) != RAG_OK)

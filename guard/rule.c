@@ -7,8 +7,9 @@
 
 #include "base/bounds.h"
 
-static const struct rule_kind *const kinds[] = {&pattern_kind, &keywords_kind, &pii_kind,
-                                                &injection_kind, &leak_kind};
+static const struct rule_kind *const kinds[] = {&pattern_kind,   &keywords_kind, &pii_kind,
+                                                &injection_kind, &leak_kind,     &classifier_kind,
+                                                &examples_kind,  &judge_kind};
 
 const struct rule_kind *rule_kind_find(const char *name)
 {
@@ -20,7 +21,7 @@ const struct rule_kind *rule_kind_find(const char *name)
 
 const char *rule_kind_names(void)
 {
-    return "pattern, keywords, pii, injection, leak";
+    return "pattern, keywords, pii, classifier, examples, judge, injection, leak";
 }
 
 enum rag_status

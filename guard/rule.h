@@ -50,6 +50,9 @@ extern const struct rule_kind keywords_kind;  /* guard/keywords.c */
 extern const struct rule_kind pii_kind;       /* guard/rule_pii.c */
 extern const struct rule_kind injection_kind; /* guard/rule_injection.c */
 extern const struct rule_kind leak_kind;
+extern const struct rule_kind classifier_kind; /* guard/rule_models.c */
+extern const struct rule_kind examples_kind;
+extern const struct rule_kind judge_kind;
 
 /* The kind of that name, NULL: none. 'ret_names' (may be NULL): all of them, for a message. */
 const struct rule_kind *rule_kind_find(const char *name);

@@ -88,6 +88,16 @@ static void test_mistakes_are_named(void **state)
         {"a match that is none",
          RULE(WORDS ",\"match\":\"stem\",\"on\":[\"answer\"],\"action\":\"mask\""),
          "match: 'stem' is not word or part"                                                                                                                        },
+        {"a mask of a text as a whole",
+         RULE("\"kind\":\"judge\",\"rubric\":\"?\",\"on\":[\"answer\"],\"action\":\"mask\""),
+         "action: 'mask' needs places in the text, and judge judges it as a whole"                                                                                  },
+        {"a judge without a question",
+         RULE("\"kind\":\"judge\",\"on\":[\"answer\"],\"action\":\"flag\""),                                            "rubric: missing"                           },
+        {"a classifier without a file",
+         RULE("\"kind\":\"classifier\",\"on\":[\"answer\"],\"action\":\"flag\""),                                       "file: missing"                             },
+        {"a threshold out of range",
+         RULE("\"kind\":\"examples\",\"threshold\":2,\"on\":[\"answer\"],\"action\":\"flag\""),
+         "'threshold'"                                                                                                                                              },
         {"a leak of anything but an answer",
          RULE("\"kind\":\"leak\",\"on\":[\"question\"],\"action\":\"refuse\""),
          "on: kind leak does not look at 'question'"                                                                                                                },
@@ -361,6 +371,72 @@ static void test_built_in_policy_at_work(void **state)
     guard_close(g);
 }
 
+struct fake {
+    const char *answer;
+    bool may_leave;
+    enum rag_status status;
+};
+
+static enum rag_status answer(void *context, const char *system, const char *prompt, int tokens_max,
+                              bool may_leave, int64_t deadline_ns, struct buf *ret_answer,
+                              struct rag_error *reterr)
+{
+    struct fake *f = context;
+
+    (void)system;
+    (void)prompt;
+    (void)tokens_max;
+    (void)deadline_ns;
+    f->may_leave = may_leave;
+    if (f->status != RAG_OK)
+        return rag_fail(reterr, f->status, "no");
+    buf_append_str(ret_answer, f->answer);
+    return RAG_OK;
+}
+
+static void test_judge(void **state)
+{
+    static const struct {
+        const char *name;
+        struct fake fake;
+        bool no_model;
+        enum rag_status status;
+        enum guard_action verdict;
+        const char *detail; /* NULL: no finding */
+    } rows[] = {
+        {"no",                   {.answer = "no"},           false, RAG_OK,         GUARD_PASS,   NULL       },
+        {"yes",                  {.answer = "yes"},          false, RAG_OK,         GUARD_REFUSE, "judge"    },
+        {"neither",              {.answer = "maybe"},        false, RAG_OK,         GUARD_FLAG,   "unchecked"},
+        {"a model that is busy", {.status = RAG_EBUSY},      false, RAG_OK,         GUARD_FLAG,   "unchecked"},
+        {"no model",             {0},                        true,  RAG_OK,         GUARD_FLAG,   "unchecked"},
+        {"the deadline",         {.status = RAG_ETIMEOUT},   false, RAG_ETIMEOUT,   GUARD_PASS,   NULL       },
+        {"a cancel",             {.status = RAG_ECANCELLED}, false, RAG_ECANCELLED, GUARD_PASS,   NULL       },
+    };
+
+    (void)state;
+    write_policy(RULE("\"kind\":\"judge\",\"rubric\":\"?\",\"on\":[\"answer\"],"
+                      "\"action\":\"refuse\",\"on_error\":\"flag\""));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fake fake = rows[i].fake;
+        const struct guard_options options = {
+            .path = path, .models = {.judge = rows[i].no_model ? NULL : answer, .context = &fake}
+        };
+        const struct guard_text text = {.text = "a", .n_bytes = 1, .may_leave = true};
+        struct guard *g = NULL;
+        struct guard_result r;
+
+        assert_int_equal(guard_open(&options, &g, NULL), RAG_OK);
+        guard_result_init(&r, 16);
+        if (guard_check(g, GUARD_ANSWER, &text, &r, NULL) != rows[i].status ||
+            r.verdict != rows[i].verdict || r.n_findings != (rows[i].detail != NULL) ||
+            (rows[i].detail && strcmp(r.findings[0].detail, rows[i].detail) != 0))
+            fail_msg("%s: %s", rows[i].name, guard_action_name(r.verdict));
+        assert_true(rows[i].no_model || fake.may_leave);
+        guard_result_release(&r);
+        guard_close(g);
+    }
+}
+
 static int make_file(void **state)
 {
     int fd = mkstemp(path);
@@ -386,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_fingerprint),
         cmocka_unit_test(test_built_in),
         cmocka_unit_test(test_built_in_policy_at_work),
+        cmocka_unit_test(test_judge),
     };
 
     return cmocka_run_group_tests(tests, make_file, remove_file);

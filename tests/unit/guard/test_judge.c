@@ -62,13 +62,15 @@ struct model {
 };
 
 static enum rag_status answer(void *context, const char *system, const char *prompt, int tokens_max,
-                              int64_t deadline_ns, struct buf *ret_answer, struct rag_error *reterr)
+                              bool may_leave, int64_t deadline_ns, struct buf *ret_answer,
+                              struct rag_error *reterr)
 {
     struct model *m = context;
 
     assert_non_null(strstr(system, "yes or no"));
     assert_true(tokens_max > 0 && tokens_max <= JUDGE_TOKENS_MAX);
     assert_int_equal(deadline_ns, 77);
+    assert_false(may_leave);
     assert_true(strlen(prompt) < sizeof m->prompt);
     strcpy(m->prompt, prompt);
     if (m->status != RAG_OK)
