@@ -69,7 +69,8 @@ class Auditor(Client):
 
     def mix(self):
         return ((4, self.read), (1, self.verify), (3, self.metrics), (1, self.check),
-                (0.1, self.backup), (1, self.list))
+                (0.1, self.backup), (1, self.list), (2, self.in_flight), (0.3, self.cut),
+                (0.3, self.erase))
 
     def grown(self, head):
         """Rows are only ever added."""
@@ -113,6 +114,23 @@ class Auditor(Client):
 
     def list(self):
         self.request("list", "GET", "/v1/collections")
+
+    def in_flight(self):
+        status, reply, _, _ = self.request("in_flight", "GET", "/v1/requests")
+        if status == 200 and reply["n"] > 200:
+            self.world.note("unexpected", f"{reply['n']} requests in flight")
+
+    def cut(self):
+        """Old rows go; the chain stays whole."""
+        if self.head and self.head["n"] > 400:
+            self.request("cut", "POST", "/v1/audit/cut",
+                         {"seq": self.head["n"] - 300, "why": "soak"}, ok=(200, 404))
+
+    def erase(self):
+        if self.head and self.head["n"] > 400:
+            self.request("erase", "POST",
+                         f"/v1/audit/{self.head['n'] - self.rng.randrange(1, 200)}/erase",
+                         {"why": "soak"}, ok=(200, 409))
 
     def backup(self):
         folder = self.world.ragd.folder / f"backup-{self.rng.getrandbits(64):x}"
