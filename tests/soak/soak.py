@@ -83,7 +83,7 @@ embed_wait_ms = {rng.choice((0, 2000))}
 [generate]
 model = {folder / "tiny-chat"}
 chat_template = chatml
-kv_budget_mb = 64
+kv_budget_mb = 16
 max_new_tokens = 16
 max_running = 3
 backends = {BACKENDS[-1] if last else rng.choice(BACKENDS)}
@@ -95,6 +95,11 @@ timeout_ms = 2000
 connect_timeout_ms = 500
 stall_ms = 700
 tries_max = 2
+[trace]
+endpoint = http://127.0.0.1:{world.ports["collector"]}
+allow_private = 1
+queue_max = 1000
+timeout_ms = 1000
 """
 
 
@@ -145,10 +150,18 @@ def put_first(world, collection, device):
     world.truth.acknowledged(state, reply["version"])
 
 
+def held(world):
+    """What the daemon itself says that it keeps, in MB."""
+    text = world.ragd.call("GET", "/metrics")[1]
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {f"{name}_mb": round(float(values.get(f"ragd_{name}_bytes", 0)) / 1048576, 1)
+            for name in ("kv_held", "index", "cache")}
+
+
 def measure(world, n_clients, series):
     with world.quiet(n_clients):
         time.sleep(1.5)  # until the daemon has seen its connections end
-        series.append(vitals(world.ragd.process.pid))
+        series.append({**vitals(world.ragd.process.pid), **held(world)})
         series[-1]["t_s"] = round(time.monotonic() - world.begun)
         series[-1]["requests"] = world.n_requests()
     print(f"soak: {series[-1]}", file=sys.stderr, flush=True)

@@ -16,8 +16,9 @@ class State:
     """One version of a document. text GONE: deleted; False: stored otherwise than it was sent
     (masked), its writer has not read it yet."""
 
-    def __init__(self, text, sent, acknowledged=None, version=None):
+    def __init__(self, text, sent, acknowledged=None, version=None, sent_as=""):
         self.text = text
+        self.sent_as = sent_as
         self.version = version
         self.sent = sent
         self.acknowledged = acknowledged
@@ -45,10 +46,10 @@ class Truth:
     def of(self, collection, name):
         return self.documents.setdefault((collection, name), Document())
 
-    def sent(self, collection, name, text):
+    def sent(self, collection, name, text, sent_as="put"):
         with self.lock:
             document = self.of(collection, name)
-            state = State(text, time.monotonic())
+            state = State(text, time.monotonic(), sent_as=sent_as)
             document.states.append(state)
             document.forget()
             return state

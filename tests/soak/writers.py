@@ -50,7 +50,7 @@ class Writer(Client):
     def changed(self, kind, targets, method, path, body, content_type, ok=(200, 201)):
         """One change of documents, known to the truth before and after."""
         truth = self.world.truth
-        states = [(c, name, truth.sent(c, name, text)) for c, name, text in targets]
+        states = [(c, name, truth.sent(c, name, text, kind)) for c, name, text in targets]
         status, reply, _, _ = self.request(kind, method, path, body, content_type=content_type,
                                            ok=ok)
         if status in (200, 201) and not reply.get("failed"):
@@ -97,11 +97,11 @@ class Writer(Client):
         collection, device = self.rng.choice(self.own)
         name = document_name(collection, device)
         state = self.world.truth.now(collection, name)
-        if state and state.text:
+        if state and state.text and state.sent_as == "put":
             status, reply, _, _ = self.request("again", "PUT",
                                                document_target(self.world.ragd, collection, name),
                                                state.text, content_type="text/plain")
-            if status == 200 and not reply["unchanged"] and state.version is not None:
+            if status == 200 and not reply["unchanged"]:
                 self.world.note("unexpected", f"again: {reply}")
 
     def look(self):
