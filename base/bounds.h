@@ -223,6 +223,13 @@
 #define DECODER_VOCAB_MAX        (1u << 21) /* as TOKENIZER_IDS_MAX; Gemma 3: 262,208 */
 #define DECODER_CONTEXT_MAX      (1u << 24) /* positions; float32 angles are useless beyond */
 
+/* ---- answers given before ---- */
+#define EMBEDDING_CACHE_MAX     65536 /* vectors of questions: 256 MiB at a width of 1,024 */
+#define EMBEDDING_CACHE_DEFAULT 512   /* those of the last minutes */
+
+/* ---- validation of one question (daemon/pipeline_guard.c) ---- */
+#define GUARD_NOTES_MAX 1024 /* findings kept for the record: 50 passages with 20 each */
+
 /* ---- embedding and reranking ---- */
 #define MODEL_JSON_BYTES_MAX     (16u << 20) /* config.json and its like; some list 100,000 tokens */
 #define MODEL_FILES_MAX          512         /* of one directory: the largest have 200 shards */

@@ -7,7 +7,7 @@
 #define RECORD_BYTES_MAX (16u << 20) /* an answer, history, CANDIDATES_MAX ids and scores */
 
 static void write_settings(struct json_writer *w, const struct pipeline *p,
-                           const struct pipeline_request *request)
+                           const struct pipeline_request *request, const struct pipeline_answer *a)
 {
     json_begin_object(w, "settings");
     json_put_string(w, "analyzer", analyzer_fingerprint(p->analyzer));
@@ -20,14 +20,14 @@ static void write_settings(struct json_writer *w, const struct pipeline *p,
     if (p->local)
         sampling_write(w, request->sampling ? request->sampling : &p->sampling);
     json_end_object(w);
-    reply_write_messages(w, request->history, request->n_history);
+    reply_write_messages(w, a->history, a->n_history);
 }
 
 /* What the ranking came from: the search's mode and fusion, and the models that took part. */
 static void write_models(struct json_writer *w, const struct pipeline *p, const struct retrieval *r)
 {
     json_begin_object(w, "retrieval");
-    if (r->reranker) /* else it ended before it began */
+    if (r->ran[STAGE_FETCH]) /* else it ended before, or the cache answered */
         reply_write_retrieval(w, r);
     if (r->ran[STAGE_DENSE] && p->models && models_embedder(p->models)) {
         struct bi_encoder_info info;
@@ -77,14 +77,14 @@ enum rag_status ask_record_append(const struct pipeline *p, const struct pipelin
     json_begin_object(&w, NULL);
     json_put_string(&w, "request_id", request->request_id);
     json_put_string(&w, "collection", request->collection->name);
-    json_put_string(&w, "question", request->question);
+    json_put_string(&w, "question", buf_str(&a->question));
     json_put_string(&w, "outcome",
                     outcome != RAG_OK ? rag_status_code(outcome)
                     : a->refused      ? "refused"
                                       : "answered");
     if (failed)
         json_put_string(&w, "error", failed->text);
-    write_settings(&w, p, request);
+    write_settings(&w, p, request, a);
     json_put_string(&w, "condenser", a->condenser ? a->condenser : "");
     write_models(&w, p, &a->retrieval);
     write_passages(&w, a);

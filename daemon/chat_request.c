@@ -250,10 +250,21 @@ static enum rag_status read_stream(struct chat_request *c, struct rag_error *ret
 static enum rag_status check_keys(const struct json *body, struct rag_error *reterr)
 {
     static const char *const own[] = {
-        "model",           "messages", "stream",           "stream_options",
-        "response_format", "n",        "presence_penalty", "frequency_penalty",
-        "logprobs",        "user",     "deadline_ms",      "collection",
-        "filter",          "passages",
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "response_format",
+        "n",
+        "presence_penalty",
+        "frequency_penalty",
+        "logprobs",
+        "user",
+        "deadline_ms",
+        "collection",
+        "filter",
+        "passages",
+        "cache",
     };
     const char *keys[40] = {NULL};
     size_t n = 0;
@@ -270,7 +281,7 @@ static enum rag_status check_keys(const struct json *body, struct rag_error *ret
 /* Whoever filters must not be answered from everything. */
 static enum rag_status check_alone(const struct json *body, struct rag_error *reterr)
 {
-    static const char *const keys[] = {"filter", "passages"};
+    static const char *const keys[] = {"filter", "passages", "cache"};
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const struct json *value = json_member(body, keys[i]);
@@ -289,6 +300,7 @@ static enum rag_status make_ask(const struct http_request *request, struct chat_
     const struct json *filter = NULL;
     struct message *history = arena_calloc(&c->arena, c->n_messages, sizeof *history);
     int64_t passages = 0;
+    bool cache = true;
     size_t n = 0;
     enum rag_status status = json_get_int(c->body, "passages", 1, PASSAGES_MAX, &passages, reterr);
 
@@ -303,6 +315,9 @@ static enum rag_status make_ask(const struct http_request *request, struct chat_
         status = filter_read(filter, &c->arena, &c->ask.filter, &c->ask.n_filter, reterr);
     if (status == RAG_OK && filter && json_print(filter, &c->filter_text) != RAG_OK)
         status = rag_fail(reterr, RAG_ENOMEM, "'filter': out of memory");
+    if (status == RAG_OK)
+        status = json_get_bool(c->body, "cache", &cache, reterr);
+    c->ask.no_cache = !cache;
     c->ask.filter_text = c->filter_text;
     c->ask.collection = c->collection;
     c->ask.question = c->messages[c->n_messages - 1].text;
@@ -315,6 +330,7 @@ static enum rag_status make_ask(const struct http_request *request, struct chat_
     c->ask.cancel = request->cancelled;
     c->ask.principal = request->principal;
     c->ask.request_id = request->id;
+    c->ask.stage_now = live_request_stage(request->live);
     return status;
 }
 

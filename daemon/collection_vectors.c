@@ -78,7 +78,6 @@ enum rag_status collection_vectors_search(struct collection_vectors *v, const ch
                                           struct vector_hit *ret, size_t *ret_n,
                                           struct rag_error *reterr)
 {
-    struct embed_text text = {question, n_bytes};
     struct vector_index_stats stats;
     struct space *s = NULL;
     enum rag_status status;
@@ -106,9 +105,9 @@ enum rag_status collection_vectors_search(struct collection_vectors *v, const ch
         status = rag_fail(reterr, RAG_ENOMEM, "vectors: out of memory");
         goto out;
     }
-    status = models_embed(embedders_models(v->embedders), s->embedder->encoder, MODELS_INTERACTIVE,
-                          collection_vectors_reach(v), &text, 1, EMBED_QUERY, deadline_ns, cancel,
-                          vector, NULL, reterr);
+    status = models_embed_question(embedders_models(v->embedders), s->embedder->encoder,
+                                   collection_vectors_reach(v), question, n_bytes, deadline_ns,
+                                   cancel, vector, reterr);
     if (status == RAG_OK)
         status = vector_index_search(s->index, vector, keep, k, NULL, ret, ret_n, reterr);
 out:

@@ -725,6 +725,25 @@ bool collection_is_offline(struct collection *c)
     return offline;
 }
 
+enum rag_status collection_readers_hash(struct collection *c, uint8_t ret[SHA256_BYTES])
+{
+    enum rag_status status = RAG_ENOMEM;
+    struct sha256_part *parts;
+
+    pthread_mutex_lock(&c->mutex);
+    parts = calloc(c->settings.n_readers + 1, sizeof *parts);
+    if (parts) {
+        parts[0] = (struct sha256_part){"readers", 7};
+        for (size_t i = 0; i < c->settings.n_readers; i++)
+            parts[i + 1] =
+                (struct sha256_part){c->settings.readers[i], strlen(c->settings.readers[i])};
+        status = sha256_lengths(parts, c->settings.n_readers + 1, ret);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    free(parts);
+    return status;
+}
+
 void collection_chunks(struct collection *c, struct chunker_options *ret)
 {
     pthread_mutex_lock(&c->mutex);

@@ -14,6 +14,7 @@
 #include "base/bounds.h"
 #include "base/json.h"
 #include "base/json_writer.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "cache/answer_cache.h"
 #include "daemon/collection_vectors.h"
@@ -120,6 +121,9 @@ size_t collection_backends(struct collection *c, enum config_backend ret[CONFIG_
 /* Must its text, and what is asked of it, stay on this machine? */
 bool collection_is_offline(struct collection *c);
 void collection_chunks(struct collection *c, struct chunker_options *ret);
+/* Of its list of readers as it stands: two lists with the same principals in the same order are
+ * equal. RAG_OK, RAG_ENOMEM. */
+enum rag_status collection_readers_hash(struct collection *c, uint8_t ret[SHA256_BYTES]);
 
 /* Save the index snapshots that lag behind by min_changes or more; those of vectors, which are big,
  * while nothing is being embedded, or at once when 'now'. Returns the number saved; a failure is

@@ -519,6 +519,42 @@ enum rag_status config_check(const struct config *c, struct rag_error *reterr)
     return RAG_OK;
 }
 
+static bool is_among(const char *name, const char *const *names)
+{
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+enum rag_status config_sections_hash(const struct config *config, const char *const *sections,
+                                     uint8_t ret[SHA256_BYTES])
+{
+    struct sha256_part *parts = calloc(config_n_rows, 2 * sizeof *parts);
+    enum rag_status status = RAG_ENOMEM;
+    size_t n = 0;
+
+    for (size_t i = 0; parts && i < config_n_rows; i++) {
+        const struct config_row *row = &config_rows[i];
+        const void *value = (const char *)config + row->offset;
+        const char *text;
+
+        if (!is_among(row->key.section, sections) || row->type == KEY_LIST)
+            continue;
+        parts[n++] = (struct sha256_part){row->key.name, strlen(row->key.name)};
+        if (row->type == KEY_TEXT || row->type == KEY_PATH || row->type == KEY_PROMPT ||
+            row->type == KEY_BACKENDS) {
+            memcpy(&text, value, sizeof text);
+            parts[n++] = (struct sha256_part){text ? text : "", text ? strlen(text) : 0};
+        } else {
+            parts[n++] = (struct sha256_part){value, sizeof(int64_t)}; /* a double is as long */
+        }
+    }
+    if (parts)
+        status = sha256_lengths(parts, n, ret);
+    free(parts);
+    return status;
+}
+
 enum rag_status config_model_dir(const struct config *c, const char *name, char **ret,
                                  struct rag_error *reterr)
 {

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/bounds.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "daemon/log.h"
 
@@ -189,6 +190,11 @@ enum rag_status config_check(const struct config *config, struct rag_error *rete
  * empty. malloc'ed; "" when name is NULL. */
 enum rag_status config_model_dir(const struct config *config, const char *name, char **ret,
                                  struct rag_error *reterr);
+
+/* A hash of all keys of the sections named (NULL-terminated): equal where they are set alike.
+ * RAG_OK, RAG_ENOMEM. */
+enum rag_status config_sections_hash(const struct config *config, const char *const *sections,
+                                     uint8_t ret[SHA256_BYTES]);
 
 /* Backends in the order in which they are tried: as configured, else the model where one is given,
  * the server where one is, then the extractive one. Returns their number, >= 1. */

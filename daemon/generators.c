@@ -107,7 +107,6 @@ enum rag_status generators_open(const struct config *config, struct models *mode
                                 const struct remotes *remotes, struct generators *ret,
                                 struct rag_error *reterr)
 {
-    enum config_backend backends[CONFIG_BACKENDS_MAX];
     struct generators g = {
         .sampling = {.temperature = (float)config->temperature,
                      .top_k = (int)config->sampling_top_k,
@@ -126,9 +125,6 @@ enum rag_status generators_open(const struct config *config, struct models *mode
         generators_close(&g);
         return status;
     }
-    g.n_order = config_backends(config, backends);
-    for (size_t i = 0; i < g.n_order; i++)
-        g.order[i] = generators_of(&g, backends[i]);
     *ret = g;
     return RAG_OK;
 }

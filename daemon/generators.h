@@ -11,12 +11,10 @@
 #include "generate/generator.h"
 
 struct generators {
-    struct generator *local;                      /* the decoder; NULL: none is configured */
-    struct generator *openai;                     /* the server; NULL: likewise */
-    struct generator *extractive;                 /* always */
-    struct generator *order[CONFIG_BACKENDS_MAX]; /* those above, as questions try them */
-    size_t n_order;
-    struct sampling sampling; /* what a request leaves open */
+    struct generator *local;      /* the decoder; NULL: none is configured */
+    struct generator *openai;     /* the server; NULL: likewise */
+    struct generator *extractive; /* always */
+    struct sampling sampling;     /* what a request leaves open */
 };
 
 /* The decoder computes on the models' pool and takes turns with them; their reranker, where there

@@ -121,12 +121,13 @@ static enum rag_status query_read(struct app *app, struct http_request *request,
                                               "mode",       "fusion", "rerank", NULL};
     static const char *const ask_keys[] = {"collection", "question",    "top_k",    "filter",
                                            "stream",     "deadline_ms", "messages", "backend",
-                                           "sampling",   NULL};
+                                           "sampling",   "cache",       NULL};
     const char *text_key = ask ? "question" : "query";
     const struct json *filter = NULL;
     const char *collection = NULL;
     int64_t deadline_ms = app->config->ask_deadline_ms;
     int64_t top_k = 0;
+    bool cache = true;
     enum rag_status status;
 
     arena_init(&q->arena, 1u << 20);
@@ -148,6 +149,9 @@ static enum rag_status query_read(struct app *app, struct http_request *request,
         status = json_get_int(q->body, "deadline_ms", 1, 3600000, &deadline_ms, reterr);
     if (status == RAG_OK && ask)
         status = json_get_bool(q->body, "stream", &q->stream, reterr);
+    if (status == RAG_OK && ask)
+        status = json_get_bool(q->body, "cache", &cache, reterr);
+    q->request.no_cache = !cache;
     if (status == RAG_OK)
         status = json_get_object(q->body, "filter", &filter, reterr);
     if (status == RAG_OK && filter)
@@ -174,6 +178,7 @@ static enum rag_status query_read(struct app *app, struct http_request *request,
     q->request.cancel = request->cancelled;
     q->request.principal = request->principal;
     q->request.request_id = request->id;
+    q->request.stage_now = live_request_stage(request->live);
     return RAG_OK;
 }
 
@@ -186,9 +191,18 @@ static enum metric degraded_metric(enum stage stage)
         return METRIC_DEGRADED_RERANK;
     case STAGE_CONDENSE:
         return METRIC_DEGRADED_CONDENSE;
+    case STAGE_CACHE:
+        return METRIC_DEGRADED_CACHE;
     default:
         return METRIC_DEGRADED_GENERATE;
     }
+}
+
+static void count_guard(struct metrics *m, const struct guard_notes *notes)
+{
+    for (size_t i = 0; i < notes->n; i++)
+        metrics_count(m, METRICS_GUARD_FINDINGS, guard_stage_name(notes->items[i].stage),
+                      guard_action_name(notes->items[i].finding.action), 1);
 }
 
 void handle_count_stages(struct app *app, const char *request_id, const struct retrieval *r)
@@ -196,6 +210,7 @@ void handle_count_stages(struct app *app, const char *request_id, const struct r
     for (int s = 0; s < N_STAGES; s++)
         if (r->ran[s])
             metrics_stage(app->metrics, (unsigned)s, r->stages_ms[s]);
+    count_guard(app->metrics, &r->guard);
     for (size_t i = 0; i < r->n_degraded; i++) {
         metrics_add(app->metrics, degraded_metric(r->degraded[i].stage), 1);
         log_event(LOG_WARN, request_id, "degraded", "stage=%s reason=\"%s\"",
@@ -231,6 +246,7 @@ void handle_search(struct http_request *request, struct http_response *response,
         if (q.request.rankings)
             reply_write_rankings(&w, &r, top_k);
         json_put_int(&w, "candidates", (int64_t)r.n_candidates);
+        reply_write_guard(&w, &r.guard);
         reply_write_stages(&w, &r);
         json_put_string(&w, "request_id", request->id);
         json_end_object(&w);
@@ -334,10 +350,32 @@ static void send_error(struct events *e, enum rag_status status, const struct ra
     end_event(e, &w, "error");
 }
 
+/* Which backend answered, and what came of it; those before it failed as 'degraded' says. */
+static void count_backend(struct metrics *m, const struct pipeline_answer *a,
+                          enum rag_status status)
+{
+    const struct generator_result *r = &a->result;
+
+    if (a->cache.entry != 0 || !*r->backend)
+        return;
+    metrics_count(m, METRICS_BACKEND_CALLS, r->backend,
+                  status != RAG_OK ? rag_status_code(status)
+                  : a->refused     ? "refused"
+                                   : "answered",
+                  1);
+    metrics_count(m, METRICS_BACKEND_TOKENS, r->backend, "prompt", r->prompt_tokens);
+    metrics_count(m, METRICS_BACKEND_TOKENS, r->backend, "cached", r->cached_tokens);
+    metrics_count(m, METRICS_BACKEND_TOKENS, r->backend, "output", r->output_tokens);
+    metrics_count(m, METRICS_BACKEND_COST, r->backend, NULL, (uint64_t)(r->cost * 1e6 + .5));
+}
+
 void handle_count_ask(struct app *app, const char *request_id, const struct pipeline_answer *a,
                       enum rag_status status)
 {
     handle_count_stages(app, request_id, &a->retrieval);
+    count_backend(app->metrics, a, status);
+    if (!a->cache_asked)
+        metrics_count(app->metrics, METRICS_CACHE_LOOKUPS, "bypass", NULL, 1);
     metrics_add(app->metrics,
                 status == RAG_ECANCELLED ? METRIC_ASKS_CANCELLED
                 : status != RAG_OK       ? METRIC_ASKS_FAILED

@@ -148,7 +148,10 @@ static enum rag_status append_record(struct completion *c, enum rag_status outco
     json_writer_init(&w, &out);
     json_begin_object(&w, NULL);
     json_put_string(&w, "request_id", c->request->id);
-    json_put_string(&w, "outcome", outcome == RAG_OK ? "answered" : rag_status_code(outcome));
+    json_put_string(&w, "outcome",
+                    outcome != RAG_OK   ? rag_status_code(outcome)
+                    : c->answer.refused ? "refused"
+                                        : "answered");
     if (outcome != RAG_OK)
         json_put_string(&w, "error", failed->text);
     json_put_string(&w, "model", c->chat.model);
@@ -158,7 +161,10 @@ static enum rag_status append_record(struct completion *c, enum rag_status outco
     if (c->chat.sampling.schema)
         json_put_raw(&w, "schema", c->chat.sampling.schema);
     json_end_object(&w);
-    reply_write_messages(&w, c->chat.messages, c->chat.n_messages);
+    if (c->answer.history)
+        reply_write_messages(&w, c->answer.history, c->answer.n_history + 1);
+    reply_write_guard(&w, &c->answer.retrieval.guard);
+    json_put_string(&w, "backend", r->backend);
     json_put_string(&w, "answer", buf_str(&r->answer));
     json_put_string(&w, "finish_reason", finish_reason_name(r->finish_reason));
     reply_write_usage(&w, r);
@@ -166,30 +172,26 @@ static enum rag_status append_record(struct completion *c, enum rag_status outco
     return audit_append_buf(c->app->audit, "chat", c->request->principal, &out, 0, reterr);
 }
 
-static enum rag_status chat_alone(struct completion *c, const struct generator_sink *sink,
+static enum rag_status chat_alone(struct completion *c, const struct pipeline_sink *sink,
                                   struct rag_error *reterr)
 {
-    const struct generator_request request = {
-        .messages = c->chat.messages,
-        .n_messages = c->chat.n_messages,
-        .grounding = GROUNDING_NONE,
-        .sampling = c->chat.sampling,
+    const struct pipeline_request request = {
+        .question = c->chat.messages[c->chat.n_messages - 1].text,
+        .history = c->chat.messages,
+        .n_history = c->chat.n_messages - 1,
+        .generator = c->chat.generator,
+        .sampling = &c->chat.sampling,
         .deadline_ns = c->chat.deadline_ns,
         .cancel = c->request->cancelled,
+        .principal = c->request->principal,
         .request_id = c->request->id,
-        .offline = true,
+        .stage_now = live_request_stage(c->request->live),
     };
-    struct generator *g = c->chat.generator;
     struct rag_error error = {RAG_OK, ""};
     enum rag_status recorded;
     enum rag_status status;
 
-    generator_result_init(&c->answer.result);
-    status = g->generate(g, &request, sink, &c->answer.result, &error);
-    if (status == RAG_OK && c->answer.result.finish_reason == FINISH_CANCELLED)
-        status = rag_fail(&error, RAG_ECANCELLED, "request: the client went away");
-    if (status == RAG_OK && c->answer.result.finish_reason == FINISH_DEADLINE)
-        status = rag_fail(&error, RAG_ETIMEOUT, "request: the deadline passed");
+    status = pipeline_chat(&c->app->pipeline, &request, sink, &c->answer, &error);
     recorded = append_record(c, status, &error, reterr);
     if (status != RAG_OK)
         return rag_fail(reterr, status, "%s", error.text);
@@ -201,7 +203,6 @@ static enum rag_status chat_alone(struct completion *c, const struct generator_s
 static enum rag_status complete(struct completion *c, bool stream, struct rag_error *reterr)
 {
     const struct pipeline_sink sink = {.on_piece = stream ? on_piece : NULL, .context = c};
-    const struct generator_sink alone = {stream ? on_piece : NULL, c};
     const char *question = c->chat.messages[c->chat.n_messages - 1].text;
     enum rag_status status;
 
@@ -211,7 +212,7 @@ static enum rag_status complete(struct completion *c, bool stream, struct rag_er
     if (c->chat.collection)
         status = pipeline_ask(&c->app->pipeline, &c->chat.ask, &sink, &c->answer, reterr);
     else
-        status = chat_alone(c, &alone, reterr);
+        status = chat_alone(c, &sink, reterr);
     handle_note_ask(c->request, &c->answer, status);
     handle_count_ask(c->app, c->request->id, &c->answer, status);
     return status;

@@ -20,6 +20,8 @@ void handle_note_ask(struct http_request *request, const struct pipeline_answer 
                                      : "answered";
     if (a->result.backend)
         snprintf(note->backend, sizeof note->backend, "%s", a->result.backend);
+    if (a->cache.entry != 0)
+        snprintf(note->cache, sizeof note->cache, "%s", cache_kind_name(a->cache.kind));
     note->prompt_tokens = a->result.prompt_tokens;
     note->cached_tokens = a->result.cached_tokens;
     note->output_tokens = a->result.output_tokens;

@@ -7,6 +7,7 @@
 
 #include "base/bounds.h"
 #include "base/clock.h"
+#include "cache/embedding_cache.h"
 #include "daemon/compute_turns.h"
 #include "daemon/model_queue.h"
 
@@ -21,6 +22,7 @@ struct models {
     struct metrics *metrics; /* borrowed, or NULL */
     struct compute_turns *turns;
     struct model_queue *queue;
+    struct embedding_cache *questions; /* their vectors; NULL: no embedder */
 
     pthread_mutex_t mutex; /* guards what follows */
     uint64_t n_texts;
@@ -246,6 +248,8 @@ static enum rag_status open_models(struct models *m, const struct models_options
         status = bi_encoder_open_remote(o->remote_embedder, &m->embedder, reterr);
     else if (is_given(o->embedder_dir))
         status = bi_encoder_open(o->embedder_dir, &embedder, &m->embedder, reterr);
+    if (status == RAG_OK && m->embedder)
+        status = embedding_cache_open(EMBEDDING_CACHE_DEFAULT, &m->questions, reterr);
     if (status == RAG_OK && o->remote_reranker)
         status = cross_encoder_open_remote(o->remote_reranker, &m->reranker, reterr);
     else if (status == RAG_OK && is_given(o->reranker_dir))
@@ -292,6 +296,7 @@ void models_close(struct models *m)
     if (!m)
         return;
     model_queue_close(m->queue);
+    embedding_cache_close(m->questions);
     bi_encoder_close(m->embedder);
     cross_encoder_close(m->reranker);
     compute_turns_close(m->turns);
@@ -429,6 +434,25 @@ enum rag_status models_embed(struct models *m, const struct bi_encoder *b, enum 
     items.dim = info.dim;
     items.max_tokens = info.max_tokens;
     return run_request(m, &request, &n_done, reterr);
+}
+
+enum rag_status models_embed_question(struct models *m, const struct bi_encoder *b,
+                                      enum models_reach reach, const char *text, size_t n_bytes,
+                                      int64_t deadline_ns, const atomic_bool *cancel,
+                                      float *ret_vector, struct rag_error *reterr)
+{
+    struct embed_text question = {text, n_bytes};
+    struct bi_encoder_info info;
+    enum rag_status status;
+
+    bi_encoder_info(b, &info);
+    if (embedding_cache_get(m->questions, info.fingerprint, text, n_bytes, info.dim, ret_vector))
+        return RAG_OK;
+    status = models_embed(m, b, MODELS_INTERACTIVE, reach, &question, 1, EMBED_QUERY, deadline_ns,
+                          cancel, ret_vector, NULL, reterr);
+    if (status == RAG_OK)
+        embedding_cache_put(m->questions, info.fingerprint, text, n_bytes, ret_vector, info.dim);
+    return status;
 }
 
 enum rag_status models_rerank(struct models *m, enum models_reach reach, struct pair_text query,

@@ -74,6 +74,12 @@ enum rag_status models_embed(struct models *m, const struct bi_encoder *b, enum 
                              enum models_reach reach, const struct embed_text *texts, size_t n,
                              enum embed_role role, int64_t deadline_ns, const atomic_bool *cancel,
                              float *ret_vectors, uint32_t *ret_tokens, struct rag_error *reterr);
+/* The vector of one question by 'b': that of the last EMBEDDING_CACHE_DEFAULT questions where it is
+ * among them, else models_embed() of it. ret_vector: [dim of b]. */
+enum rag_status models_embed_question(struct models *m, const struct bi_encoder *b,
+                                      enum models_reach reach, const char *text, size_t n_bytes,
+                                      int64_t deadline_ns, const atomic_bool *cancel,
+                                      float *ret_vector, struct rag_error *reterr);
 /* cross_encoder_score() of the reranker; budget_ns (0: none), counted from the call: passages are
  * scored in the order given until it is spent, at least one slice of them; *ret_n_scored says how
  * many have a score. RAG_ENOTFOUND without a reranker; else as models_embed(). */

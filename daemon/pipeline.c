@@ -6,9 +6,17 @@
 #include "base/clock.h"
 #include "daemon/ask_record.h"
 #include "daemon/pipeline_internal.h"
-#include "retrieve/bm25.h"
 
-/* ---- 8. generate ---- */
+void pipeline_answer_init(struct pipeline_answer *a)
+{
+    memset(a, 0, sizeof *a);
+    retrieval_init(&a->retrieval);
+    generator_result_init(&a->result);
+    a->reason = "";
+    a->reason_code = "";
+    a->condenser = "";
+    buf_init(&a->standalone, QUESTION_BYTES_MAX);
+}
 
 void pipeline_answer_release(struct pipeline_answer *a)
 {
@@ -17,94 +25,75 @@ void pipeline_answer_release(struct pipeline_answer *a)
     retrieval_release(&a->retrieval);
     generator_result_release(&a->result);
     buf_release(&a->standalone);
+    buf_release(&a->question);
 }
 
-struct relay {
-    const struct pipeline_sink *sink;
-    bool released; /* a piece has left: no other backend may start over */
-};
+/* ---- 1. what was said, as far as the policy lets it in ---- */
 
-static bool relay_piece(void *context, const char *text, size_t n_bytes)
+static void refuse_by_guard(struct pipeline_answer *a)
 {
-    struct relay *relay = context;
-
-    relay->released = true;
-    if (relay->sink && relay->sink->on_piece)
-        return relay->sink->on_piece(relay->sink->context, text, n_bytes);
-    return true;
+    a->refused = true;
+    a->reason = a->retrieval.guard_reason;
+    a->reason_code = "guard";
 }
 
-/* Nothing of what the backend wrote had a passage behind it. That says little about the passages:
- * the next backend may find the answer in them. */
-static bool is_unsupported(const struct generator_result *result)
+/* Earlier turns reach the models as the question does, so the policy reads them too. */
+static enum rag_status admit_history(const struct pipeline *p,
+                                     const struct pipeline_request *request,
+                                     struct pipeline_answer *a, bool *ret_refused,
+                                     struct rag_error *reterr)
 {
-    return result->finish_reason == FINISH_REFUSED &&
-           strcmp(result->reason_code, "unsupported") == 0;
-}
+    struct arena *arena = &a->retrieval.arena;
+    enum rag_status status = RAG_OK;
 
-static void collection_idf(void *context, const uint64_t *terms, size_t n, float *ret_idf)
-{
-    bm25_idf(context, terms, n, ret_idf);
-}
+    a->n_history = request->n_history;
+    a->history = arena_calloc(arena, request->n_history + 1, sizeof *a->history);
+    for (size_t i = 0; a->history && i < request->n_history; i++) {
+        char *text = arena_strdup(arena, request->history[i].text);
 
-static enum rag_status generate(const struct pipeline *p, const struct pipeline_request *request,
-                                const struct pipeline_sink *sink, struct pipeline_answer *a,
-                                struct rag_error *reterr)
-{
-    struct retrieval *r = &a->retrieval;
-    struct message *messages = arena_calloc(&r->arena, request->n_history + 1, sizeof *messages);
-    struct generator_passage *given = arena_calloc(&r->arena, a->n_given + 1, sizeof *given);
-    struct relay relay = {sink, false};
-    struct generator_sink out = {relay_piece, &relay};
-    struct generator_request g = {
-        .messages = messages,
-        .n_messages = request->n_history + 1,
-        .passages = given,
-        .n_passages = a->n_given,
-        .grounding = GROUNDING_STRICT,
-        .sampling = request->sampling ? *request->sampling : p->sampling,
-        .deadline_ns = request->deadline_ns,
-        .cancel = request->cancel,
-        .request_id = request->request_id,
-        .offline = true,
-        .idf_fn = collection_idf,
-        .idf_context = request->collection->index,
-        .analyzer = p->analyzer,
-    };
-    size_t n = request->generator ? 1 : p->n_generators;
-    enum rag_status status = RAG_EINVAL;
-
-    if (!messages || !given)
-        return rag_fail(reterr, RAG_ENOMEM, "answer: out of memory");
-    for (size_t i = 0; i < request->n_history; i++)
-        messages[i] = request->history[i];
-    messages[request->n_history] = (struct message){ROLE_USER, r->text.data};
-    for (size_t i = 0; i < a->n_given; i++) {
-        const struct passage *s = &r->passages[i];
-
-        given[i] = (struct generator_passage){s->id,         s->title,    s->heading,
-                                              s->context,    s->text,     s->text_bytes,
-                                              s->byte_start, s->byte_end, s->lexical_score};
+        if (!text)
+            a->history = NULL;
+        else
+            a->history[i] = (struct message){request->history[i].role, text};
+        if (text && status == RAG_OK && !*ret_refused && request->history[i].role != ROLE_SYSTEM)
+            status = pipeline_guard_question(p, request, &a->retrieval, text, ret_refused, reterr);
     }
-    for (size_t i = 0; i < n; i++) {
-        struct generator *with = request->generator ? request->generator : p->generators[i];
-        struct rag_error error = {RAG_OK, ""};
-        bool final;
+    return a->history ? status : rag_fail(reterr, RAG_ENOMEM, "'messages': out of memory");
+}
 
-        generator_result_release(&a->result);
-        generator_result_init(&a->result);
-        status = with->generate(with, &g, &out, &a->result, &error);
-        final = relay.released || i + 1 == n;
-        if (status == RAG_OK && (final || !is_unsupported(&a->result)))
-            break;
-        if (final)
-            return rag_fail(reterr, status, "%s", error.text);
-        if (status == RAG_OK)
-            rag_fail(&error, RAG_EINVAL, "%s: what it wrote is not supported by the passages",
-                     with->name);
-        r->degraded[r->n_degraded++] = (struct degraded){STAGE_GENERATE, error};
+enum rag_status pipeline_admit(const struct pipeline *p, struct pipeline_request *asked,
+                               struct pipeline_answer *a, struct rag_error *reterr)
+{
+    enum rag_status status = RAG_OK;
+    bool refused = false;
+
+    if (asked->collection) {
+        buf_init(&a->question, PIPELINE_QUESTION_BYTES_MAX);
+        status = pipeline_read(asked->question, &a->question, reterr);
+    } else { /* a message of a chat: read already, and as long as those may be */
+        buf_init(&a->question, CHAT_BYTES_MAX * 3);
+        buf_append_str(&a->question, asked->question);
+        if (buf_status(&a->question) != RAG_OK)
+            status = rag_fail(reterr, RAG_ENOMEM, "'messages': out of memory");
     }
-    return status;
+    if (status == RAG_OK && a->question.len > 0)
+        status =
+            pipeline_guard_question(p, asked, &a->retrieval, a->question.data, &refused, reterr);
+    if (status == RAG_OK && !refused)
+        status = admit_history(p, asked, a, &refused, reterr);
+    if (status != RAG_OK) {
+        buf_reset(&a->question); /* what was not checked is not recorded */
+        a->n_history = 0;
+        return status;
+    }
+    asked->question = buf_str(&a->question);
+    if (a->history) /* behind the last turn stands what is asked now */
+        a->history[a->n_history] = (struct message){ROLE_USER, asked->question};
+    asked->history = a->history;
+    asked->n_history = a->n_history;
+    if (refused)
+        refuse_by_guard(a);
+    return RAG_OK;
 }
 
 /* ---- 9. verify ---- */
@@ -151,7 +140,7 @@ static void pass_gate(const struct pipeline *p, const struct pipeline_request *r
 {
     struct lexical_query query = pipeline_lexical_query(p, &a->retrieval);
     struct gate_options gate = p->gate;
-    int64_t begun = clock_monotonic_ns();
+    int64_t begun = pipeline_stage_begin(request, STAGE_GATE);
 
     gate.filtered = request->n_filter > 0;
     gate_decide(&query, a->retrieval.passages, a->n_given, &gate, &a->verdict);
@@ -172,17 +161,101 @@ static void conclude(struct pipeline_answer *a)
     }
 }
 
-/* What condensing took, and that a model failed at it: after the search, which begins afresh. */
-static void note_condensing(const struct pipeline_request *request, struct pipeline_answer *a)
+/* An answer of the cache is shown as any other: its passages, then its text in one piece. */
+static enum rag_status show_cached(const struct pipeline_sink *sink,
+                                   const struct pipeline_answer *a, struct rag_error *reterr)
 {
-    struct retrieval *r = &a->retrieval;
+    const struct buf *answer = &a->result.answer;
 
-    if (request->n_history == 0)
-        return;
-    r->stages_ms[STAGE_CONDENSE] = a->condense_ms;
-    r->ran[STAGE_CONDENSE] = true;
-    if (a->condense_failed.status != RAG_OK && a->condense_failed.status != RAG_EFORMAT)
-        r->degraded[r->n_degraded++] = (struct degraded){STAGE_CONDENSE, a->condense_failed};
+    if (sink && sink->on_passages)
+        sink->on_passages(sink->context, &a->retrieval, a->n_given);
+    if (!a->refused && sink && sink->on_piece &&
+        !sink->on_piece(sink->context, buf_str(answer), answer->len))
+        return rag_fail(reterr, RAG_ECANCELLED, "request: the client went away");
+    return RAG_OK;
+}
+
+static void tell_standalone(const struct pipeline_sink *sink, const struct pipeline_answer *a)
+{
+    if (a->standalone.len > 0 && sink && sink->on_question)
+        sink->on_question(sink->context, buf_str(&a->standalone));
+}
+
+/* Follow-up -> question that stands alone -> terms. */
+static enum rag_status understand(const struct pipeline *p, struct pipeline_request *asked,
+                                  const struct pipeline_sink *sink, struct pipeline_answer *a,
+                                  struct rag_error *reterr)
+{
+    enum rag_status status = pipeline_condense(p, asked, a, reterr);
+
+    if (status == RAG_OK && a->standalone.len > 0)
+        asked->question = buf_str(&a->standalone);
+    if (status == RAG_OK)
+        tell_standalone(sink, a);
+    return status == RAG_OK ? pipeline_analyze(p, asked, &a->retrieval, reterr) : status;
+}
+
+static enum rag_status retrieve(const struct pipeline *p, const struct pipeline_request *asked,
+                                struct pipeline_answer *a, struct rag_error *reterr)
+{
+    enum rag_status status = pipeline_find(p, asked, &a->retrieval, reterr);
+
+    a->n_given = asked->top_k ? asked->top_k : p->n_passages;
+    if (a->n_given > PASSAGES_MAX)
+        a->n_given = PASSAGES_MAX;
+    if (status == RAG_OK)
+        status = pipeline_guard_passages(p, asked, &a->retrieval, a->n_given, reterr);
+    if (a->n_given > a->retrieval.n_passages)
+        a->n_given = a->retrieval.n_passages;
+    return status;
+}
+
+static enum rag_status answer(const struct pipeline *p, const struct pipeline_request *asked,
+                              const struct pipeline_sink *sink, struct pipeline_answer *a,
+                              struct rag_error *reterr)
+{
+    enum rag_status status = RAG_OK;
+
+    if (sink && sink->on_passages)
+        sink->on_passages(sink->context, &a->retrieval, a->n_given);
+    pass_gate(p, asked, a);
+    if (a->verdict.pass)
+        status = pipeline_generate(p, asked, sink, a, reterr);
+    if (status == RAG_OK)
+        status = verify_citations(a, reterr);
+    if (status == RAG_OK && a->result.finish_reason == FINISH_CANCELLED)
+        status = rag_fail(reterr, RAG_ECANCELLED, "request: the client went away");
+    if (status == RAG_OK && a->result.finish_reason == FINISH_DEADLINE)
+        status = rag_fail(reterr, RAG_ETIMEOUT, "request: the deadline passed");
+    if (status == RAG_OK)
+        conclude(a);
+    return status;
+}
+
+/* The life up to the record, by the list in pipeline.h. */
+static enum rag_status live(const struct pipeline *p, struct pipeline_request *asked,
+                            const struct pipeline_sink *sink, struct cache_step *cache,
+                            struct pipeline_answer *a, struct rag_error *reterr)
+{
+    enum rag_status status = pipeline_admit(p, asked, a, reterr);
+    bool hit = false;
+
+    if (status != RAG_OK || a->refused)
+        return status;
+    status = pipeline_cache_same(p, asked, cache, a, &hit, reterr);
+    if (status == RAG_OK && hit)
+        tell_standalone(sink, a);
+    if (status == RAG_OK && !hit)
+        status = understand(p, asked, sink, a, reterr);
+    if (status == RAG_OK && !hit)
+        status = pipeline_cache_similar(p, asked, cache, a, &hit, reterr);
+    if (status == RAG_OK && !hit)
+        status = retrieve(p, asked, a, reterr);
+    if (status == RAG_OK && !hit)
+        status = pipeline_cache_recheck(p, asked, cache, a, &hit, reterr);
+    if (status != RAG_OK)
+        return status;
+    return hit ? show_cached(sink, a, reterr) : answer(p, asked, sink, a, reterr);
 }
 
 enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_request *request,
@@ -192,60 +265,23 @@ enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_req
     int64_t begun_all = clock_monotonic_ns();
     struct pipeline_answer *a = ret;
     struct pipeline_request asked = *request;
+    struct cache_step cache = {.on = false};
     struct rag_error audit_error;
     enum rag_status recorded;
     enum rag_status status;
     int64_t begun;
 
-    memset(a, 0, sizeof *a);
-    generator_result_init(&a->result);
-    a->reason = "";
-    a->reason_code = "";
-    a->condenser = "";
-    buf_init(&a->standalone, QUESTION_BYTES_MAX);
-    status = pipeline_condense(p, request, a, reterr);
-    if (status != RAG_OK)
-        goto record;
-    if (a->standalone.len > 0) {
-        asked.question = buf_str(&a->standalone);
-        if (sink && sink->on_question)
-            sink->on_question(sink->context, asked.question);
-    }
-    status = pipeline_search(p, &asked, &a->retrieval, reterr);
-    note_condensing(request, a);
-    if (status != RAG_OK)
-        goto record;
-
-    a->n_given = request->top_k ? request->top_k : p->n_passages;
-    if (a->n_given > a->retrieval.n_passages)
-        a->n_given = a->retrieval.n_passages;
-    if (a->n_given > PASSAGES_MAX)
-        a->n_given = PASSAGES_MAX;
-    if (sink && sink->on_passages)
-        sink->on_passages(sink->context, &a->retrieval, a->n_given);
-
-    pass_gate(p, request, a);
-    if (a->verdict.pass) {
-        begun = clock_monotonic_ns();
-        status = generate(p, request, sink, a, reterr);
-        pipeline_stage_done(&a->retrieval, STAGE_GENERATE, begun);
-    }
-    if (status == RAG_OK)
-        status = verify_citations(a, reterr);
-    if (status == RAG_OK && a->result.finish_reason == FINISH_CANCELLED)
-        status = rag_fail(reterr, RAG_ECANCELLED, "request: the client went away");
-    if (status == RAG_OK && a->result.finish_reason == FINISH_DEADLINE)
-        status = rag_fail(reterr, RAG_ETIMEOUT, "request: the deadline passed");
-    if (status == RAG_OK)
-        conclude(a);
-
-record:
-    begun = clock_monotonic_ns();
-    a->retrieval.stages_ms[STAGE_TOTAL] = clock_elapsed_ms(begun_all);
+    pipeline_answer_init(a);
+    status = live(p, &asked, sink, &cache, a, reterr);
+    begun = pipeline_stage_begin(request, STAGE_AUDIT);
+    pipeline_stage_done(&a->retrieval, STAGE_TOTAL, begun_all);
     recorded =
         ask_record_append(p, request, a, status, status == RAG_OK ? NULL : reterr, &audit_error);
     pipeline_stage_done(&a->retrieval, STAGE_AUDIT, begun);
     a->retrieval.stages_ms[STAGE_TOTAL] = clock_elapsed_ms(begun_all);
+    if (status == RAG_OK && recorded == RAG_OK)
+        pipeline_cache_keep(p, &asked, &cache, a);
+    cache_step_release(&cache);
     /* An answer that could not be recorded is not given. */
     if (recorded != RAG_OK && status == RAG_OK)
         return rag_fail(reterr, recorded, "%s", audit_error.text);

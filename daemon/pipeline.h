@@ -1,18 +1,24 @@
 /* daemon/pipeline.h - the life of one question.
  *
  *   1. admit     the caller (daemon/handle_ask.c) holds the collection by its reader list
+ *      guard     the question and earlier turns by the policy: passed, masked or refused
+ *      cache     the same question, asked before: its answer, if nothing that it cites has changed
  *      condense  a follow-up of earlier turns becomes a question that stands alone
  *   2. analyze   NFC, terms, kind of answer asked for
+ *      cache     a question that means the same, confirmed
  *   3. filter    metadata clauses -> the ids that may be found (inside the search)
  *   4. bm25      top candidates; side by side with
  *      dense     the nearest vectors, where vectors serve (daemon/collection_vectors.h)
  *      fuse      one ranking of both, with the collection's weights (retrieve/fusion.h)
  *   5. fetch     their texts, from one snapshot of the store
  *   6. rerank    the head: by the cross-encoder within its budget, else by its words
+ *      guard     passages: flagged, masked or left out
  *   7. gate      too weak, or something asked for is nowhere: refuse, generate nothing
- *   8. generate  the configured backends in order, until one has released a piece
+ *   8. generate  the configured backends in order, until one has released a piece; the guard reads
+ *                each piece before it leaves
  *   9. verify    every citation lies inside the passage that it names
  *  10. audit     the record is durable before the reply ends
+ *      cache     the answer is kept for the next one who asks
  *
  * A model stage that fails (busy, too slow, weights gone) is left out and said in 'degraded': the
  * search goes on with what it has, down to BM25 alone, unless dense results were all that was asked
@@ -28,10 +34,12 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "cache/answer_cache.h"
 #include "daemon/collections.h"
 #include "daemon/models.h"
 #include "daemon/side_work.h"
 #include "generate/generator.h"
+#include "guard/guard.h"
 #include "retrieve/fusion.h"
 #include "retrieve/gate.h"
 #include "retrieve/passage.h"
@@ -40,9 +48,9 @@
 #include "text/analyzer.h"
 #include "text/question.h"
 
-#define GENERATORS_MAX 4
-
 enum stage {
+    STAGE_GUARD, /* question, passages and answer together */
+    STAGE_CACHE, /* both look-ups; the embedding for it included */
     STAGE_CONDENSE,
     STAGE_ANALYZE,
     STAGE_FILTER,
@@ -63,9 +71,10 @@ struct pipeline {
     struct store *store; /* borrowed, as all here */
     struct audit *audit;
     const struct analyzer *analyzer;
-    struct generator *generators[GENERATORS_MAX]; /* tried in this order */
-    size_t n_generators;
-    struct generator *local;      /* a decoder, in that list or not; NULL: none */
+    struct generator *backends[CONFIG_BACKENDS_MAX]; /* by enum config_backend; NULL: not there */
+    enum config_backend order[CONFIG_BACKENDS_MAX];  /* unless the collection has its own */
+    size_t n_order;
+    struct generator *local;      /* a decoder, in that order or not; NULL: none */
     struct sampling sampling;     /* of requests that have none of their own */
     struct models *models;        /* NULL: no cross-encoder; vectors have their own */
     struct side_work *side;       /* NULL: one after the other */
@@ -77,7 +86,13 @@ struct pipeline {
     size_t rerank_head;
     size_t n_passages; /* given to a generator, unless the request says top_k */
     struct gate_options gate;
-    float rerank_pass_min; /* 0: never; see pipeline_ask() */
+    float rerank_pass_min;      /* 0: never; see pipeline_ask() */
+    const struct guard *guard;  /* NULL: nothing is validated */
+    struct answer_cache *cache; /* NULL: every question is answered anew */
+    bool cache_semantic;        /* questions that mean the same too */
+    bool cache_shared;          /* among the readers of a collection, else each principal's own */
+    float cache_pair_min;       /* of the cross-encoder, for calling two questions the same */
+    uint8_t settings[SHA256_BYTES]; /* of all that an answer depends on and no request can change */
 };
 
 enum search_mode {
@@ -90,7 +105,7 @@ const char *search_mode_name(enum search_mode mode); /* "auto", ... */
 enum rag_status search_mode_parse(const char *name, enum search_mode *ret);
 
 struct pipeline_request {
-    struct collection *collection;
+    struct collection *collection; /* of a search, an ask */
     const char *question;          /* as sent; UTF-8 */
     const struct message *history; /* earlier turns, oldest first */
     size_t n_history;
@@ -108,7 +123,27 @@ struct pipeline_request {
     const atomic_bool *cancel;
     const char *principal;
     const char *request_id;
+    bool no_cache;             /* neither looked up nor kept */
+    const char *system_prompt; /* of a chat: what its answer must not repeat; NULL: the rules of
+                                  grounded answers */
+    atomic_int *stage_now;     /* enum stage, for who watches; NULL: nobody does */
 };
+
+/* What the guard found, in the order of the life of a question. */
+struct guard_note {
+    enum guard_stage stage;
+    size_t passage; /* from 1, of a passage: its rank before any was left out; else 0 */
+    uint64_t chunk; /* of a passage; else 0 */
+    bool beside;    /* not in the passage's text but in its title, headings or table header */
+    struct guard_finding finding;
+};
+struct guard_notes {
+    struct guard_note *items; /* owned */
+    size_t n;                 /* at most GUARD_NOTES_MAX; then 'truncated' */
+    bool truncated;
+    enum guard_action verdict; /* the severest */
+};
+void guard_notes_release(struct guard_notes *notes); /* a zeroed one is a no-op */
 
 /* The list of one stage, for who compares stages. */
 struct ranking {
@@ -121,10 +156,11 @@ struct ranking {
 /* A stage that was left out. */
 struct degraded {
     enum stage stage; /* STAGE_DENSE, STAGE_RERANK; STAGE_GENERATE: the next backend answered;
-                         STAGE_CONDENSE: the words completed the question, not the decoder */
+                         STAGE_CONDENSE: the words completed the question, not the decoder;
+                         STAGE_CACHE: it was not asked */
     struct rag_error why;
 };
-#define DEGRADED_MAX (3 + GENERATORS_MAX)
+#define DEGRADED_MAX (5 + CONFIG_BACKENDS_MAX) /* the cache is asked twice */
 
 /* What a search found. Everything lives in its arenas. */
 struct retrieval {
@@ -146,13 +182,17 @@ struct retrieval {
     struct degraded degraded[DEGRADED_MAX];
     size_t n_degraded;
     double stages_ms[N_STAGES]; /* bm25 and dense overlap: total is less than the sum */
+    int64_t begun_ns[N_STAGES]; /* clock_monotonic_ns(), of its first run */
     bool ran[N_STAGES];
+    struct guard_notes guard;
+    char guard_reason[256]; /* of a refusal, for the person */
 };
 void retrieval_release(struct retrieval *r); /* a zeroed one is a no-op */
 
-/* Steps 2-6. RAG_OK (nothing found is n_passages 0); RAG_EINVAL (question empty, too long, not
- * UTF-8; bad filter or fusion); RAG_ECANCELLED; RAG_ETIMEOUT; RAG_ENOMEM; RAG_EIO. In mode dense
- * also RAG_ENOTFOUND (no vectors serve) and RAG_EBUSY. */
+/* Steps 2-6, for a search that nobody answers from. RAG_OK (nothing found is n_passages 0);
+ * RAG_EINVAL (question empty, too long, not UTF-8; bad filter or fusion); RAG_EDENIED (the guard
+ * refuses the question); RAG_ECANCELLED; RAG_ETIMEOUT; RAG_ENOMEM; RAG_EIO. In mode dense also
+ * RAG_ENOTFOUND (no vectors serve) and RAG_EBUSY. */
 enum rag_status pipeline_search(const struct pipeline *p, const struct pipeline_request *request,
                                 struct retrieval *ret, struct rag_error *reterr);
 
@@ -165,8 +205,24 @@ struct pipeline_sink {
     void *context;
 };
 
+/* Where an answer of the cache comes from; entry 0: from nowhere, it was made now. */
+struct cache_use {
+    uint64_t entry;
+    enum cache_kind kind;
+    float similarity;
+    double threshold;
+    const char *question;   /* as it was asked first; of the retrieval's arena, as all here */
+    const char *request_id; /* that it was made for */
+    int64_t created_ms;
+};
+
 struct pipeline_answer {
     struct retrieval retrieval;
+    struct cache_use cache;
+    bool cache_asked;        /* it was looked for; else it was not to be */
+    struct buf question;     /* NFC, with what the guard masked: what is recorded */
+    struct message *history; /* likewise, of the retrieval's arena; [n_history] is the question */
+    size_t n_history;
     struct gate_verdict verdict;
     struct generator_result result; /* of the backend that answered */
     bool refused;
@@ -177,8 +233,6 @@ struct pipeline_answer {
     struct buf standalone; /* the question that was asked in place of a follow-up; "" when it was
                               asked as it stands */
     const char *condenser; /* who wrote that: the name of a backend, "words", or "" */
-    double condense_ms;
-    struct rag_error condense_failed; /* of the model that was asked first; status RAG_OK: none */
 };
 void pipeline_answer_release(struct pipeline_answer *a);
 
@@ -190,5 +244,13 @@ void pipeline_answer_release(struct pipeline_answer *a);
 enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_request *request,
                              const struct pipeline_sink *sink, struct pipeline_answer *ret,
                              struct rag_error *reterr);
+
+/* A conversation without passages: guard, request->generator, guard. 'history' holds all messages
+ * but the last, system ones too; there is no collection. Text reaches the sink in whole sentences
+ * where the policy reads answers, else as it comes. The caller records it, from a->question,
+ * a->history and a->result. Statuses of the generator; RAG_EINVAL. */
+enum rag_status pipeline_chat(const struct pipeline *p, const struct pipeline_request *request,
+                              const struct pipeline_sink *sink, struct pipeline_answer *ret,
+                              struct rag_error *reterr);
 
 #endif

@@ -31,18 +31,6 @@ static bool on_line(void *context, const char *text, size_t n)
     return !line->ended && buf_status(&line->text) == RAG_OK;
 }
 
-/* The backend to ask: one that talks without passages. The text of a question does not leave the
- * machine for this. */
-static struct generator *find_model(const struct pipeline *p)
-{
-    if (p->local)
-        return p->local;
-    for (size_t i = 0; i < p->n_generators; i++)
-        if (!p->generators[i]->capabilities.needs_passages)
-            return p->generators[i];
-    return NULL;
-}
-
 static int64_t model_deadline(const struct pipeline_request *request)
 {
     int64_t now = clock_monotonic_ns();
@@ -109,7 +97,7 @@ static enum rag_status condense(const struct pipeline *p, const struct pipeline_
                                 const struct message *turns, size_t n, struct pipeline_answer *a,
                                 struct rag_error *reterr)
 {
-    struct generator *model = find_model(p);
+    struct generator *model = p->local; /* a question does not leave the machine for this */
     struct rag_error why = {RAG_OK, ""};
     enum condense_need need;
     enum rag_status status = condense_need(turns, n, p->analyzer, &need);
@@ -120,13 +108,12 @@ static enum rag_status condense(const struct pipeline *p, const struct pipeline_
             a->condenser = model->name;
             return RAG_OK;
         }
-        if (pipeline_still_wanted(request, reterr) != RAG_OK)
-            return reterr->status;
-        if (status == RAG_ENOMEM)
-            return rag_fail(reterr, status, "%s", why.text);
-        a->condense_failed = why;
         buf_reset(&a->standalone);
-        status = RAG_OK;
+        if (status == RAG_EFORMAT) /* its question was of no use: no failure of the model's */
+            status = RAG_OK;
+        else
+            status =
+                pipeline_leave_out(request, &a->retrieval, STAGE_CONDENSE, status, &why, reterr);
     }
     if (status == RAG_OK && need == CONDENSE_YES) {
         status = condense_by_words(turns, n, p->analyzer, &a->standalone);
@@ -142,14 +129,15 @@ static enum rag_status condense(const struct pipeline *p, const struct pipeline_
 enum rag_status pipeline_condense(const struct pipeline *p, const struct pipeline_request *request,
                                   struct pipeline_answer *a, struct rag_error *reterr)
 {
-    int64_t begun = clock_monotonic_ns();
     enum rag_status status = RAG_OK;
     struct message *turns;
+    int64_t begun;
     struct arena arena;
     size_t n = request->n_history + 1;
 
     if (request->n_history == 0)
         return RAG_OK;
+    begun = pipeline_stage_begin(request, STAGE_CONDENSE);
     arena_init(&arena, 1u << 20);
     turns = arena_calloc(&arena, n, sizeof *turns);
     if (turns) {
@@ -165,6 +153,6 @@ enum rag_status pipeline_condense(const struct pipeline *p, const struct pipelin
         buf_reset(&a->standalone);
         a->condenser = "";
     }
-    a->condense_ms = clock_elapsed_ms(begun);
+    pipeline_stage_done(&a->retrieval, STAGE_CONDENSE, begun);
     return status;
 }

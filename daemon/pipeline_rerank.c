@@ -202,7 +202,7 @@ enum rag_status pipeline_rerank(const struct pipeline *p, const struct pipeline_
     bool cross =
         p->models && models_reranker(p->models) &&
         !(models_reranker_is_remote(p->models) && collection_is_offline(request->collection));
-    int64_t begun = clock_monotonic_ns();
+    int64_t begun = pipeline_stage_begin(request, STAGE_RERANK);
     struct passage *words = NULL;
     enum rag_status status;
 

@@ -25,10 +25,11 @@
 const char *stage_name(enum stage stage)
 {
     static const char *const names[N_STAGES] = {
-        [STAGE_CONDENSE] = "condense", [STAGE_ANALYZE] = "analyze", [STAGE_FILTER] = "filter",
-        [STAGE_BM25] = "bm25",         [STAGE_DENSE] = "dense",     [STAGE_FUSE] = "fuse",
-        [STAGE_FETCH] = "fetch",       [STAGE_RERANK] = "rerank",   [STAGE_GATE] = "gate",
-        [STAGE_GENERATE] = "generate", [STAGE_AUDIT] = "audit",     [STAGE_TOTAL] = "total",
+        [STAGE_GUARD] = "guard",     [STAGE_CACHE] = "cache",   [STAGE_CONDENSE] = "condense",
+        [STAGE_ANALYZE] = "analyze", [STAGE_FILTER] = "filter", [STAGE_BM25] = "bm25",
+        [STAGE_DENSE] = "dense",     [STAGE_FUSE] = "fuse",     [STAGE_FETCH] = "fetch",
+        [STAGE_RERANK] = "rerank",   [STAGE_GATE] = "gate",     [STAGE_GENERATE] = "generate",
+        [STAGE_AUDIT] = "audit",     [STAGE_TOTAL] = "total",
     };
 
     assert(stage < N_STAGES);
@@ -56,8 +57,17 @@ enum rag_status search_mode_parse(const char *name, enum search_mode *ret)
     return RAG_EINVAL;
 }
 
+int64_t pipeline_stage_begin(const struct pipeline_request *request, enum stage stage)
+{
+    if (request->stage_now)
+        atomic_store_explicit(request->stage_now, (int)stage, memory_order_relaxed);
+    return clock_monotonic_ns();
+}
+
 void pipeline_stage_done(struct retrieval *r, enum stage stage, int64_t begun_ns)
 {
+    if (!r->ran[stage])
+        r->begun_ns[stage] = begun_ns;
     r->stages_ms[stage] += clock_elapsed_ms(begun_ns);
     r->ran[stage] = true;
 }
@@ -70,7 +80,17 @@ void retrieval_release(struct retrieval *r)
     buf_release(&r->text);
     arena_release(&r->arena);
     arena_release(&r->texts);
+    guard_notes_release(&r->guard);
     memset(r, 0, sizeof *r);
+}
+
+void retrieval_init(struct retrieval *r)
+{
+    memset(r, 0, sizeof *r);
+    r->reranker = "none";
+    r->mode = SEARCH_BM25;
+    arena_init(&r->arena, ARENA_BYTES_MAX);
+    arena_init(&r->texts, ARENA_BYTES_MAX);
 }
 
 enum rag_status pipeline_still_wanted(const struct pipeline_request *request,
@@ -114,27 +134,34 @@ struct lexical_query pipeline_lexical_query(const struct pipeline *p, const stru
 
 /* ---- 2. analyze ---- */
 
-static enum rag_status analyze(const struct pipeline *p, const struct pipeline_request *request,
-                               struct retrieval *r, struct rag_error *reterr)
+enum rag_status pipeline_read(const char *text, struct buf *out, struct rag_error *reterr)
 {
-    size_t n = strlen(request->question);
-    int64_t begun = clock_monotonic_ns();
+    size_t n = strlen(text);
     enum rag_status status;
-    size_t i = 0;
 
     if (n > QUESTION_BYTES_MAX)
         return rag_fail(reterr, RAG_EINVAL, "'question': %zu bytes, the limit is %d", n,
                         QUESTION_BYTES_MAX);
-    buf_init(&r->text, QUESTION_BYTES_MAX * 3); /* NFC grows a text threefold at worst */
-    status = nfc_append(request->question, n, &r->text, reterr);
+    status = nfc_append(text, n, out, reterr);
     if (status != RAG_OK)
         return status == RAG_EFORMAT ? rag_fail(reterr, RAG_EINVAL, "'question': not UTF-8")
                                      : status;
-    while (i < r->text.len && strchr(" \t\n", r->text.data[i]))
-        i++;
-    if (i == r->text.len)
+    if (buf_str(out)[strspn(buf_str(out), " \t\n")] == '\0')
         return rag_fail(reterr, RAG_EINVAL, "'question': empty");
-    status = analyzer_question(p->analyzer, r->text.data, r->text.len, &r->terms);
+    return RAG_OK;
+}
+
+enum rag_status pipeline_analyze(const struct pipeline *p, const struct pipeline_request *request,
+                                 struct retrieval *r, struct rag_error *reterr)
+{
+    int64_t begun = pipeline_stage_begin(request, STAGE_ANALYZE);
+    enum rag_status status;
+
+    buf_init(&r->text, PIPELINE_QUESTION_BYTES_MAX);
+    buf_append_str(&r->text, request->question);
+    status = buf_status(&r->text);
+    if (status == RAG_OK)
+        status = analyzer_question(p->analyzer, r->text.data, r->text.len, &r->terms);
     if (status != RAG_OK)
         return rag_fail(reterr, status, "'question': out of memory");
     question_analyze(r->text.data, r->text.len, &r->question);
@@ -166,6 +193,7 @@ struct hunt {
     struct vector_hit *near;
     size_t k_near;
     size_t n_near;
+    int64_t dense_begun_ns;
     double dense_ms;
     enum rag_status dense_status;
     struct rag_error dense_error;
@@ -189,7 +217,7 @@ static enum rag_status search_terms(struct hunt *h, struct rag_error *reterr)
     uint64_t *ids = arena_calloc(&r->arena, r->terms.n + 1, sizeof *ids);
     struct bm25_hit *hits = arena_calloc(&r->arena, k, sizeof *hits);
     struct ranked *items = arena_calloc(&r->arena, k, sizeof *items);
-    int64_t begun = clock_monotonic_ns();
+    int64_t begun = pipeline_stage_begin(h->request, STAGE_BM25);
     enum rag_status status = RAG_OK;
     size_t n = 0;
 
@@ -227,6 +255,7 @@ static void search_vectors(void *context)
     h->dense_status = collection_vectors_search(
         request->collection->vectors, h->r->text.data, h->r->text.len, h->keep, h->k_near, deadline,
         request->cancel, h->near, &h->n_near, &h->dense_error);
+    h->dense_begun_ns = begun;
     h->dense_ms = clock_elapsed_ms(begun);
 }
 
@@ -254,6 +283,8 @@ static enum rag_status finish_vectors(struct hunt *h, struct rag_error *reterr)
         h->dense = false;
         return RAG_OK;
     }
+    if (!h->r->ran[STAGE_DENSE])
+        h->r->begun_ns[STAGE_DENSE] = h->dense_begun_ns;
     h->r->stages_ms[STAGE_DENSE] += h->dense_ms;
     h->r->ran[STAGE_DENSE] = true;
     if (h->dense_status != RAG_OK) {
@@ -529,7 +560,7 @@ static enum rag_status fuse_and_fetch(struct hunt *h, struct rag_error *reterr)
     struct retrieval *r = h->r;
     size_t most = h->lists[LIST_BM25].n + h->lists[LIST_DENSE].n + 1;
     struct fused *scratch = arena_calloc(&r->arena, most, sizeof *scratch);
-    int64_t begun = clock_monotonic_ns();
+    int64_t begun = pipeline_stage_begin(h->request, STAGE_FUSE);
     enum rag_status status;
 
     h->all = arena_calloc(&r->arena, most, sizeof *h->all);
@@ -548,7 +579,7 @@ static enum rag_status fuse_and_fetch(struct hunt *h, struct rag_error *reterr)
     r->n_candidates = h->n_all;
     if (h->n_final > h->n_fetch)
         h->n_final = h->n_fetch;
-    begun = clock_monotonic_ns();
+    begun = pipeline_stage_begin(h->request, STAGE_FETCH);
     status = fetch(h, reterr);
     pipeline_stage_done(r, STAGE_FETCH, begun);
     if (status == RAG_OK)
@@ -604,16 +635,14 @@ static void number_results(struct retrieval *r)
     }
 }
 
-enum rag_status pipeline_search(const struct pipeline *p, const struct pipeline_request *request,
-                                struct retrieval *ret, struct rag_error *reterr)
+enum rag_status pipeline_find(const struct pipeline *p, const struct pipeline_request *request,
+                              struct retrieval *r, struct rag_error *reterr)
 {
     size_t top_k = request->top_k ? request->top_k : TOP_K_DEFAULT;
-    int64_t begun_all = clock_monotonic_ns();
     bool filtered = request->n_filter > 0;
     struct id_set versions = {0};
     struct id_set keep = {0};
-    struct retrieval *r = ret;
-    enum rag_status status;
+    enum rag_status status = RAG_OK;
     struct hunt h = {
         .p = p,
         .request = request,
@@ -624,20 +653,14 @@ enum rag_status pipeline_search(const struct pipeline *p, const struct pipeline_
         .n_rankings = request->rankings ? top_k : 0,
     };
 
-    memset(r, 0, sizeof *r);
-    r->reranker = "none";
-    r->mode = SEARCH_BM25;
-    arena_init(&r->arena, ARENA_BYTES_MAX);
-    arena_init(&r->texts, ARENA_BYTES_MAX);
     choose_fusion(p, request, r);
     /* a weight of 0 leaves the vectors out, but for who wants to compare the lists */
     h.dense =
         request->mode != SEARCH_BM25 &&
         (request->collection->vectors || request->mode != SEARCH_AUTO) &&
         (r->fusion.weights[LIST_DENSE] > 0 || request->rankings || request->mode == SEARCH_DENSE);
-    status = analyze(p, request, r, reterr);
-    if (status == RAG_OK && filtered) {
-        int64_t begun = clock_monotonic_ns();
+    if (filtered) {
+        int64_t begun = pipeline_stage_begin(request, STAGE_FILTER);
 
         status = store_filter_owners(p->store, request->collection->id, request->filter,
                                      request->n_filter, &keep, &versions, reterr);
@@ -654,6 +677,35 @@ enum rag_status pipeline_search(const struct pipeline *p, const struct pipeline_
     if (status == RAG_OK)
         status = pipeline_rerank(p, request, r, reterr);
     number_results(r);
+    return status;
+}
+
+enum rag_status pipeline_search(const struct pipeline *p, const struct pipeline_request *request,
+                                struct retrieval *ret, struct rag_error *reterr)
+{
+    size_t top_k = request->top_k ? request->top_k : TOP_K_DEFAULT;
+    int64_t begun_all = clock_monotonic_ns();
+    struct pipeline_request asked = *request;
+    struct retrieval *r = ret;
+    struct buf question;
+    enum rag_status status;
+    bool refused = false;
+
+    retrieval_init(r);
+    buf_init(&question, PIPELINE_QUESTION_BYTES_MAX);
+    status = pipeline_read(request->question, &question, reterr);
+    if (status == RAG_OK)
+        status = pipeline_guard_question(p, request, r, question.data, &refused, reterr);
+    if (status == RAG_OK && refused)
+        status = rag_fail(reterr, RAG_EDENIED, "'query': %s", r->guard_reason);
+    asked.question = buf_str(&question);
+    if (status == RAG_OK)
+        status = pipeline_analyze(p, &asked, r, reterr);
+    if (status == RAG_OK)
+        status = pipeline_find(p, &asked, r, reterr);
+    if (status == RAG_OK)
+        status = pipeline_guard_passages(p, &asked, r, top_k, reterr);
+    buf_release(&question);
     pipeline_stage_done(r, STAGE_TOTAL, begun_all);
     return status;
 }

@@ -20,6 +20,7 @@
 #include "daemon/log.h"
 #include "daemon/models_configured.h"
 #include "daemon/notify.h"
+#include "daemon/pipeline_open.h"
 #include "daemon/reexec.h"
 #include "daemon/version.h"
 #include "daemon/workers.h"
@@ -142,17 +143,6 @@ static struct analyzer_options configured_analyzer(const struct config *config)
     };
 }
 
-static struct fusion_options configured_fusion(const struct config *config)
-{
-    return (struct fusion_options){
-        .method = (enum fusion_method)config->fusion_method,
-        .weights = {[LIST_BM25] = (float)(1 - config->fusion_weight_dense),
-                    [LIST_DENSE] = (float)config->fusion_weight_dense},
-        .rrf_k = (float)config->rrf_k,
-        .depth = (size_t)config->fusion_depth,
-    };
-}
-
 /* Threads for short requests, and for answers that a decoder or another server writes: those wait
  * for it, some for their turn and twice as many as have one, and searches must not wait with them.
  */
@@ -260,7 +250,7 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
         .state_dir = config->state_dir,
         .bm25 = {(float)config->bm25_k1,      (float)config->bm25_b        },
         .chunks = {(size_t)config->chunk_chars, (size_t)config->chunk_overlap},
-        .fusion = configured_fusion(config),
+        .fusion = fusion_configured(config),
         .admins = d->admins,
         .n_admins = d->n_admins,
     };
@@ -287,36 +277,6 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
     if (status == RAG_OK && n_caught_up > 0)
         log_event(LOG_INFO, NULL, "audit_checked", "changes=%zu", n_caught_up);
     return status;
-}
-
-static enum rag_status open_pipeline(struct daemon *d, struct rag_error *reterr)
-{
-    struct pipeline *p = &d->app.pipeline;
-    const struct config *config = d->config;
-    const struct generators *g = &d->app.generators;
-
-    *p = (struct pipeline){
-        .store = d->app.store,
-        .audit = d->app.audit,
-        .analyzer = d->app.analyzer,
-        .models = d->app.models,
-        .n_candidates = (size_t)config->retrieve_candidates,
-        .n_dense = (size_t)config->dense_candidates,
-        .fusion = configured_fusion(config),
-        .embed_budget_ns = config->embed_budget_ms * 1000000,
-        .rerank_budget_ns = config->rerank_budget_ms * 1000000,
-        .rerank_head = (size_t)config->rerank_head,
-        .n_passages = (size_t)config->retrieve_top_k,
-        .gate = {.relevance_min = (float)config->gate_relevance_min},
-        .rerank_pass_min = (float)config->rerank_pass_min,
-        .local = g->local,
-        .n_generators = g->n_order,
-        .sampling = g->sampling,
-    };
-    for (size_t i = 0; i < g->n_order; i++)
-        p->generators[i] = g->order[i];
-    /* each worker has one question at most: as many as can want a vector at once */
-    return side_work_start(n_workers(config), &p->side, reterr);
 }
 
 static enum rag_status open_exporter(const struct config *config, struct metrics *metrics,
@@ -374,7 +334,8 @@ static enum rag_status start(struct daemon *d, struct rag_error *reterr)
     if (status == RAG_OK)
         status = open_data(d, reterr);
     if (status == RAG_OK)
-        status = open_pipeline(d, reterr);
+        /* each worker has one question at most: as many as can want a vector at once */
+        status = pipeline_open(&d->app, n_workers(config), reterr);
     if (status == RAG_OK)
         status = workers_start(&workers, &d->app.workers, reterr);
     watch = (struct http_watch){
@@ -401,7 +362,7 @@ static void stop(struct daemon *d)
         else
             log_event(LOG_INFO, NULL, "indexes_saved", "n=%zu", n);
     }
-    side_work_stop(d->app.pipeline.side);
+    pipeline_close(&d->app);
     generators_save(&d->app.generators, d->config);
     guard_close(d->app.guard);
     generators_close(&d->app.generators);

@@ -1,5 +1,6 @@
 #include "daemon/reply.h"
 
+#include "base/clock.h"
 #include "daemon/fusion_settings.h"
 
 void reply_write_citation(struct json_writer *w, const char *key, const struct pipeline_answer *a,
@@ -21,6 +22,58 @@ void reply_write_citation(struct json_writer *w, const char *key, const struct p
     json_put_int(w, "version", (int64_t)s->version_id);
     json_put_int(w, "answer_start", c->answer_start);
     json_put_int(w, "answer_end", c->answer_end);
+    json_end_object(w);
+}
+
+static void write_cache(struct json_writer *w, const struct cache_use *use)
+{
+    char time[CLOCK_TEXT_BYTES];
+
+    json_put_string(w, "cache", use->entry == 0 ? "none" : cache_kind_name(use->kind));
+    if (use->entry == 0)
+        return;
+    clock_format(use->created_ms, time);
+    json_begin_object(w, "cached_from");
+    json_put_int(w, "entry", (int64_t)use->entry);
+    json_put_string(w, "question", use->question);
+    json_put_double(w, "similarity", (double)use->similarity);
+    json_put_double(w, "threshold", use->threshold);
+    json_put_string(w, "created", time);
+    json_put_string(w, "request_id", use->request_id);
+    json_end_object(w);
+}
+
+static void write_finding(struct json_writer *w, const struct guard_note *note)
+{
+    const struct guard_finding *f = &note->finding;
+
+    json_begin_object(w, NULL);
+    json_put_string(w, "stage", guard_stage_name(note->stage));
+    json_put_string(w, "rule", f->rule);
+    json_put_string(w, "detail", f->detail);
+    json_put_string(w, "action", guard_action_name(f->action));
+    if (note->stage == GUARD_PASSAGE) {
+        json_put_int(w, "passage", (int64_t)note->passage);
+        json_put_int(w, "chunk", (int64_t)note->chunk);
+        json_put_bool(w, "beside", note->beside);
+    }
+    json_put_int(w, "start", f->start);
+    json_put_int(w, "end", f->end);
+    json_put_double(w, "score", (double)f->score);
+    json_end_object(w);
+}
+
+void reply_write_guard(struct json_writer *w, const struct guard_notes *notes)
+{
+    if (notes->n == 0)
+        return;
+    json_begin_object(w, "guard");
+    json_put_string(w, "verdict", guard_action_name(notes->verdict));
+    json_begin_array(w, "findings");
+    for (size_t i = 0; i < notes->n; i++)
+        write_finding(w, &notes->items[i]);
+    json_end_array(w);
+    json_put_bool(w, "truncated", notes->truncated);
     json_end_object(w);
 }
 
@@ -46,12 +99,13 @@ void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a)
         json_put_int(w, "passages_dropped", (int64_t)a->result.passages_dropped);
         json_put_int(w, "sentences_removed", (int64_t)a->result.sentences_removed);
     }
-    if (a->result.prompt_tokens > 0) { /* a decoder */
+    if (a->result.model_fingerprint && *a->result.model_fingerprint) { /* a decoder */
         json_put_string(w, "model_fingerprint", a->result.model_fingerprint);
         reply_write_usage(w, &a->result);
     }
     json_put_string(w, "standalone_question", buf_str(&a->standalone));
-    json_put_string(w, "cache", "none");
+    write_cache(w, &a->cache);
+    reply_write_guard(w, &a->retrieval.guard);
 }
 
 void reply_write_messages(struct json_writer *w, const struct message *messages, size_t n)

@@ -6,10 +6,14 @@
 #include "daemon/pipeline.h"
 
 /* Members of an open object: "answer", "refused", "reason", "reason_code", "citations",
- * "short_answer", "relevance", "confidence", "backend", "standalone_question", "cache"; of a
+ * "short_answer", "relevance", "confidence", "backend", "standalone_question", "cache" ("none",
+ * "exact", "semantic") and, of a cached one, "cached_from"; reply_write_guard(); of a
  * backend that ran "finish_reason", "passages_given", "passages_dropped", "sentences_removed"; of a
  * decoder reply_write_usage() and "model_fingerprint". */
 void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a);
+/* "guard": {verdict, findings: [{stage, rule, detail, action, passage, start, end, score}],
+ * truncated}; nothing where nothing was found. Spans, never the text in them. */
+void reply_write_guard(struct json_writer *w, const struct guard_notes *notes);
 /* The array "messages": role and content of each. */
 void reply_write_messages(struct json_writer *w, const struct message *messages, size_t n);
 /* "usage": {prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details:

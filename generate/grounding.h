@@ -55,6 +55,9 @@ enum rag_status grounded_prompt_make(const struct generator_request *request, si
                                      struct grounded_prompt *ret, struct rag_error *reterr);
 void grounded_prompt_release(struct grounded_prompt *p); /* a zeroed one is a no-op */
 
+/* What the system text of every such prompt begins with: an answer must not repeat it. Static. */
+const char *grounding_rules(bool korean);
+
 /* ---- follow-up questions ---- */
 
 /* Turns: earlier messages and, last, the follow-up. Does the follow-up need them? */

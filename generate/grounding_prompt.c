@@ -58,6 +58,11 @@ static const struct wording english_wording = {
     .refusal = "The passages do not contain the answer.",
 };
 
+const char *grounding_rules(bool korean)
+{
+    return korean ? korean_wording.rules : english_wording.rules;
+}
+
 /* Does s begin as one of our marks does: "<", "/" if any, "passage" in any case and spacing? */
 static bool begins_mark(const char *s, size_t n)
 {

@@ -104,6 +104,15 @@ bool guard_has_stage(const struct guard *g, enum guard_stage stage, const char *
     return false;
 }
 
+/* What has no place in a text was said about all of it. */
+bool guard_needs_whole(const struct guard *g, enum guard_stage stage, const char *collection)
+{
+    for (size_t i = 0; i < g->policy.n_rules; i++)
+        if (!g->policy.rules[i].kind->places && applies(&g->policy.rules[i], stage, collection))
+            return true;
+    return false;
+}
+
 /* One text on its way through the rules. */
 struct run {
     struct guard_result *result;

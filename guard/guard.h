@@ -99,6 +99,9 @@ void guard_close(struct guard *g); /* NULL is a no-op */
  * alike. */
 const char *guard_fingerprint(const struct guard *g);
 bool guard_has_stage(const struct guard *g, enum guard_stage stage, const char *collection);
+/* Some rule of the stage judges a text as a whole (classifier, examples, judge): an answer is then
+ * held back until it is complete, and checked once; else it is checked sentence by sentence. */
+bool guard_needs_whole(const struct guard *g, enum guard_stage stage, const char *collection);
 
 struct guard_text {
     const char *text; /* NFC, need not be NUL-terminated */

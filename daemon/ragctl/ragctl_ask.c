@@ -19,12 +19,13 @@
 #define ERROR_BYTES_MAX   65536
 #define QUOTE_COLUMNS     400 /* of a cited text: five lines; --json has all of it */
 #define CHAT_QUOTE_COLUMNS                                                                         \
-    140                    /* in a chat: two lines, /sources has more                              \
-                            */
-#define LACK_COLUMNS   120 /* of why a backend did not answer */
+    140                     /* in a chat: two lines, /sources has more                             \
+                             */
+#define LACK_COLUMNS    120 /* of why a backend did not answer */
+#define GUARD_SHOWN_MAX 5   /* findings of the policy below an answer */
 /* What a decoder may take, over the daemon's own deadline of five minutes, which has the better
  * message. */
-#define ASK_TIMEOUT_MS 330000
+#define ASK_TIMEOUT_MS  330000
 
 void chat_history_clear(struct chat_history *history)
 {
@@ -159,6 +160,49 @@ static void append_degraded(struct buf *line, const struct json *reply)
     }
 }
 
+/* An answer that was given before says for which question. */
+static void append_cached(struct buf *out, const struct ask_screen *screen,
+                          const struct json *reply)
+{
+    const struct json *from = json_member(reply, "cached_from");
+    const char *question = text_member(from, "question");
+    struct buf line;
+
+    if (!from)
+        return;
+    buf_init(&line, ERROR_BYTES_MAX);
+    buf_append_str(&line, "(from the cache: asked before as \"");
+    print_one_line(&line, question, strlen(question), LACK_COLUMNS);
+    buf_append_str(&line, "\")");
+    append_dim(out, screen, buf_str(&line));
+    buf_release(&line);
+}
+
+/* What the policy did, an action and a rule each: passages it dropped, data it masked. */
+static void append_guard(struct buf *out, const struct ask_screen *screen, const struct json *reply)
+{
+    const struct json *findings = json_member(json_member(reply, "guard"), "findings");
+    struct buf line;
+    size_t n = 0;
+
+    if (json_size(findings) == 0)
+        return;
+    buf_init(&line, ERROR_BYTES_MAX);
+    buf_append_str(&line, "(guard: ");
+    for (const struct json *f = json_first(findings); f && n < GUARD_SHOWN_MAX; f = json_next(f)) {
+        const char *detail = text_member(f, "detail");
+
+        buf_printf(&line, "%s%s ", n++ > 0 ? ", " : "", text_member(f, "action"));
+        print_one_line(&line, detail, strlen(detail), 40);
+        buf_printf(&line, " in the %s", text_member(f, "stage"));
+    }
+    if (json_size(findings) > n)
+        buf_printf(&line, ", and %zu more", json_size(findings) - n);
+    buf_append_char(&line, ')');
+    append_dim(out, screen, buf_str(&line));
+    buf_release(&line);
+}
+
 /* Who answered, how fast, and what is missing. */
 static void append_footer(struct buf *out, const struct ask_screen *screen,
                           const struct json *reply)
@@ -223,6 +267,8 @@ void ragctl_ask_format(const struct json *reply, const struct ask_screen *screen
             buf_append_char(out, '\n');
         ragctl_ask_sources(reply, screen->chat ? CHAT_QUOTE_COLUMNS : QUOTE_COLUMNS, columns, out);
     }
+    append_cached(out, screen, reply);
+    append_guard(out, screen, reply);
     if (screen->chat)
         append_footer(out, screen, reply);
 }
@@ -252,6 +298,8 @@ static enum rag_status make_request(const struct ragctl_client *client, const st
     json_put_bool(&w, "stream", stream);
     if (ask->backend)
         json_put_string(&w, "backend", ask->backend);
+    if (ask->no_cache)
+        json_put_bool(&w, "cache", false);
     status = ragctl_query_write(&w, client->options->collection, ask->query, reterr);
     if (ask->history && ask->history->n > 0) {
         json_begin_array(&w, "messages");
@@ -466,8 +514,7 @@ enum rag_status ragctl_ask_once(struct ragctl_client *client, const struct ask *
 
 /* ---- the command ---- */
 
-static enum rag_status read_args(int argc, char **argv, struct ragctl_query *query,
-                                 bool *ret_stream, const char **ret_backend,
+static enum rag_status read_args(int argc, char **argv, struct ragctl_query *query, struct ask *ask,
                                  struct buf *ret_question, struct rag_error *reterr)
 {
     bool stream = false;
@@ -475,10 +522,11 @@ static enum rag_status read_args(int argc, char **argv, struct ragctl_query *que
     const struct ragctl_arg table[] = {
         {.name = "--top-k",       .number = &query->top_k, .min = 1, .max = PASSAGES_MAX},
         {.name = "--filter",    .text = &query->filter                          },
-        {.name = "--backend",.text = ret_backend},
-        {.name = "--where",       .list = &query->only                                   },
-        {.name = "--stream",.flag = &stream},
-        {.name = "--no-stream",            .flag = &no_stream                                                  },
+        {.name = "--backend",.text = &ask->backend},
+        {.name = "--no-cache",     .flag = &ask->no_cache                                 },
+        {.name = "--where",.list = &query->only},
+        {.name = "--stream",       .flag = &stream                                           },
+        {.name = "--no-stream",  .flag = &no_stream},
     };
     char **words = calloc((size_t)argc + 1, sizeof *words);
     enum rag_status status;
@@ -490,7 +538,7 @@ static enum rag_status read_args(int argc, char **argv, struct ragctl_query *que
                                reterr);
     if (status == RAG_OK)
         status = ragctl_query_join(words, n_words, "question", ret_question, reterr);
-    *ret_stream = stream || (!no_stream && isatty(STDOUT_FILENO) == 1);
+    ask->screen.stream = stream || (!no_stream && isatty(STDOUT_FILENO) == 1);
     free(words);
     return status;
 }
@@ -524,8 +572,7 @@ int ragctl_ask(const struct ragctl_options *options, int argc, char **argv)
     struct buf question;
 
     buf_init(&question, QUESTION_BYTES_MAX + 1);
-    if (read_args(argc, argv, &query, &ask.screen.stream, &ask.backend, &question, &error) !=
-        RAG_OK) {
+    if (read_args(argc, argv, &query, &ask, &question, &error) != RAG_OK) {
         exit_status = ragctl_usage("ask", &error);
         goto out;
     }

@@ -35,6 +35,7 @@ struct ask {
     const char *question;
     const struct chat_history *history; /* or NULL */
     const char *backend;                /* "local", "extractive"; NULL: as the daemon has it */
+    bool no_cache;                      /* answer it anew */
     struct ask_screen screen;
     bool (*go_on)(void); /* false: give it up with RAG_ECANCELLED; or NULL */
 };

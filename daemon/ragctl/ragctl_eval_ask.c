@@ -394,6 +394,7 @@ static enum rag_status ask_one(struct evaluation *e, size_t i, const struct json
     json_begin_object(&w, NULL);
     json_put_string(&w, "collection", e->corpus.name);
     json_put_string(&w, "question", e->run->outcomes[i].question);
+    json_put_bool(&w, "cache", false); /* what is measured is made */
     json_end_object(&w);
     status = post(e, "/v1/ask", &body, "ask_round_trip", &reply, reterr);
     buf_release(&body);

@@ -216,7 +216,7 @@ class Generate(unittest.TestCase):
         self.assertEqual(together, alone * 3)
 
     def test_a_question_goes_to_the_backend_that_it_names(self):
-        body = {"collection": "handbook", "question": QUESTION}
+        body = {"collection": "handbook", "question": QUESTION, "cache": False}
         reply = self.post("/v1/ask", {**body, "backend": "extractive"})
         self.assertEqual((reply["backend"], reply["finish_reason"]), ("extractive", "stop"))
         self.assertIn("5일", reply["answer"])

@@ -215,8 +215,8 @@ class Questions(WithRagd):
 
     def test_a_stream_says_the_same(self):
         question = "미사용 연차는 며칠까지 이월할 수 있나요?"
-        streamed = self.run_it("ask", "-c", "demo", question, "--stream").stdout
-        plain = self.run_it("ask", "-c", "demo", question, "--no-stream").stdout
+        streamed = self.run_it("ask", "-c", "demo", question, "--stream", "--no-cache").stdout
+        plain = self.run_it("ask", "-c", "demo", question, "--no-stream", "--no-cache").stdout
         self.assertEqual(streamed.split(), plain.split())
 
     def test_a_refusal_has_its_own_exit_status(self):

@@ -1,0 +1,19 @@
+/* daemon/answer_payload.h - an answer as the cache keeps it: all that a reply says of it, as JSON.
+ *
+ * What is read back was written here, but lay in a file meanwhile: a payload that is not whole (a
+ * span outside its passage, a number out of range) is RAG_EFORMAT. */
+#ifndef RAG_DAEMON_ANSWER_PAYLOAD_H
+#define RAG_DAEMON_ANSWER_PAYLOAD_H
+
+#include "base/buf.h"
+#include "daemon/pipeline.h"
+
+/* Append; passages that were given, with their texts. RAG_OK; buf_status(out) says if it fits. */
+void answer_payload_write(const struct pipeline_answer *a, const char *request_id, struct buf *out);
+/* Fill in a->result, verdict, refused, reason, n_given, and a->retrieval's passages; texts go to
+ * its arena. *ret_request_id likewise: of the question that it was made for. RAG_EFORMAT,
+ * RAG_ENOMEM; then a is as it was. */
+enum rag_status answer_payload_read(const char *text, size_t n, struct pipeline_answer *a,
+                                    const char **ret_request_id, struct rag_error *reterr);
+
+#endif
