@@ -249,9 +249,10 @@ static enum rag_status make_entry(const struct answer_cache *c, const struct cac
     return RAG_OK;
 }
 
-/* Link it in place of an older one of its key. The lock is held. */
+/* Link it in place of an older one of its key. moment NULL: it is not stored. The lock is held. */
 static enum rag_status insert(struct answer_cache *c, struct entry *e,
-                              const struct cache_meaning *meaning, struct buf *body)
+                              const struct cache_meaning *meaning, struct buf *body,
+                              const struct cache_moment *moment)
 {
     struct entry *old = cache_by_key(c, e->key);
     bool vector = meaning && meaning->vector;
@@ -266,10 +267,10 @@ static enum rag_status insert(struct answer_cache *c, struct entry *e,
     if (status != RAG_OK)
         return status;
     e->threshold = cache_entry_threshold(e->partition->book, e);
-    if (c->rows && buf_take(body, &data, &n) == RAG_OK) {
+    if (moment && buf_take(body, &data, &n) == RAG_OK) {
         struct cache_row row = {e->id, e->collection_id, e->used_ms, data, n};
 
-        e->stored = cache_rows_put(c->rows, &row, data, store_last_change(c->options.store));
+        e->stored = cache_rows_put(c->rows, &row, data, moment);
     }
     cache_evict(c, e);
     return RAG_OK;
@@ -279,11 +280,13 @@ enum rag_status answer_cache_put(struct answer_cache *c, const struct cache_key 
                                  const struct cache_put *put, struct rag_error *reterr)
 {
     enum cache_verdict verdict = CACHE_MISS;
+    struct cache_moment moment = {0, 0};
     struct entry *e = NULL;
     struct entry *newer;
     enum rag_status status;
     uint64_t now = 0;
     struct buf body;
+    bool stored;
 
     buf_init(&body, CACHE_ROW_BYTES_MAX);
     status = make_entry(c, key, put, &e, &body);
@@ -291,6 +294,7 @@ enum rag_status answer_cache_put(struct answer_cache *c, const struct cache_key 
         buf_release(&body);
         return status == RAG_ELIMIT ? RAG_OK : out_of_memory(reterr);
     }
+    stored = c->rows && cache_moment(c, &moment) == RAG_OK;
     pthread_mutex_lock(&c->lock);
     newer = cache_by_key(c, e->key);
     if (newer && newer->generation > e->generation) {
@@ -300,7 +304,7 @@ enum rag_status answer_cache_put(struct answer_cache *c, const struct cache_key 
         return RAG_OK;
     }
     e->n_refs++;
-    status = insert(c, e, put->meaning, &body);
+    status = insert(c, e, put->meaning, &body, stored ? &moment : NULL);
     if (status != RAG_OK)
         entry_unref(e); /* what the tables would have held */
     pthread_mutex_unlock(&c->lock);

@@ -22,10 +22,10 @@
 #include "base/bounds.h"
 #include "base/buf.h"
 #include "cache/answer_cache.h"
-#include "text/sparse_vector.h"
 #include "cache/threshold.h"
 #include "store/cache_rows.h"
 #include "store/vector_kernels.h"
+#include "text/sparse_vector.h"
 
 #define CACHE_REQUEST_BYTES 48 /* of a request's name that is remembered; ours have 32 */
 
@@ -142,6 +142,7 @@ struct answer_cache {
     struct entry *newest;
     struct entry *oldest;
     uint64_t last_id;
+    struct cache_moment moment;    /* the last one that the store was asked for */
     struct remembered *remembered; /* [CACHE_HITS_REMEMBERED] */
     size_t next_remembered;
     size_t n_partitions;
@@ -171,6 +172,8 @@ enum rag_status entry_decode(const void *data, size_t n_bytes, int64_t collectio
                              struct entry **ret, float *vector, size_t *ret_dim);
 /* Open cache.db and link what is in it. Nobody else has the cache yet. */
 enum rag_status cache_load(struct answer_cache *c, char *ret_why, struct rag_error *reterr);
+/* The store's last change with its time: what a row is written after. Without the lock. */
+enum rag_status cache_moment(struct answer_cache *c, struct cache_moment *ret);
 /* Queue what hits have changed. */
 void cache_store_used(struct answer_cache *c);
 

@@ -151,7 +151,7 @@ static bool head_ok(const struct stored *h)
 {
     return h->version == STORED_VERSION && h->refused <= 1 && h->n_chunks <= TOP_K_MAX &&
            h->n_documents <= CACHE_DOCUMENTS_MAX && h->n_terms <= QUERY_TERMS_MAX &&
-           h->dim <= EMBEDDING_DIM_MAX && isfinite(h->cost_ms);
+           h->dim <= EMBEDDING_DIM_MAX && isfinite(h->cost_ms) && !signbit(h->cost_ms);
 }
 
 /* Ids ascend, as comparing them expects. */
@@ -227,6 +227,56 @@ enum rag_status entry_decode(const void *data, size_t n_bytes, int64_t collectio
     memcpy(e->n_hits, head.n_hits, sizeof e->n_hits);
     *ret = e;
     *ret_dim = head.dim;
+    return RAG_OK;
+}
+
+/* ---- which history of the store ---- */
+
+static enum rag_status read_time(void *context, const struct store_change *change,
+                                 struct rag_error *reterr)
+{
+    struct cache_moment *moment = context;
+
+    (void)reterr;
+    if (change->change == moment->change)
+        moment->time_ms = change->time_ms;
+    return RAG_ECANCELLED; /* the first one is the only one asked for */
+}
+
+/* The time of a change; RAG_ENOTFOUND: there is none of this number. */
+static enum rag_status time_of(struct answer_cache *c, uint64_t change, int64_t *ret_ms,
+                               struct rag_error *reterr)
+{
+    struct cache_moment moment = {change, INT64_MIN};
+    enum rag_status status =
+        store_changes_since(c->options.store, change - 1, read_time, &moment, reterr);
+
+    if (status != RAG_OK && status != RAG_ECANCELLED)
+        return status;
+    if (moment.time_ms == INT64_MIN)
+        return RAG_ENOTFOUND;
+    *ret_ms = moment.time_ms;
+    return RAG_OK;
+}
+
+enum rag_status cache_moment(struct answer_cache *c, struct cache_moment *ret)
+{
+    struct cache_moment moment = {store_last_change(c->options.store), 0};
+    enum rag_status status;
+
+    pthread_mutex_lock(&c->lock);
+    if (c->moment.change == moment.change)
+        moment = c->moment;
+    pthread_mutex_unlock(&c->lock);
+    if (moment.change != 0 && moment.time_ms == 0) {
+        status = time_of(c, moment.change, &moment.time_ms, NULL);
+        if (status != RAG_OK)
+            return status;
+        pthread_mutex_lock(&c->lock);
+        c->moment = moment;
+        pthread_mutex_unlock(&c->lock);
+    }
+    *ret = moment;
     return RAG_OK;
 }
 
@@ -332,6 +382,17 @@ static enum rag_status load_report(void *context, const struct cache_report_row 
     return status;
 }
 
+static enum rag_status load_knows(void *context, const struct cache_moment *moment, bool *ret,
+                                  struct rag_error *reterr)
+{
+    const struct loading *l = context;
+    int64_t time_ms = 0;
+    enum rag_status status = time_of(l->c, moment->change, &time_ms, reterr);
+
+    *ret = status == RAG_OK && time_ms == moment->time_ms;
+    return status == RAG_ENOTFOUND ? RAG_OK : status;
+}
+
 static void load_reset(void *context)
 {
     struct loading *l = context;
@@ -357,7 +418,7 @@ enum rag_status cache_load(struct answer_cache *c, char *ret_why, struct rag_err
     if (status == RAG_OK) {
         struct cache_rows_options options = {
             .path = c->options.path,
-            .change = store_last_change(c->options.store),
+            .knows = load_knows,
             .entry = load_entry,
             .report = load_report,
             .reset = load_reset,

@@ -73,7 +73,8 @@ static bool enqueue(struct cache_rows *r, const struct cache_write *model, bool 
     return taken;
 }
 
-bool cache_rows_put(struct cache_rows *r, const struct cache_row *row, void *body, uint64_t change)
+bool cache_rows_put(struct cache_rows *r, const struct cache_row *row, void *body,
+                    const struct cache_moment *moment)
 {
     struct cache_write w = {
         .kind = CACHE_WRITE_PUT,
@@ -82,7 +83,7 @@ bool cache_rows_put(struct cache_rows *r, const struct cache_row *row, void *bod
         .used_ms = row->used_ms,
         .body = body,
         .n_bytes = row->n_bytes,
-        .change = change,
+        .moment = *moment,
     };
     bool taken = row->n_bytes <= CACHE_ROW_BYTES_MAX && enqueue(r, &w, true);
 

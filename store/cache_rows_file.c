@@ -23,8 +23,9 @@ static const char *const schema[] = {
     "  key INTEGER NOT NULL, similarity REAL NOT NULL, correct INTEGER NOT NULL);"
     "CREATE INDEX reports_collection ON reports(collection_id, id);"
     "CREATE TABLE meta("
-    "  id INTEGER PRIMARY KEY CHECK(id=1), change INTEGER NOT NULL, last_id INTEGER NOT NULL);"
-    "INSERT INTO meta VALUES(1, 0, 0);",
+    "  id INTEGER PRIMARY KEY CHECK(id=1), change INTEGER NOT NULL, change_ms INTEGER NOT NULL,"
+    "  last_id INTEGER NOT NULL);"
+    "INSERT INTO meta VALUES(1, 0, 0, 0);",
 };
 
 static enum rag_status sum_row(uint64_t id, int64_t collection_id, const void *body, size_t n_bytes,
@@ -58,27 +59,44 @@ void cache_file_close(struct cache_file *f)
     memset(f, 0, sizeof *f);
 }
 
-static enum rag_status check(struct cache_file *f, uint64_t change, uint64_t *ret_last_id,
-                             struct rag_error *reterr)
+static enum rag_status check_history(const struct cache_rows_options *o, struct cache_file *f,
+                                     struct rag_error *reterr)
+{
+    enum rag_status status;
+    int64_t change = 0;
+    int64_t time_ms = 0;
+    bool known = false;
+
+    status = database_number(&f->db, "SELECT change FROM meta", &change, reterr);
+    if (status == RAG_OK)
+        status = database_number(&f->db, "SELECT change_ms FROM meta", &time_ms, reterr);
+    if (status != RAG_OK || change == 0)
+        return status;
+    status =
+        o->knows(o->context, &(struct cache_moment){(uint64_t)change, time_ms}, &known, reterr);
+    if (status == RAG_OK && !known)
+        status = rag_fail(reterr, RAG_EFORMAT,
+                          "database '%s': the store does not know change %" PRId64
+                          " of its time: it is of another state",
+                          f->path, change);
+    return status;
+}
+
+static enum rag_status check(const struct cache_rows_options *o, struct cache_file *f,
+                             uint64_t *ret_last_id, struct rag_error *reterr)
 {
     enum rag_status status = RAG_OK;
     int64_t last_id = 0;
-    int64_t seen = 0;
     struct stat sb;
 
     if (stat(f->path, &sb) == 0 && sb.st_size <= (off_t)OPEN_CHECK_BYTES_MAX)
         status = database_quick_check(&f->db, reterr);
     if (status == RAG_OK)
-        status = database_number(&f->db, "SELECT change FROM meta", &seen, reterr);
+        status = check_history(o, f, reterr);
     if (status == RAG_OK)
         status = database_number(&f->db, "SELECT last_id FROM meta", &last_id, reterr);
-    if (status == RAG_OK && (seen < 0 || last_id < 0))
-        status = rag_fail(reterr, RAG_EFORMAT, "database '%s': numbers below 0", f->path);
-    if (status == RAG_OK && (uint64_t)seen > change)
-        status = rag_fail(reterr, RAG_EFORMAT,
-                          "database '%s': knows change %" PRId64 ", but the store is at %" PRIu64
-                          ": it is of another state",
-                          f->path, seen, change);
+    if (status == RAG_OK && last_id < 0)
+        status = rag_fail(reterr, RAG_EFORMAT, "database '%s': an id below 0", f->path);
     if (status == RAG_OK)
         *ret_last_id = (uint64_t)last_id;
     return status;
@@ -197,7 +215,7 @@ enum rag_status cache_file_open(const struct cache_rows_options *options, struct
         status = database_migrate(&f.db, CACHE_APPLICATION_ID, schema,
                                   sizeof schema / sizeof schema[0], reterr);
     if (status == RAG_OK)
-        status = check(&f, options->change, &last_id, reterr);
+        status = check(options, &f, &last_id, reterr);
     if (status == RAG_OK)
         status = read_entries(options, &f, reterr);
     if (status == RAG_OK)
@@ -303,22 +321,24 @@ static enum rag_status write_one(struct cache_file *f, const struct cache_write 
 static enum rag_status write_meta(struct cache_file *f, const struct cache_write *group,
                                   struct rag_error *reterr)
 {
-    static const char sql[] =
-        "UPDATE meta SET change=max(change, ?1), last_id=max(last_id, ?2) WHERE id=1";
+    static const char moment_sql[] = "UPDATE meta SET change=?1, change_ms=?2 WHERE change<?1";
+    static const char id_sql[] = "UPDATE meta SET last_id=max(last_id, ?1)";
+    struct cache_moment moment = {0, 0};
     sqlite3_stmt *statement;
-    enum rag_status status = database_statement(&f->db, sql, &statement, reterr);
-    uint64_t change = 0;
+    enum rag_status status = database_statement(&f->db, moment_sql, &statement, reterr);
     uint64_t last_id = 0;
 
     if (status != RAG_OK)
         return status;
     for (const struct cache_write *w = group; w; w = w->next) {
-        change = w->change > change ? w->change : change;
+        moment = w->moment.change > moment.change ? w->moment : moment;
         last_id = w->kind == CACHE_WRITE_PUT && w->id > last_id ? w->id : last_id;
     }
-    sqlite3_bind_int64(statement, 1, (int64_t)change);
-    sqlite3_bind_int64(statement, 2, (int64_t)last_id);
-    return database_run(&f->db, statement, reterr);
+    sqlite3_bind_int64(statement, 1, (int64_t)moment.change);
+    sqlite3_bind_int64(statement, 2, moment.time_ms);
+    status = database_run(&f->db, statement, reterr);
+    /* always: a group without anything is there to sync those before it */
+    return status == RAG_OK ? database_run_for(&f->db, id_sql, (int64_t)last_id, reterr) : status;
 }
 
 enum rag_status cache_file_write(struct cache_file *f, const struct cache_write *group, bool wipe,

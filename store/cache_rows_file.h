@@ -2,7 +2,7 @@
  *
  *   entries  a row an answer: id, collection, when it was used last, sum, body
  *   reports  what people said about hits, the latest last
- *   meta     one row: the largest change of the store and the largest id that were ever seen
+ *   meta     one row: the latest change of the store and the largest id that were ever seen
  *
  * Everything here belongs to one thread. */
 #ifndef RAG_STORE_CACHE_ROWS_FILE_H
@@ -25,7 +25,7 @@ struct cache_write {
     uint64_t id;
     int64_t collection_id;
     int64_t used_ms;
-    uint64_t change;
+    struct cache_moment moment;
     void *body; /* owned by the queue; NULL but for a put */
     size_t n_bytes;
     struct cache_report_row report;

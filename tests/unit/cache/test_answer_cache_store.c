@@ -177,7 +177,7 @@ static enum rag_status nothing_report(void *context, const struct cache_report_r
 static void store_made_at(struct cache_test *t, int64_t created_ms)
 {
     struct cache_rows_options options = {
-        .path = t->path, .change = 1u << 20, .entry = nothing_entry, .report = nothing_report};
+        .path = t->path, .entry = nothing_entry, .report = nothing_report};
     struct cache_key key = key_of(t, "question");
     struct cache_put put = {.question = "question", .payload = "a", .payload_bytes = 1};
     struct sparse_vector terms = {NULL, NULL, 0};
@@ -197,7 +197,7 @@ static void store_made_at(struct cache_test *t, int64_t created_ms)
     assert_int_equal(buf_take(&body, &data, &n), RAG_OK);
     assert_int_equal(cache_rows_open(&options, &rows, &last_id, why, NULL), RAG_OK);
     row = (struct cache_row){1, t->f.collection, 1, data, n};
-    assert_true(cache_rows_put(rows, &row, data, 0));
+    assert_true(cache_rows_put(rows, &row, data, &(struct cache_moment){0, 0}));
     assert_int_equal(cache_rows_flush(rows, NULL), RAG_OK);
     cache_rows_close(rows);
     entry_unref(e);
@@ -311,6 +311,11 @@ static void of_a_later_state(struct cache_test *t)
     run_sql(t->f.dir, "cache.db", "UPDATE meta SET change=1000000");
 }
 
+static void of_another_history(struct cache_test *t)
+{
+    run_sql(t->f.dir, "cache.db", "UPDATE meta SET change_ms=change_ms-1");
+}
+
 static void without_a_table(struct cache_test *t)
 {
     run_sql(t->f.dir, "cache.db", "DROP TABLE reports");
@@ -323,14 +328,15 @@ struct damage {
 };
 
 static struct damage damages[] = {
-    {"garbage",                           garbage,            "not a database"  },
-    {"pages of garbage",                  damaged_pages,      "cache.db"        },
-    {"a file cut in half",                cut_in_half,        "cache.db"        },
-    {"a newer version",                   newer_version,      "format 99"       },
-    {"a file of another program",         of_another_program, "another program" },
-    {"a file without its row of numbers", without_meta,       "cache.db"        },
-    {"a file that knows changes to come", of_a_later_state,   "of another state"},
-    {"a file that lacks a table",         without_a_table,    "no such table"   },
+    {"garbage",                                     garbage,            "not a database"  },
+    {"pages of garbage",                            damaged_pages,      "cache.db"        },
+    {"a file cut in half",                          cut_in_half,        "cache.db"        },
+    {"a newer version",                             newer_version,      "format 99"       },
+    {"a file of another program",                   of_another_program, "another program" },
+    {"a file without its row of numbers",           without_meta,       "cache.db"        },
+    {"a file that knows changes to come",           of_a_later_state,   "of another state"},
+    {"a file of other changes of the same numbers", of_another_history, "of another state"},
+    {"a file that lacks a table",                   without_a_table,    "no such table"   },
 };
 
 /* Begun anew, said, and of use from then on. */
