@@ -303,6 +303,7 @@
     1024                       /* reports that a threshold is learned from: 1% is seen in 300 */
 #define CONFIRM_BYTES_MAX 2048 /* of a question that may be given another's answer; longer */
 #define CONFIRM_WORDS_MAX 96   /* ones say too much for rules, and comparing is O(words^2) */
+#define CONFIRM_TERMS_MAX 1024 /* of the analyzer; a word has 2 to 10 */
 #define CONFIRM_FACTS_MAX 48   /* numbers, dates, codes and names of one */
 
 /* ---- text analysis ---- */
@@ -396,15 +397,21 @@
 #define CLASSIFIER_FILE_BYTES_MAX (4u << 20) /* all places with 8 bytes have 2 MiB */
 
 /* ---- evaluation files (read by ragctl) ---- */
-#define EVAL_FILE_BYTES_MAX   (512u << 20) /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */
-#define EVAL_LINE_BYTES_MAX   (64u << 20)  /* one JSONL record: at most a document */
-#define EVAL_TEXT_BYTES_MAX   (8ull << 30) /* passages and questions in memory */
-#define EVAL_PASSAGES_MAX     10000000     /* with distractors */
-#define EVAL_QUESTIONS_MAX    2000000
-#define EVAL_ANSWER_BYTES_MAX 65536
-#define EVAL_ANSWERS_MAX      1000     /* alternatives of one question */
-#define EVAL_EVIDENCE_MAX     64       /* evidence texts, documents or norms of one question */
-#define EVAL_JUDGMENTS_MAX    10000000 /* lines of a TREC file: MS MARCO train has 533,000 */
-#define EVAL_RELEVANT_MAX     4096     /* of one topic: TREC's largest have some 1,500 */
+#define EVAL_FILE_BYTES_MAX       (512u << 20) /* SQuAD 2.0 train is 42 MB, KorQuAD 1.0 train 38 MB */
+#define EVAL_LINE_BYTES_MAX       (64u << 20)  /* one JSONL record: at most a document */
+#define EVAL_TEXT_BYTES_MAX       (8ull << 30) /* passages and questions in memory */
+#define EVAL_PASSAGES_MAX         10000000     /* with distractors */
+#define EVAL_QUESTIONS_MAX        2000000
+#define EVAL_ANSWER_BYTES_MAX     65536
+#define EVAL_ANSWERS_MAX          1000     /* alternatives of one question */
+#define EVAL_EVIDENCE_MAX         64       /* evidence texts, documents or norms of one question */
+#define EVAL_JUDGMENTS_MAX        10000000 /* lines of a TREC file: MS MARCO train has 533,000 */
+#define EVAL_RELEVANT_MAX         4096     /* of one topic: TREC's largest have some 1,500 */
+#define EVAL_CACHE_PAIRS_MAX      200000   /* KorSTS with generated pairs has 10,000 */
+#define EVAL_CACHE_LINE_BYTES_MAX (1u << 20)   /* two questions, escaped */
+#define EVAL_CACHE_TEXT_BYTES_MAX (512u << 20) /* all of them */
+#define EVAL_CACHE_NAME_BYTES_MAX 256          /* of a kind of difference, of an id */
+#define EVAL_CACHE_ASKED_MAX      5000 /* questions put to a full cache: each is compared with all */
+#define EVAL_CACHE_KINDS_MAX      16   /* of differences that a report tells apart */
 
 #endif

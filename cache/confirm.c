@@ -7,11 +7,6 @@
 #include "cache/confirm_internal.h"
 #include "text/char_class.h"
 
-/* Chosen on sentence pairs of KorSTS train and questions of ParaKQC; docs/CACHE.md. */
-#define FOUND_SHARE_MIN  0.5f  /* of a word's mass, for it to be the same word */
-#define EXTRA_SHARE_MAX  0.35f /* of the mass of a text, in words that the other one leaves out */
-#define CONTENT_MASS_MIN 0.25f /* less: a word that the analyzer itself counts as empty */
-
 const char *confirm_reason_name(enum confirm_reason reason)
 {
     static const char *const names[] = {
@@ -109,8 +104,6 @@ static bool side_read(struct confirm_side *side, const char *text)
 {
     side->text = text;
     side->n = strlen(text);
-    side->n_words = 0;
-    side->n_facts = 0;
     if (side->n > CONFIRM_BYTES_MAX || !split(side) || !confirm_facts_read(side))
         return false;
     question_analyze(text, side->n, &side->question);
@@ -123,175 +116,35 @@ static bool side_read(struct confirm_side *side, const char *text)
     return true;
 }
 
-/* ---- words and their counterparts ---- */
-
-static struct confirm_word *word_at(struct confirm_side *side, uint32_t byte)
-{
-    const char *at = side->text + byte;
-    for (size_t i = 0; i < side->n_words; i++)
-        if (at >= side->words[i].s && at < side->words[i].s + side->words[i].n)
-            return &side->words[i];
-    return NULL;
-}
-
-static bool has_term(const struct term_list *terms, uint64_t id)
-{
-    for (size_t i = 0; i < terms->n; i++)
-        if (terms->items[i].id == id)
-            return true;
-    return false;
-}
-
-static void weigh_words(struct confirm_side *side, const struct term_list *terms,
-                        const struct term_list *others)
-{
-    for (size_t i = 0; i < terms->n; i++) {
-        const struct term *t = &terms->items[i];
-        struct confirm_word *w = word_at(side, t->byte_start);
-
-        if (!w)
-            continue;
-        w->mass += t->weight;
-        if (!has_term(others, t->id))
-            continue;
-        w->found += t->weight;
-        w->stem = w->stem || t->kind != TERM_BIGRAM;
-    }
-    for (size_t i = 0; i < side->n_words; i++) {
-        struct confirm_word *w = &side->words[i];
-
-        w->empty = w->empty || w->mass < CONTENT_MASS_MIN;
-        w->matched = w->stem || w->found >= FOUND_SHARE_MIN * w->mass;
-    }
-}
-
-static bool open_word(const struct confirm_word *w)
-{
-    return !w->empty && !w->fact && !w->matched;
-}
-
-/* Words in other forms of the same verb, or listed as meaning the same. */
-static void match_meanings(struct confirm_side *a, struct confirm_side *b)
-{
-    for (size_t i = 0; i < a->n_words; i++)
-        for (size_t k = 0; k < b->n_words; k++) {
-            if (!open_word(&a->words[i]) && !open_word(&b->words[k]))
-                continue;
-            if (!confirm_words_same(&a->words[i], &b->words[k]))
-                continue;
-            a->words[i].matched = true;
-            b->words[k].matched = true;
-        }
-}
-
-/* How many words of content the other text has no like of; their share of the mass. */
-static size_t extra_words(const struct confirm_side *side, float *ret_share)
-{
-    float all = 0;
-    float extra = 0;
-    size_t n = 0;
-
-    for (size_t i = 0; i < side->n_words; i++) {
-        const struct confirm_word *w = &side->words[i];
-
-        if (w->empty)
-            continue;
-        all += w->mass;
-        if (!open_word(w))
-            continue;
-        extra += w->mass;
-        n++;
-    }
-    *ret_share = all > 0 ? extra / all : 0;
-    return n;
-}
-
-/* The word of 'side' that stands for the same noun as w, if there is exactly one: one that begins
- * with the same two syllables, which a particle does not touch. */
-static const struct confirm_word *only_like(const struct confirm_side *side,
-                                            const struct confirm_word *w)
-{
-    const struct confirm_word *found = NULL;
-    size_t n = side->korean ? utf8_advance(w->s, w->n, 0, 2) : w->n;
-
-    for (size_t i = 0; i < side->n_words; i++) {
-        const struct confirm_word *v = &side->words[i];
-        if (v->n < n || memcmp(v->s, w->s, n) != 0)
-            continue;
-        if (found)
-            return NULL;
-        found = v;
-    }
-    return found;
-}
-
-/* Have two nouns exchanged their roles: 서울에서 부산으로, 부산에서 서울로? */
-static bool roles_exchanged(const struct confirm_side *a, const struct confirm_side *b)
-{
-    size_t n_moved = 0;
-
-    for (size_t i = 0; i < a->n_words; i++) {
-        const struct confirm_word *x = &a->words[i];
-        const struct confirm_word *y = x->role == ROLE_NONE ? NULL : only_like(b, x);
-
-        if (y && only_like(a, x) && y->role != ROLE_NONE && y->role != x->role)
-            n_moved++;
-    }
-    return n_moved >= 2;
-}
-
-static bool words_agree(struct confirm_side *a, struct confirm_side *b)
-{
-    float share_a;
-    float share_b;
-
-    match_meanings(a, b);
-    size_t extra_a = extra_words(a, &share_a);
-    size_t extra_b = extra_words(b, &share_b);
-    /* One word in the place of another is another question; one more may be another way to say it.
-     */
-    if (extra_a > 0 && extra_b > 0)
-        return false;
-    return share_a <= EXTRA_SHARE_MAX && share_b <= EXTRA_SHARE_MAX;
-}
-
 static enum confirm_reason compare(const struct analyzer *analyzer, struct confirm_side *a,
                                    struct confirm_side *b)
 {
-    struct term_list terms_a = {0};
-    struct term_list terms_b = {0};
     enum confirm_reason reason = confirm_facts_compare(a, b);
 
     if (reason != CONFIRM_YES)
         return reason;
     if (confirm_negations(a) != confirm_negations(b))
         return CONFIRM_NEGATION;
-    if (confirm_opposite(a, b) || roles_exchanged(a, b))
+    confirm_match_same(a, b);
+    if (confirm_opposite(a, b) || confirm_roles_exchanged(a, b))
         return CONFIRM_OPPOSITE;
     if (confirm_asked_differs(a, b))
         return CONFIRM_ASKED;
-    reason = CONFIRM_WORDS; /* without memory as well: no is the safe answer */
-    if (analyzer_question(analyzer, a->text, a->n, &terms_a) == RAG_OK &&
-        analyzer_question(analyzer, b->text, b->n, &terms_b) == RAG_OK) {
-        weigh_words(a, &terms_a, &terms_b);
-        weigh_words(b, &terms_b, &terms_a);
-        if (words_agree(a, b))
-            reason = CONFIRM_YES;
-    }
-    term_list_release(&terms_a);
-    term_list_release(&terms_b);
-    return reason;
+    return confirm_words_agree(analyzer, a, b) ? CONFIRM_YES : CONFIRM_WORDS;
 }
 
 enum confirm_reason confirm_words(const struct analyzer *analyzer, const char *a, const char *b)
 {
-    struct confirm_side *sides = malloc(2 * sizeof *sides);
-    enum confirm_reason reason = CONFIRM_WORDS;
+    struct confirm_side *sides = NULL;
+    enum confirm_reason reason = CONFIRM_WORDS; /* without memory as well: no is the safe answer */
 
     if (strcmp(a, b) == 0)
-        reason = CONFIRM_YES;
-    else if (sides && side_read(&sides[0], a) && side_read(&sides[1], b))
+        return CONFIRM_YES;
+    sides = calloc(2, sizeof *sides);
+    if (sides && side_read(&sides[0], a) && side_read(&sides[1], b))
         reason = compare(analyzer, &sides[0], &sides[1]);
+    for (size_t i = 0; sides && i < 2; i++)
+        term_list_release(&sides[i].terms);
     free(sides);
     return reason;
 }

@@ -1,6 +1,7 @@
 /* cache/confirm_internal.h - parts of confirm_words(); internal to cache/.
  *
- *   confirm.c           the order of the rules; words and their counterparts
+ *   confirm.c           the order of the rules
+ *   confirm_match.c     words and their counterparts
  *   confirm_facts.c     numbers, dates, codes, names, quotations
  *   confirm_sense.c     negation, opposites, what is asked for
  *   confirm_lexicon.c   which words are empty, which mean the same, forms of one verb
@@ -25,11 +26,15 @@ struct confirm_word {
     const char *s; /* a run of letters and digits of the text */
     size_t n;
     float mass;   /* of its terms */
-    float found;  /* of those that the other text has too */
-    bool stem;    /* its stem or whole is among them */
+    float found;  /* of those that a possible counterpart has too, */
+    float known;  /* and that any word of the other text has */
+    bool stem;    /* its stem, or the whole of it, is found */
+    bool begun;   /* its first letters are found */
+    bool same;    /* the other text has this very word, once for each time */
+    bool partner; /* may be the counterpart of a word of the other text */
+    bool matched; /* has a counterpart */
     bool empty;   /* says nothing that an answer depends on */
     bool fact;    /* belongs to a number, date, code or name: compared by value */
-    bool matched; /* has a counterpart */
     uint8_t role; /* enum word_role */
 };
 
@@ -43,6 +48,8 @@ struct confirm_side {
     size_t n_facts;
     struct question question;
     enum answer_kind asked;
+    struct term_list terms;               /* owned */
+    uint8_t term_word[CONFIRM_TERMS_MAX]; /* index of a term's word; CONFIRM_WORDS_MAX: none */
 };
 
 /* ---- words of the text; comparison ignores the case of ASCII letters ---- */
@@ -53,6 +60,17 @@ bool word_ends(const struct confirm_word *w, const char *what);
 bool word_contains(const struct confirm_word *w, const char *what);
 /* 'what' alone or with particles behind it: 전, 전에, 전까지. */
 bool word_is_noun(const struct confirm_word *w, const char *what);
+
+/* ---- confirm_match.c ---- */
+
+/* Pair off the words that are the same to the letter. */
+void confirm_match_same(struct confirm_side *a, struct confirm_side *b);
+/* Do two nouns have exchanged roles: 서울에서 부산으로, 부산에서 서울로? */
+bool confirm_roles_exchanged(const struct confirm_side *a, const struct confirm_side *b);
+/* Has each word of content of one side a counterpart on the other, or is it a small part that the
+ * other leaves out? Needs confirm_match_same(). false without memory as well. */
+bool confirm_words_agree(const struct analyzer *analyzer, struct confirm_side *a,
+                         struct confirm_side *b);
 
 /* ---- confirm_facts.c ---- */
 
@@ -65,6 +83,7 @@ enum confirm_reason confirm_facts_compare(const struct confirm_side *a,
 /* ---- confirm_sense.c ---- */
 
 unsigned confirm_negations(const struct confirm_side *side);
+/* Of the words that they do not share, says one side what the other says the opposite of? */
 bool confirm_opposite(const struct confirm_side *a, const struct confirm_side *b);
 /* Do they ask for different kinds of answer? */
 bool confirm_asked_differs(const struct confirm_side *a, const struct confirm_side *b);

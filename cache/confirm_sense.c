@@ -48,16 +48,17 @@ static bool negates_korean(const struct confirm_side *side, size_t i)
                                          "못지않", "하지않아도", "안내",   NULL};
     static const char *const anywhere[] = {"않",   "없",   "불가", "금지", "제외", "못하", "못한",
                                            "못했", "못해", "못할", "못함", "못합", "못됩", "못돼",
-                                           "지말", "지마", "금합", "금물", "삼가", NULL};
+                                           "지말", "지마", "금물", "삼가", NULL};
     static const char *const alone[] = {"안",   "못",     "말고", "빼고", "외에",
                                         "이외", "이외의", "외의", "그만", NULL};
     static const char *const at_start[] = {
-        "안되",   "안돼",   "안됩",   "안된",   "안될",   "안하",   "안해",   "안할",   "안한",
-        "안했",   "안가",   "안쓰",   "안먹",   "안와",   "안오",   "못가",   "못쓰",   "못먹",
-        "못받",   "못들",   "미사용", "미포함", "미납",   "미제출", "미완료", "미등록", "미신청",
-        "미가입", "미지급", "미수령", "미설치", "미적용", "미승인", "미충족", "미달",   "비공개",
-        "비회원", "비활성", "비대상", "비과세", "불합격", "불참",   "불허",   "불법",   "불필요",
-        "불충분", "무관",   "아니",   "아닌",   "아닙",   "아녜",   "아님",   NULL};
+        "안되",   "안돼",   "안됩",   "안된",   "안될",   "안하",   "안해",   "안할",
+        "안한",   "안했",   "안가",   "안쓰",   "안먹",   "안와",   "안오",   "못가",
+        "못쓰",   "못먹",   "못받",   "못들",   "미사용", "미포함", "미납",   "미제출",
+        "미완료", "미등록", "미신청", "미가입", "미지급", "미수령", "미설치", "미적용",
+        "미승인", "미충족", "미달",   "비공개", "비회원", "비활성", "비대상", "비과세",
+        "불합격", "불참",   "불허",   "불법",   "불필요", "불충분", "무관",   "금하",
+        "금합",   "아니",   "아닌",   "아닙",   "아녜",   "아님",   NULL};
     /* After a verb in -지: 하지 말고, 쓰지 마세요. */
     static const char *const do_not[] = {"말", "마", NULL};
     const struct confirm_word *w = &side->words[i];
@@ -218,29 +219,48 @@ static bool holds_any(const struct confirm_word *w, const char *const what[6])
     return false;
 }
 
+/* The poles of a row that the words of a side name, in order; of the words that the other side does
+ * not have. */
 struct poles {
+    char marks[CONFIRM_WORDS_MAX]; /* 'l', 'r' */
+    size_t n;
     bool left;
     bool right;
 };
 
-static struct poles poles_of(const struct confirm_side *side, size_t row)
+static void poles_of(const struct confirm_side *side, size_t row, struct poles *ret)
 {
-    struct poles p = {false, false};
+    ret->n = 0;
+    ret->left = ret->right = false;
     for (size_t i = 0; i < side->n_words; i++) {
-        bool right = holds_any(&side->words[i], OPPOSITES[row][1]);
-        p.right = p.right || right;
-        p.left = p.left || (!right && holds_any(&side->words[i], OPPOSITES[row][0]));
+        if (side->words[i].same)
+            continue;
+        if (holds_any(&side->words[i], OPPOSITES[row][1])) {
+            ret->marks[ret->n++] = 'r';
+            ret->right = true;
+        } else if (holds_any(&side->words[i], OPPOSITES[row][0])) {
+            ret->marks[ret->n++] = 'l';
+            ret->left = true;
+        }
     }
-    return p;
 }
 
 bool confirm_opposite(const struct confirm_side *a, const struct confirm_side *b)
 {
+    struct poles x;
+    struct poles y;
+
     for (size_t row = 0; row < sizeof OPPOSITES / sizeof *OPPOSITES; row++) {
-        struct poles x = poles_of(a, row);
-        struct poles y = poles_of(b, row);
+        poles_of(a, row, &x);
+        if (x.n == 0)
+            continue;
+        poles_of(b, row, &y);
         if ((x.left && !x.right && y.right && !y.left) ||
             (x.right && !x.left && y.left && !y.right))
+            return true;
+        /* Both name both: 여자친구가 남자도 is not 남자친구가 여자도. */
+        if (x.left && x.right && y.left && y.right &&
+            (x.n != y.n || memcmp(x.marks, y.marks, x.n) != 0))
             return true;
     }
     return false;
@@ -277,11 +297,38 @@ static enum answer_kind asked_english(const struct confirm_side *side)
     return side->n_words > 0 && any_is(&side->words[0], auxiliaries) ? ANSWER_YESNO : ANSWER_ANY;
 }
 
+/* A request in the form of a question: may be about anything. */
+static bool asks_to_tell(const struct confirm_side *side)
+{
+    static const char *const telling[] = {"알려", "알고", "설명", "말해", "가르쳐", "아냐", "아니",
+                                          "아세", "아시", "아나", "궁금", "찾아",   "확인", NULL};
+    for (size_t i = 0; i < side->n_words; i++)
+        if (any_begins(&side->words[i], telling))
+            return true;
+    return false;
+}
+
+/* 가격이 어떻게 되나요 asks for the price. */
+static bool asks_how_it_is(const struct confirm_side *side)
+{
+    static const char *const forms[] = {"되", "돼", "됩", "될", NULL};
+    for (size_t i = 0; i + 1 < side->n_words; i++)
+        if (word_begins(&side->words[i], "어떻게") && any_begins(&side->words[i + 1], forms))
+            return true;
+    return false;
+}
+
 enum answer_kind confirm_asked(const struct confirm_side *side)
 {
-    if (side->korean)
-        return side->question.kind;
-    return side->n > 0 && side->text[side->n - 1] == '?' ? asked_english(side) : ANSWER_ANY;
+    enum answer_kind kind = side->question.kind;
+
+    if (!side->korean)
+        return side->n > 0 && side->text[side->n - 1] == '?' ? asked_english(side) : ANSWER_ANY;
+    if ((kind == ANSWER_YESNO && asks_to_tell(side)) ||
+        (kind == ANSWER_METHOD && asks_how_it_is(side)))
+        return ANSWER_ANY;
+    /* 몇 시: a time, as 언제 asks for. */
+    return kind == ANSWER_QUANTITY && side->question.unit_class == UNIT_CLOCK ? ANSWER_DATE : kind;
 }
 
 bool confirm_asked_differs(const struct confirm_side *a, const struct confirm_side *b)
