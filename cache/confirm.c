@@ -24,36 +24,36 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-static bool same_bytes(const char *a, const char *b, size_t n)
+/* Bytes of 'what' when the n bytes at s begin with it, else 0. Some hundred entries of tables are
+ * compared for every pair, nearly all of which end at their second byte. */
+static size_t starts(const char *s, size_t n, const char *what)
 {
-    for (size_t i = 0; i < n; i++)
-        if (lower(a[i]) != lower(b[i]))
-            return false;
-    return true;
+    size_t i = 0;
+    while (what[i] != '\0' && i < n && lower(s[i]) == lower(what[i]))
+        i++;
+    return what[i] == '\0' ? i : 0;
 }
 
 bool word_begins(const struct confirm_word *w, const char *what)
 {
-    size_t n = strlen(what);
-    return w->n >= n && same_bytes(w->s, what, n);
+    return starts(w->s, w->n, what) > 0;
 }
 
 bool word_ends(const struct confirm_word *w, const char *what)
 {
     size_t n = strlen(what);
-    return w->n >= n && same_bytes(w->s + w->n - n, what, n);
+    return w->n >= n && starts(w->s + w->n - n, n, what) == n;
 }
 
 bool word_is(const struct confirm_word *w, const char *what)
 {
-    return w->n == strlen(what) && same_bytes(w->s, what, w->n);
+    return starts(w->s, w->n, what) == w->n;
 }
 
 bool word_contains(const struct confirm_word *w, const char *what)
 {
-    size_t n = strlen(what);
-    for (size_t i = 0; i + n <= w->n; i++)
-        if (same_bytes(w->s + i, what, n))
+    for (size_t i = 0; i < w->n; i++)
+        if (lower(w->s[i]) == what[0] && starts(w->s + i, w->n - i, what) > 0)
             return true;
     return false;
 }
@@ -61,15 +61,15 @@ bool word_contains(const struct confirm_word *w, const char *what)
 bool word_is_noun(const struct confirm_word *w, const char *what)
 {
     static const char *const particles[] = {
-        "",     "에",   "은",   "는",     "이",     "가",   "을", "를",   "의", "로",
-        "으로", "에서", "까지", "부터",   "에는",   "에도", "도", "만",   "과", "와",
-        "이나", "나",   "인",   "인가요", "입니까", "이면", "면", "에만", "s",  NULL};
-    size_t n = strlen(what);
+        "에",   "은",   "는",     "이",     "가",   "을", "를",   "의", "로", "으로",
+        "에서", "까지", "부터",   "에는",   "에도", "도", "만",   "과", "와", "이나",
+        "나",   "인",   "인가요", "입니까", "이면", "면", "에만", "s",  NULL};
+    size_t n = starts(w->s, w->n, what);
 
-    if (!word_begins(w, what))
-        return false;
+    if (n == 0 || n == w->n)
+        return n > 0;
     for (size_t i = 0; particles[i]; i++)
-        if (w->n - n == strlen(particles[i]) && memcmp(w->s + n, particles[i], w->n - n) == 0)
+        if (starts(w->s + n, w->n - n, particles[i]) == w->n - n)
             return true;
     return false;
 }
@@ -109,6 +109,7 @@ static bool side_read(struct confirm_side *side, const char *text)
     question_analyze(text, side->n, &side->question);
     side->korean = side->question.korean;
     side->asked = confirm_asked(side);
+    side->asks = side->asked != ANSWER_ANY || strchr(text, '?') != NULL;
     for (size_t i = 0; i < side->n_words; i++) {
         side->words[i].empty = confirm_word_empty(side, &side->words[i]);
         side->words[i].role = (uint8_t)confirm_role(side, i);

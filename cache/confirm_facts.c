@@ -6,6 +6,8 @@
 #include "cache/confirm_internal.h"
 #include "text/char_class.h"
 
+#define QUOTED_CHARS_MAX 12 /* of a quotation that names something */
+
 /* English numerals, and Korean ones that stand alone before their noun; "one" and "한" are
  * articles more often than numbers. */
 static const struct {
@@ -103,8 +105,11 @@ bool confirm_facts_read(struct confirm_side *side)
     size_t at = 0;
 
     while (entity_next(side->text, side->n, &at, &e)) {
-        /* In a text of Latin letters every word would be a name. */
-        if ((e.kind == ENTITY_LATIN && !korean) || is_article(side, &e))
+        /* In a text of Latin letters every word would be a name; a long quotation is speech, whose
+         * words are compared like others. */
+        if ((e.kind == ENTITY_LATIN && !korean) || is_article(side, &e) ||
+            (e.kind == ENTITY_QUOTED &&
+             utf8_count(side->text + e.byte_start, e.byte_end - e.byte_start) > QUOTED_CHARS_MAX))
             continue;
         if (!add(side, &e))
             return false;

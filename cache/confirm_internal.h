@@ -48,6 +48,7 @@ struct confirm_side {
     size_t n_facts;
     struct question question;
     enum answer_kind asked;
+    bool asks;                            /* it is a question */
     struct term_list terms;               /* owned */
     uint8_t term_word[CONFIRM_TERMS_MAX]; /* index of a term's word; CONFIRM_WORDS_MAX: none */
 };
@@ -85,6 +86,8 @@ enum confirm_reason confirm_facts_compare(const struct confirm_side *a,
 unsigned confirm_negations(const struct confirm_side *side);
 /* Of the words that they do not share, says one side what the other says the opposite of? */
 bool confirm_opposite(const struct confirm_side *a, const struct confirm_side *b);
+/* Has the word an opposite (취소, 최대, 이전)? Such a one is never a detail. */
+bool confirm_has_opposite(const struct confirm_word *w);
 /* Do they ask for different kinds of answer? */
 bool confirm_asked_differs(const struct confirm_side *a, const struct confirm_side *b);
 enum answer_kind confirm_asked(const struct confirm_side *side);

@@ -72,13 +72,35 @@ static const char *const EMPTY_ENGLISH[] = {
     "explain", "need",    "want",   "many",   "much", "let",   "get",   "got",   "not",   "no",
     "never",   "without", NULL};
 
+/* Nouns that say again what a question word asks for: 받는 곳이 어디, 하는 방법은 어떻게. */
+static bool repeats_what_is_asked(const struct confirm_side *side, const struct confirm_word *w)
+{
+    static const struct {
+        uint8_t asked;
+        const char *nouns[8];
+    } rows[] = {
+        {ANSWER_PLACE,  {"곳", "장소", "위치", "데", "place", "location", "located", "find"}},
+        {ANSWER_DATE,   {"시간", "시각", "날짜", "때", "시기", "날", "time", "date"}    },
+        {ANSWER_METHOD, {"방법", "방식", "절차", "way", "steps"}                            },
+        {ANSWER_REASON, {"이유", "까닭", "원인", "사유", "reason"}                        },
+        {ANSWER_PERSON, {"사람", "분", "인물", "person"}                                     },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t k = 0; rows[i].asked == side->asked && k < 8 && rows[i].nouns[k]; k++)
+            if (word_is_noun(w, rows[i].nouns[k]))
+                return true;
+    return false;
+}
+
 bool confirm_word_empty(const struct confirm_side *side, const struct confirm_word *w)
 {
     /* Compared by their number: confirm_negations(). */
     static const char *const negators[] = {"안돼", "안됩", "안된", "않",   "말고", "말아", "말라",
                                            "말자", "말게", "말도", "마라", "마세", "마십", "금지",
                                            "금합", "아니", "없",   "못하", "못해", NULL};
-    (void)side;
+    /* The unit of 몇 년 is compared with what is asked for. */
+    if ((w > side->words && word_is(w - 1, "몇")) || repeats_what_is_asked(side, w))
+        return true;
     if (word_is(w, "안") || word_is(w, "못") || word_is(w, "마"))
         return true;
     for (size_t i = 0; negators[i]; i++)

@@ -5,8 +5,9 @@
 #include "cache/confirm_internal.h"
 
 /* Chosen on sentence pairs of KorSTS train and questions of ParaKQC; docs/CACHE.md. */
-#define FOUND_SHARE_MIN 0.5f  /* of a word's mass, for it to be the same word */
-#define EXTRA_SHARE_MAX 0.35f /* of the mass of a text, in words that the other one leaves out */
+#define FOUND_SHARE_MIN   0.5f  /* of a word's mass, for it to be the same word */
+#define EXTRA_SHARE_MAX   0.35f /* of the mass of a text, in words that the other one leaves out */
+#define EXTRA_SHARE_ASKED 0.30f /* of a question, whose words all restrict what is asked for */
 
 void confirm_match_same(struct confirm_side *a, struct confirm_side *b)
 {
@@ -43,16 +44,19 @@ static const struct confirm_word *only_like(const struct confirm_side *side,
 
 bool confirm_roles_exchanged(const struct confirm_side *a, const struct confirm_side *b)
 {
-    size_t n_moved = 0;
+    bool moved[ROLE_THAN + 1][ROLE_THAN + 1] = {{false}};
 
     for (size_t i = 0; i < a->n_words; i++) {
         const struct confirm_word *x = &a->words[i];
         const struct confirm_word *y = x->role == ROLE_NONE ? NULL : only_like(b, x);
 
-        if (y && only_like(a, x) && y->role != ROLE_NONE && y->role != x->role)
-            n_moved++;
+        if (!y || y->role == ROLE_NONE || y->role == x->role || !only_like(a, x))
+            continue;
+        if (moved[y->role][x->role])
+            return true;
+        moved[x->role][y->role] = true;
     }
-    return n_moved >= 2;
+    return false;
 }
 
 /* ---- counterparts by terms ---- */
@@ -156,11 +160,12 @@ static void match_meanings(struct confirm_side *a, struct confirm_side *b)
 struct extra {
     size_t n;    /* words without a counterpart */
     float share; /* of the mass, in those that the other text has not even elsewhere */
+    bool pole;   /* one of those has an opposite */
 };
 
 static struct extra extra_words(const struct confirm_side *side)
 {
-    struct extra e = {0, 0};
+    struct extra e = {0, 0, false};
     float all = 0;
 
     for (size_t i = 0; i < side->n_words; i++) {
@@ -170,7 +175,10 @@ static struct extra extra_words(const struct confirm_side *side)
         if (!left_over(w))
             continue;
         e.n++;
-        e.share += w->known < FOUND_SHARE_MIN * w->mass ? w->mass : 0;
+        if (w->known >= FOUND_SHARE_MIN * w->mass)
+            continue;
+        e.share += w->mass;
+        e.pole = e.pole || confirm_has_opposite(w);
     }
     e.share = all > 0 ? e.share / all : 0;
     return e;
@@ -189,5 +197,6 @@ bool confirm_words_agree(const struct analyzer *analyzer, struct confirm_side *a
      * it. */
     if (x.n > 0 && y.n > 0)
         return false;
-    return x.share <= EXTRA_SHARE_MAX && y.share <= EXTRA_SHARE_MAX;
+    float share_max = a->asks || b->asks ? EXTRA_SHARE_ASKED : EXTRA_SHARE_MAX;
+    return !x.pole && !y.pole && x.share <= share_max && y.share <= share_max;
 }

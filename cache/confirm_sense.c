@@ -219,6 +219,23 @@ static bool holds_any(const struct confirm_word *w, const char *const what[6])
     return false;
 }
 
+/* Poles of one Hangul syllable (열, 받) begin too many other words to count alone. */
+static bool holds_long(const struct confirm_word *w, const char *const what[6])
+{
+    for (size_t i = 0; i < 6 && what[i]; i++)
+        if (strlen(what[i]) > 4 && holds(w, what[i]))
+            return true;
+    return false;
+}
+
+bool confirm_has_opposite(const struct confirm_word *w)
+{
+    for (size_t row = 0; row < sizeof OPPOSITES / sizeof *OPPOSITES; row++)
+        if (holds_long(w, OPPOSITES[row][0]) || holds_long(w, OPPOSITES[row][1]))
+            return true;
+    return false;
+}
+
 /* The poles of a row that the words of a side name, in order; of the words that the other side does
  * not have. */
 struct poles {

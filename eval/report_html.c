@@ -8,100 +8,14 @@
 #include "base/clock.h"
 #include "eval/compare.h"
 #include "eval/html.h"
+#include "eval/html_page.h"
 
 #define GOLD_CHARS      420 /* of the gold passage around its answer */
 #define RETRIEVED_CHARS 220
 
-/* c0..c5: bm25, dense, rrf, convex, rerank, final; c6: what went wrong */
-static const char style[] =
-    ":root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1b2330;--soft:#5d6778;"
-    "--line:#e2e6ec;--c0:#9aa8bd;--c1:#7fb7a4;--c2:#d9b062;--c3:#c08552;--c4:#7c9df0;--c5:#3453d1;"
-    "--c6:#d8574b;"
-    "--mark:#ffe9a3;--good:#1f8a5b;--goodbg:#e3f5ec;--badbg:#fdebe9}"
-    "@media(prefers-color-scheme:dark){:root{--bg:#12161d;--card:#1b212b;--ink:#e7ebf2;"
-    "--soft:#98a3b5;--line:#2c3542;--c0:#66758c;--c1:#4f9c85;--c2:#b08a3e;--c3:#96663c;"
-    "--c4:#6384dd;--c5:#8aa2ff;--c6:#ef7d72;--mark:#6b5714;--good:#6fd3a4;--goodbg:#173527;--badbg:"
-    "#3d2220}}"
-    "*{box-sizing:border-box}"
-    "body{margin:0;background:var(--bg);color:var(--ink);line-height:1.6;font-size:15px;"
-    "font-family:system-ui,-apple-system,'Segoe UI','Apple SD Gothic Neo','Malgun Gothic',"
-    "'Noto Sans KR','Noto Sans CJK KR',sans-serif;word-break:keep-all;overflow-wrap:anywhere}"
-    "main{max-width:1000px;margin:0 auto;padding:36px 20px 80px}"
-    "h1{font-size:27px;margin:0 0 4px;letter-spacing:-.02em}"
-    "h2{font-size:18px;margin:0 0 14px}h2 small,h1 small{color:var(--soft);font-weight:400;"
-    "font-size:.68em;margin-left:.5em;letter-spacing:0}"
-    ".sub{color:var(--soft);margin:0 0 14px}"
-    ".chips{display:flex;flex-wrap:wrap;gap:8px;margin-bottom:22px}"
-    ".chips span{background:var(--card);border:1px solid var(--line);border-radius:99px;"
-    "padding:2px 12px;font-size:13px;color:var(--soft)}.chips b{color:var(--ink);font-weight:600}"
-    ".kpis{display:grid;grid-template-columns:repeat(4,1fr);gap:12px;"
-    "margin-bottom:18px}"
-    ".kpi,section{background:var(--card);border:1px solid var(--line);border-radius:14px}"
-    ".kpi{padding:14px 16px}.kpi p{margin:0;color:var(--soft);font-size:12.5px;line-height:1.4}"
-    ".kpi strong{display:block;font-size:27px;line-height:1.25;letter-spacing:-.02em;"
-    "font-variant-numeric:tabular-nums}"
-    "section{padding:22px 24px;margin-bottom:18px}"
-    "svg{width:100%;height:auto;display:block;margin-top:4px}"
-    "svg text{fill:var(--soft);font-size:13px;font-variant-numeric:tabular-nums}"
-    "svg .label{fill:var(--ink)}svg .value{font-size:12px;fill:var(--ink)}"
-    "svg .mid{text-anchor:middle}svg .end{text-anchor:end}"
-    ".grid{stroke:var(--line)}.span{stroke:var(--c4);stroke-width:3;stroke-linecap:round;"
-    "opacity:.55}"
-    ".c0{fill:var(--c0)}.c1{fill:var(--c1)}.c2{fill:var(--c2)}.c3{fill:var(--c3)}"
-    ".c4{fill:var(--c4)}.c5{fill:var(--c5)}.c6{fill:var(--c6)}"
-    "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;margin-top:12px}"
-    "th,td{padding:7px 10px;text-align:right;border-bottom:1px solid var(--line);font-size:14px}"
-    "th{color:var(--soft);font-weight:500;font-size:13px}"
-    "th:first-child,td:first-child{text-align:left}tr:last-child td{border-bottom:0}"
-    "tr.total td{font-weight:600}"
-    ".note{color:var(--soft);font-size:13px;margin:12px 0 0}"
-    "details{border-top:1px solid var(--line);padding:10px 0}"
-    "summary{cursor:pointer;display:flex;gap:10px;align-items:baseline}"
-    "summary bdi{flex:1;font-weight:600}summary::marker{content:''}"
-    ".tag{flex:none;border-radius:99px;padding:1px 10px;font-size:12px;background:var(--badbg);"
-    "color:var(--c6);font-variant-numeric:tabular-nums}"
-    ".tag.ok{background:var(--goodbg);color:var(--good)}"
-    ".tag.plain{background:var(--bg);color:var(--soft)}"
-    ".body{padding:8px 0 6px;display:grid;gap:12px}"
-    ".body h3{margin:0 0 3px;font-size:12.5px;font-weight:600;color:var(--soft)}"
-    ".body p{margin:0}mark{background:var(--mark);color:inherit;border-radius:3px;padding:0 2px}"
-    "ol{margin:0;padding-left:22px}li{margin-bottom:7px;font-size:14px}"
-    "li.gold::marker{color:var(--good);font-weight:700}li small{color:var(--soft)}"
-    ".legend{display:flex;gap:18px;color:var(--soft);font-size:13px;margin-top:10px}"
-    ".legend i{display:inline-block;width:11px;height:11px;border-radius:50%;margin-right:6px}"
-    "footer{color:var(--soft);font-size:13px;text-align:center;margin-top:26px}"
-    "@media(max-width:760px){.kpis{grid-template-columns:repeat(2,1fr)}}@media "
-    "print{body{background:#fff}section,.kpi{break-inside:avoid}}";
-
-/* ---- parts ---- */
-
-static void section(struct buf *out, const char *korean, const char *english)
-{
-    buf_printf(out, "<section><h2>%s<small>%s</small></h2>\n", korean, english);
-}
-
-static void chip_text(struct buf *out, const char *label, const char *value)
-{
-    buf_printf(out, "<span>%s <b><bdi>", label);
-    html_str(out, value);
-    buf_append_str(out, "</bdi></b></span>");
-}
-
-static void chip_number(struct buf *out, const char *label, size_t value)
-{
-    buf_printf(out, "<span>%s <b>%zu</b></span>", label, value);
-}
-
-static void kpi(struct buf *out, double value, const char *korean, const char *english)
-{
-    if (isfinite(value))
-        buf_printf(out, "<div class=\"kpi\"><strong>%.1f%%</strong><p>%s<br>%s</p></div>\n",
-                   value * 100, korean, english);
-}
-
 static void kpi_tally(struct buf *out, struct tally t, const char *korean, const char *english)
 {
-    kpi(out, metrics_share(t.part, t.whole), korean, english);
+    html_kpi(out, metrics_share(t.part, t.whole), korean, english);
 }
 
 static void put_head(const struct run *run, struct buf *out)
@@ -110,37 +24,31 @@ static void put_head(const struct run *run, struct buf *out)
     char when[CLOCK_TEXT_BYTES];
 
     clock_format(run->wall_ms, when);
-    buf_append_str(out, "<!DOCTYPE html>\n<html lang=\"ko\"><head><meta charset=\"utf-8\">"
-                        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
-                        "'none'; style-src 'unsafe-inline'\"><meta name=\"viewport\" "
-                        "content=\"width=device-width,initial-scale=1\"><meta name=\"referrer\" "
-                        "content=\"no-referrer\"><title>ragd 평가 · ");
-    html_str(out, slash ? slash + 1 : run->source);
-    buf_printf(out, "</title>\n<style>%s</style></head>\n<body><main>\n", style);
+    html_page_begin(out, slash ? slash + 1 : run->source);
     buf_append_str(out, "<h1>ragd 평가 보고서<small>Evaluation report</small></h1>\n<p class="
                         "\"sub\"><bdi>");
     html_str(out, run->source);
     buf_printf(out, "</bdi> · %.10s %.5s UTC · %.1f s</p>\n<div class=\"chips\">", when, when + 11,
                run->seconds);
-    chip_number(out, "질문 questions", run->n_outcomes);
-    chip_number(out, run->question_set ? "문서 documents" : "지문 passages", run->n_passages);
+    html_chip_number(out, "질문 questions", run->n_outcomes);
+    html_chip_number(out, run->question_set ? "문서 documents" : "지문 passages", run->n_passages);
     if (run->n_distinct != run->n_passages)
-        chip_number(out, "서로 다른 지문 distinct", run->n_distinct);
+        html_chip_number(out, "서로 다른 지문 distinct", run->n_distinct);
     if (run->n_distractors > 0)
-        chip_number(out, "방해 지문 distractors", run->n_distractors);
+        html_chip_number(out, "방해 지문 distractors", run->n_distractors);
     if (run->version[0] != '\0')
-        chip_text(out, "자료 dataset", run->version);
+        html_chip_text(out, "자료 dataset", run->version);
     if (!run->question_set)
-        chip_text(out, "방식 protocol", run->protocol);
+        html_chip_text(out, "방식 protocol", run->protocol);
     if (run->sample > 0)
         buf_printf(out, "<span>표본 sample <b>%zu</b>, seed <b>%llu</b></span>", run->sample,
                    (unsigned long long)run->seed);
     if (run->chunk_chars > 0)
-        chip_number(out, "조각 chunk_chars", run->chunk_chars);
+        html_chip_number(out, "조각 chunk_chars", run->chunk_chars);
     if (run->titles)
-        chip_text(out, "제목 titles", "색인함 indexed");
+        html_chip_text(out, "제목 titles", "색인함 indexed");
     if (run->daemon_version[0] != '\0')
-        chip_text(out, "ragd", run->daemon_version);
+        html_chip_text(out, "ragd", run->daemon_version);
     buf_append_str(out, "</div>\n");
 }
 
@@ -150,13 +58,13 @@ static void put_kpis(const struct run *run, const struct run_summary *s, struct 
 
     buf_append_str(out, "<div class=\"kpis\">\n");
     if (q.n > 0) {
-        kpi(out, q.hit_at_1, "첫 결과가 정답 지문", "hit@1, final");
-        kpi(out, q.hit_at_10, "10위 안에 정답 지문", "hit@10, final");
-        kpi(out, q.mrr_at_10, "역순위 평균", "MRR@10, final");
+        html_kpi(out, q.hit_at_1, "첫 결과가 정답 지문", "hit@1, final");
+        html_kpi(out, q.hit_at_10, "10위 안에 정답 지문", "hit@10, final");
+        html_kpi(out, q.mrr_at_10, "역순위 평균", "MRR@10, final");
     }
     if (s->n_scored > 0) {
-        kpi(out, s->em, "답이 정확히 같음", "exact match");
-        kpi(out, s->f1, "답의 글자 F1", "character F1");
+        html_kpi(out, s->em, "답이 정확히 같음", "exact match");
+        html_kpi(out, s->f1, "답의 글자 F1", "character F1");
     }
     kpi_tally(out, s->originals.cited,
               run->question_set ? "근거를 인용함" : "첫 인용이 정답과 겹침",
@@ -242,7 +150,7 @@ static void put_retrieval(const struct run *run, struct buf *out)
 {
     if (run->sums[RUN_FINAL].n == 0)
         return;
-    section(out, "검색 품질", "Retrieval quality by stage");
+    html_section(out, "검색 품질", "Retrieval quality by stage");
     chart_stages(run, out);
     stage_table(run, run->sums, "단계 stage", out);
     buf_printf(out,
@@ -254,7 +162,7 @@ static void put_retrieval(const struct run *run, struct buf *out)
         stage_table(run, run->paraphrases, "바꿔 말한 질문 paraphrases", out);
     put_comparisons(run, out);
     buf_append_str(out, "</section>\n");
-    section(out, "정답 지문의 순위", "Rank of the gold passage in the final list");
+    html_section(out, "정답 지문의 순위", "Rank of the gold passage in the final list");
     chart_ranks(run, out);
     buf_append_str(out, "</section>\n");
 }
@@ -284,7 +192,7 @@ static void put_answers(const struct run *run, const struct run_summary *s, stru
 {
     if (!s->asked)
         return;
-    section(out, "답과 거절", "Answers and refusals");
+    html_section(out, "답과 거절", "Answers and refusals");
     buf_append_str(out, "<table>");
     if (run->question_set) {
         head_row(out, "답이 있는 질문", "answerable");
@@ -328,7 +236,7 @@ static void put_latencies(const struct run *run, struct buf *out)
 
     if (run->n_latencies == 0)
         return;
-    section(out, "지연 시간", "Latency by stage");
+    html_section(out, "지연 시간", "Latency by stage");
     chart_latencies(run, out);
     buf_append_str(out, "<div class=\"legend\"><span><i style=\"background:var(--c5)\"></i>p50"
                         "</span><span><i style=\"background:var(--c4)\"></i>p95</span><span><i "
@@ -348,7 +256,7 @@ static void put_latencies(const struct run *run, struct buf *out)
         whole = find_latency(run, "search_round_trip");
     if (!whole)
         return;
-    section(out, "지연 시간의 분포", "Latency distribution, up to p99");
+    html_section(out, "지연 시간의 분포", "Latency distribution, up to p99");
     buf_append_str(out, "<p class=\"note\">");
     html_str(out, whole->name);
     buf_append_str(out, "</p>");
@@ -483,5 +391,5 @@ void report_html(const struct run *run, struct buf *out)
     put_answers(run, &s, out);
     put_latencies(run, out);
     put_worst(run, out);
-    buf_append_str(out, "<footer>ragctl eval · ragd</footer>\n</main></body></html>\n");
+    html_page_end(out);
 }

@@ -267,7 +267,23 @@ static const char eval_help[] =
     "  --mode, --fusion    of the searches, as in search\n"
     "\n"
     "JSON: {\"questions\",\"passages\",\"stages\",\"answers\",\"refusal\",\"latency_ms\",\n"
-    "\"fusion\" where lists were fused}\n";
+    "\"fusion\" where lists were fused}\n"
+    "\n"
+    "eval cache FILE: how often the semantic cache would answer, and how often\n"
+    "wrongly, on pairs of questions (JSONL: \"a\", \"b\" and \"equivalent\" or\n"
+    "\"score0_5\"; or a question set with \"of\"). No daemon is needed.\n"
+    "\n"
+    "  --embedder DIR      compare by this encoder (default: TF-IDF)\n"
+    "  --reranker DIR      and have pairs confirmed by this cross-encoder\n"
+    "  --error X           false-hit rate that the threshold is chosen for (0.01)\n"
+    "  --threshold X       measure this one instead\n"
+    "  --answer-ms N       what making an answer takes, to say what is saved\n"
+    "  --report FILE       an HTML report with the curve\n"
+    "  --details FILE      every pair with its similarity and verdict (JSONL)\n"
+    "  --seed N            of the halves: chosen on one, measured on the other\n"
+    "\n"
+    "JSON: {\"pairs\",\"thresholds\",\"chosen\",\n"
+    "\"fixed_threshold_hit_rate_at_same_error\", ...}\n";
 
 static const char tune_help[] =
     "fusion: measures on the collection itself how its BM25 and vector rankings are\n"
@@ -373,7 +389,7 @@ static const struct ragctl_command table[] = {
     {"backup", "backup DIR", "copy a running daemon's state", backup_help, false, ragctl_backup},
     {"restore", "restore DIR --state DIR | restore DIR --check", "bring a backup back",
      restore_help, false, ragctl_restore},
-    {"eval", "eval FILE|FOLDER [options]", "measure retrieval and answers on a question set", eval_help,
+    {"eval", "eval [cache] FILE|FOLDER [options]", "measure retrieval and answers on a question set", eval_help,
      false, ragctl_eval},
     {"tune", "tune fusion --collection C [options]",
      "measure how BM25 and vectors are best joined", tune_help, true, ragctl_tune},

@@ -131,33 +131,46 @@ static enum rag_status read_set(struct question_set *set, const struct eval_opti
 
 /* ---- the reports ---- */
 
+enum rag_status eval_write_file(const struct buf *page, const char *path, struct rag_error *reterr)
+{
+    enum rag_status status = buf_status(page);
+    FILE *f;
+    bool written;
+
+    if (status != RAG_OK)
+        return rag_fail(reterr, status, "report '%s': larger than %zu bytes or out of memory", path,
+                        page->max);
+    f = fopen(path, "wbe");
+    if (!f)
+        return rag_fail_errno(reterr, RAG_EIO, errno, "report '%s': cannot be written", path);
+    written = fwrite(buf_str(page), 1, page->len, f) == page->len;
+    if (fclose(f) != 0 || !written)
+        return rag_fail_errno(reterr, RAG_EIO, errno, "report '%s': cannot be written", path);
+    return RAG_OK;
+}
+
 static enum rag_status write_report(const struct run *run, const char *path,
                                     struct rag_error *reterr)
 {
     enum rag_status status;
     struct buf page;
-    FILE *f = NULL;
-    bool written;
 
     buf_init(&page, REPORT_BYTES_MAX);
     report_html(run, &page);
-    status = buf_status(&page);
-    if (status != RAG_OK) {
-        rag_fail(reterr, status, "report '%s': larger than %u bytes or out of memory", path,
-                 REPORT_BYTES_MAX);
-        goto out;
-    }
-    f = fopen(path, "wbe");
-    if (!f) {
-        status = rag_fail_errno(reterr, RAG_EIO, errno, "report '%s': cannot be written", path);
-        goto out;
-    }
-    written = fwrite(buf_str(&page), 1, page.len, f) == page.len;
-    if (fclose(f) != 0 || !written)
-        status = rag_fail_errno(reterr, RAG_EIO, errno, "report '%s': cannot be written", path);
-out:
+    status = eval_write_file(&page, path, reterr);
     buf_release(&page);
     return status;
+}
+
+enum rag_status eval_print(const struct buf *text, struct rag_error *reterr)
+{
+    enum rag_status status = buf_status(text);
+
+    if (status != RAG_OK)
+        return rag_fail(reterr, status, "report: out of memory");
+    if (fwrite(buf_str(text), 1, text->len, stdout) != text->len || fflush(stdout) != 0)
+        return rag_fail_errno(reterr, RAG_EIO, errno, "report: cannot be written");
+    return RAG_OK;
 }
 
 static enum rag_status print_report(const struct ragctl_options *options, const struct run *run,
@@ -173,11 +186,7 @@ static enum rag_status print_report(const struct ragctl_options *options, const 
     } else {
         report_text(run, &out);
     }
-    status = buf_status(&out);
-    if (status != RAG_OK)
-        rag_fail(reterr, status, "report: out of memory");
-    else if (fwrite(buf_str(&out), 1, out.len, stdout) != out.len || fflush(stdout) != 0)
-        status = rag_fail_errno(reterr, RAG_EIO, errno, "report: cannot be written");
+    status = eval_print(&out, reterr);
     buf_release(&out);
     return status;
 }
@@ -345,6 +354,10 @@ int ragctl_eval(const struct ragctl_options *options, int argc, char **argv)
     bool seed_given;
     int n_words = 0;
 
+    if (argc > 1 && strcmp(argv[1], "cache") == 0) {
+        free(words);
+        return ragctl_eval_cache(options, argc - 1, argv + 1);
+    }
     if (!words) {
         rag_fail(&error, RAG_ENOMEM, "evaluation: out of memory");
         return ragctl_fail(options, &error);

@@ -1,6 +1,7 @@
 /* daemon/ragctl/ragctl_eval.h - parts of "ragctl eval"; internal to it.
  *
  *   ragctl_eval.c          the command: options, files, reports
+ *   ragctl_eval_cache.c    "eval cache": pairs of questions, no daemon
  *   ragctl_eval_trec.c     the three files of a TREC collection
  *   ragctl_eval_daemon.c   a private ragd that lives as long as the evaluation
  *   ragctl_eval_corpus.c   the throw-away collection and what goes into it
@@ -100,6 +101,19 @@ struct evaluation {
 
     struct run *run;
 };
+
+/* ---- ragctl_eval.c ---- */
+
+/* Write a finished page. RAG_ELIMIT, RAG_ENOMEM (of the buf), RAG_EIO name the file. */
+enum rag_status eval_write_file(const struct buf *page, const char *path, struct rag_error *reterr);
+
+/* Write a finished text to stdout; RAG_ENOMEM, RAG_ELIMIT (of the buf), RAG_EIO. */
+enum rag_status eval_print(const struct buf *text, struct rag_error *reterr);
+
+/* ---- ragctl_eval_cache.c ---- */
+
+/* "eval cache FILE": argv[0] is "cache". */
+int ragctl_eval_cache(const struct ragctl_options *options, int argc, char **argv);
 
 /* ---- ragctl_eval_trec.c ---- */
 

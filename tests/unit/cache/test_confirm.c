@@ -37,6 +37,13 @@ static const struct row SAME[] = {
     {"여자가 플루트를 연주한다.", "여성이 플루트를 연주한다.", CONFIRM_YES, "listed as the same"},
     {"주차권은 없나요?", "주차권이 없습니까?", CONFIRM_YES, "both deny"},
     {"how do I change the password?", "how can I change my password", CONFIRM_YES, "English function words"},
+    {"식당에서 무엇을 먹어야 하나요?", "식당에서 무엇을 먹나요?", CONFIRM_YES, "verb forms and empty words"},
+    {"무선 청소기 추천해 주세요", "무선청소기 추천해줘", CONFIRM_YES, "words run together"},
+    {"노트북은 몇 년 주기로 바꾸나요?", "노트북을 바꾸는 주기가 몇 년이야?", CONFIRM_YES, "another order"},
+    {"입사일이 언제인지 알려줄 수 있나요?", "입사일이 언제인가요?", CONFIRM_YES, "asked to tell"},
+    {"주차권은 어디에서 받나요?", "주차권 받는 곳이 어디인가요?", CONFIRM_YES, "곳 says 어디 again"},
+    {"회의는 몇 시에 시작하나요?", "회의 시작은 언제인가요?", CONFIRM_YES, "몇 시 is when"},
+    {"How do I change the PASSWORD?", "how do i change the password", CONFIRM_YES, "case of letters"},
     {"삼성전자가 애플을 고소했다", "삼성전자가 애플을 고소했습니다", CONFIRM_YES, "roles stay"},
 };
 
@@ -72,6 +79,14 @@ static const struct row DIFFERENT[] = {
     {"개가 공을 물고 있다", "고양이가 공을 물고 있다", CONFIRM_WORDS, "another animal"},
     {"서울 지점의 주소", "대전 지점의 주소", CONFIRM_WORDS, "another city"},
     {"what is the travel policy?", "what is the parking policy?", CONFIRM_WORDS, "another policy"},
+    {"남자와 여자가 걷는다", "여자와 여자가 걷는다", ANY_NO, "a counterpart is used once"},
+    {"여자친구가 남자도 만난다", "남자친구가 여자도 만난다", CONFIRM_OPPOSITE, "poles exchanged"},
+    {"인도 총리의 이름", "인도네시아 총리의 이름", CONFIRM_WORDS, "a word inside another"},
+    {"한국은 한국 훈련에 참가한다", "미국은 한국 훈련에 참가한다", CONFIRM_WORDS, "a name that comes twice"},
+    {"축구경기는 언제 하나요?", "야구경기는 언제 하나요?", CONFIRM_WORDS, "words that only end alike"},
+    {"회의실 예약 방법 알려줘", "회의실 예약 취소 방법 알려줘", CONFIRM_WORDS, "취소 is no detail"},
+    {"교통 사고 신고 방법", "교통 사기 신고 방법", CONFIRM_WORDS, "nouns that look like verb forms"},
+    {"날씨가 궁금합니다", "날씨가 궁금하지 않습니다", CONFIRM_NEGATION, "궁금합니다 does not forbid"},
     {"", "휴가 규정", ANY_NO, "nothing asked"},
 };
 /* clang-format on */
