@@ -9,11 +9,11 @@
   - every chunk has its vector or waits for it, no vector is without its chunk, and what vectors
     find equals a rebuild (vector_mismatch),
   - the audit chain is whole, has the row of every acknowledged change and answer, and no change
-    twice (audit_broken).
+    twice; what was acknowledged to be cut off is gone, and nothing else (audit_broken).
 
 Killed are: documents of one to ten thousand sentences (the big ones are staged in slices), bulk
-requests, deletions, questions, embedding, snapshots of the indexes (one a second), and starts that
-are still recovering from the kill before. The embedder is tiny and random.
+requests, deletions, questions, embedding, snapshots of the indexes (one a second), cuts of the audit
+log, and starts that are still recovering from the kill before. The embedder is tiny and random.
 
     crash.py BUILD_DIR [--rounds N] [--seed S] [--clients N] [--keep]
 
@@ -241,11 +241,29 @@ def check_index(daemon, rng, compare_rebuild):
     return wrong, wrong_vectors
 
 
+def cutter(daemon, rows, seed):
+    """Cut off rows that have been read; the kill may come in the middle."""
+    rng = random.Random(seed)
+    time.sleep(rng.uniform(0, 0.4))
+    seq = rng.randint(rows.cut + 1, rows.after - 1)
+    try:
+        status, reply, _ = request(daemon, "POST", "/v1/audit/cut", {"seq": seq})
+    except (OSError, http.client.HTTPException, ValueError):
+        rows.maybe_cut = seq  # killed
+        return
+    if status != 200:
+        rows.problem = f"cut {seq}: {status} {reply}"
+    rows.cut = seq
+
+
 class Rows:
     """What the audit log has said so far; each round reads only what is new."""
 
     def __init__(self):
         self.after = 0
+        self.cut = 0        # rows up to this one are gone for certain
+        self.maybe_cut = 0  # and maybe up to this one
+        self.problem = ""
         self.requests = set()
         self.puts = collections.Counter()  # by (document, version)
 
@@ -265,7 +283,13 @@ class Rows:
 def check_audit(daemon, model, rows, head):
     _, report = daemon.call("POST", "/v1/audit/verify", {"head": head} if head else {})
     rows.read(daemon)
-    broken = 0 if report["whole"] else 1
+    broken = 0 if report["whole"] and not rows.problem else 1
+    if report["first_seq"] - 1 not in (rows.cut, rows.maybe_cut):
+        broken += 1
+    if broken:
+        print(f"audit: {report['problem']}{rows.problem}, begins at {report['first_seq']},"
+              f" cut {rows.cut}, maybe {rows.maybe_cut}", file=sys.stderr)
+    rows.cut = rows.maybe_cut = report["first_seq"] - 1
     broken += len((model.changes | model.asks) - rows.requests)
     broken += sum(1 for n in rows.puts.values() if n > 1)
     return broken, report["head"]
@@ -296,6 +320,8 @@ def run(daemon, arguments, total):
         threads = [threading.Thread(target=worker, args=(
             daemon, model, arguments.seed * 1000003 + round_number * 101 + i, stop, i, problems))
             for i in range(arguments.clients)]
+        if rng.random() < 0.4 and rows.after - rows.cut > 2:
+            threads.append(threading.Thread(target=cutter, args=(daemon, rows, rng.random())))
         for thread in threads:
             thread.start()
         # the long ones end while a snapshot of the index is due or just written
