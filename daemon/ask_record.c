@@ -44,12 +44,13 @@ static void write_models(struct json_writer *w, const struct pipeline *p, const 
     json_end_object(w);
 }
 
-static void write_passages(struct json_writer *w, const struct pipeline_answer *a)
+/* All that was retrieved and reranked; those with "given" went to the generator, or to who
+ * searched. */
+static void write_passages(struct json_writer *w, const struct retrieval *r, size_t n_given)
 {
-    /* all that was retrieved and reranked; those with "given" went to the generator */
     json_begin_array(w, "passages");
-    for (size_t i = 0; i < a->retrieval.n_passages; i++) {
-        const struct passage *s = &a->retrieval.passages[i];
+    for (size_t i = 0; i < r->n_passages; i++) {
+        const struct passage *s = &r->passages[i];
 
         json_begin_object(w, NULL);
         json_put_int(w, "chunk", (int64_t)s->id);
@@ -57,9 +58,9 @@ static void write_passages(struct json_writer *w, const struct pipeline_answer *
         json_put_int(w, "version", (int64_t)s->version_id);
         json_put_int(w, "byte_start", s->byte_start);
         json_put_int(w, "byte_end", s->byte_end);
-        reply_write_ranks(w, &a->retrieval, s, true);
+        reply_write_ranks(w, r, s, true);
         json_put_int(w, "final_rank", s->final_rank);
-        json_put_bool(w, "given", i < a->n_given);
+        json_put_bool(w, "given", i < n_given);
         json_end_object(w);
     }
     json_end_array(w);
@@ -87,7 +88,7 @@ enum rag_status ask_record_append(const struct pipeline *p, const struct pipelin
     write_settings(&w, p, request, a);
     json_put_string(&w, "condenser", a->condenser ? a->condenser : "");
     write_models(&w, p, &a->retrieval);
-    write_passages(&w, a);
+    write_passages(&w, &a->retrieval, a->n_given);
     json_begin_object(&w, "gate");
     json_put_bool(&w, "pass", a->verdict.pass);
     json_put_double(&w, "relevance", (double)a->verdict.relevance);
@@ -96,4 +97,36 @@ enum rag_status ask_record_append(const struct pipeline *p, const struct pipelin
     reply_write_stages(&w, &a->retrieval);
     json_end_object(&w);
     return audit_append_buf(p->audit, "ask", request->principal, &out, 0, reterr);
+}
+
+enum rag_status ask_record_search(const struct pipeline *p, const struct pipeline_request *request,
+                                  const struct retrieval *r, size_t n_results,
+                                  enum rag_status outcome, const struct rag_error *failed,
+                                  struct rag_error *reterr)
+{
+    struct json_writer w;
+    struct buf out;
+
+    buf_init(&out, RECORD_BYTES_MAX);
+    json_writer_init(&w, &out);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "request_id", request->request_id);
+    json_put_string(&w, "collection", request->collection->name);
+    json_put_string(&w, "query", buf_str(&r->text));
+    json_put_string(&w, "outcome", outcome != RAG_OK ? rag_status_code(outcome) : "found");
+    if (failed)
+        json_put_string(&w, "error", failed->text);
+    json_begin_object(&w, "settings");
+    json_put_string(&w, "analyzer", analyzer_fingerprint(p->analyzer));
+    json_put_int(&w, "top_k", (int64_t)n_results);
+    json_put_string(&w, "mode", search_mode_name(request->mode));
+    json_put_bool(&w, "rerank", !request->no_rerank);
+    if (request->filter_text)
+        json_put_raw(&w, "filter", request->filter_text);
+    json_end_object(&w);
+    write_models(&w, p, r);
+    write_passages(&w, r, n_results);
+    reply_write_stages(&w, r);
+    json_end_object(&w);
+    return audit_append_buf(p->audit, "search", request->principal, &out, 0, reterr);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "daemon/ask_record.h"
 #include "daemon/filter.h"
 #include "daemon/fusion_settings.h"
 #include "daemon/handle.h"
@@ -218,6 +219,22 @@ void handle_count_stages(struct app *app, const char *request_id, const struct r
     }
 }
 
+/* What cannot be recorded is not given. Returns the search's status or, of one that went well, that
+ * of its record. */
+static enum rag_status record_search(struct app *app, const struct pipeline_request *request,
+                                     const struct retrieval *r, enum rag_status searched,
+                                     struct rag_error *error)
+{
+    size_t top_k = request->top_k ? request->top_k : TOP_K_DEFAULT;
+    struct rag_error record_error = {RAG_OK, ""};
+    enum rag_status status = ask_record_search(&app->pipeline, request, r, top_k, searched,
+                                               searched == RAG_OK ? NULL : error, &record_error);
+
+    if (status != RAG_OK && searched == RAG_OK)
+        *error = record_error;
+    return searched == RAG_OK ? status : searched;
+}
+
 void handle_search(struct http_request *request, struct http_response *response, void *context)
 {
     struct query q = {0};
@@ -233,6 +250,8 @@ void handle_search(struct http_request *request, struct http_response *response,
     status = query_read(app, request, false, &q, &error);
     if (status == RAG_OK) {
         status = pipeline_search(&app->pipeline, &q.request, &r, &error);
+        if (app->config->audit_searches)
+            status = record_search(app, &q.request, &r, status, &error);
         request->note.outcome = rag_status_code(status);
     }
     if (status == RAG_OK) {
