@@ -286,7 +286,8 @@ static enum rag_status check_id(const char *verb, const char *id, struct rag_err
 static enum rag_status check_args(const char *verb, struct audit_args *args, char **words, int n,
                                   struct rag_error *reterr)
 {
-    bool one_row = strcmp(verb, "show") == 0 || strcmp(verb, "erase") == 0;
+    bool one_row =
+        strcmp(verb, "show") == 0 || strcmp(verb, "erase") == 0 || strcmp(verb, "replay") == 0;
 
     if (one_row && n != 2)
         return rag_fail(reterr, RAG_EINVAL, "audit %s: needs one row number", verb);
@@ -332,7 +333,8 @@ static enum rag_status read_times(struct audit_args *args, struct rag_error *ret
 static enum rag_status read_args(int argc, char **argv, struct audit_args *args, char **words,
                                  const char **ret_verb, struct rag_error *reterr)
 {
-    static const char *const verbs[] = {"list", "show", "export", "verify", "prune", "erase"};
+    static const char *const verbs[] = {"list",  "show",  "export", "verify",
+                                        "prune", "erase", "replay"};
     const struct ragctl_arg table[] = {
         {.name = "--limit",       .number = &args->limit, .min = 1, .max = INT32_MAX},
         {.name = "--after",       .number = &args->after,                             .min = 0, .max = INT64_MAX},
@@ -373,6 +375,8 @@ static enum rag_status run_verb(const char *verb, struct ragctl_client *client,
         return show(client, args->id, reterr);
     if (strcmp(verb, "erase") == 0)
         return erase(client, args->id, args->why, reterr);
+    if (strcmp(verb, "replay") == 0)
+        return ragctl_audit_replay(client, args->id, reterr);
     if (strcmp(verb, "prune") == 0)
         return ragctl_audit_prune(client, args, reterr);
     if (strcmp(verb, "verify") == 0)

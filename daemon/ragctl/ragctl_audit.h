@@ -61,6 +61,9 @@ enum rag_status ragctl_audit_verify_file(const struct ragctl_options *options,
 /* All rows as lines, into args->output or standard output. */
 enum rag_status ragctl_audit_export(struct ragctl_client *client, const struct audit_args *args,
                                     struct rag_error *reterr);
+/* Ask the question of a row (a number or a request id) again and print what has changed. */
+enum rag_status ragctl_audit_replay(struct ragctl_client *client, const char *id,
+                                    struct rag_error *reterr);
 enum rag_status ragctl_audit_prune(struct ragctl_client *client, const struct audit_args *args,
                                    struct rag_error *reterr);
 

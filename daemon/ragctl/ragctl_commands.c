@@ -152,6 +152,8 @@ static const char audit_help[] =
     "                    verified by itself, or CSV for spreadsheets\n"
     "  verify            check the whole chain; exit status 1 when it is broken\n"
     "  prune             cut old rows off, behind a signed checkpoint\n"
+    "  replay ID         ask the question of a row again, with today's documents and\n"
+    "                    settings and without the cache: what is another now\n"
     "  erase SEQ         drop a row's payload on lawful request; needs --why\n"
     "\n"
     "  --kind KIND       ask, document.put, document.delete, collection.create ...\n"
@@ -380,7 +382,7 @@ static const struct ragctl_command table[] = {
      "collections and who may use them", collection_help, false, ragctl_collection},
     {"document", "document list|get|delete --collection C [NAME...] [options]",
      "documents of a collection", document_help, true, ragctl_document},
-    {"audit", "audit list|show|export|verify|prune|erase [ID] [options]",
+    {"audit", "audit list|show|export|verify|prune|erase|replay [ID] [options]",
      "who did and asked what, tamper-evident", audit_help, false, ragctl_audit},
     {"cache", "cache stats|list|clear|feedback [ENTRY] [options]",
      "answers that are kept and given again", cache_help, false, ragctl_cache},

@@ -319,6 +319,111 @@ class Export(WithRagd):
         self.assertEqual(table[-1][19], self.verify()["head"]["hash"])
 
 
+class Replay(WithRagd):
+    def put(self, name, text):
+        self.ok("PUT", self.ragd.document("c", name), text, content_type="text/plain")
+
+    def replay(self, an_id):
+        return self.json("audit", "replay", an_id)
+
+    def test_nothing_has_changed(self):
+        asked = self.fill(3)
+        seq = self.ok("GET", f"/v1/audit/{asked['request_id']}")["seq"]
+        for an_id in (seq, asked["request_id"]):
+            r = self.replay(an_id)
+            self.assertEqual((r["seq"], r["request_id"]), (seq, asked["request_id"]))
+            for same in ("same_answer", "same_passages", "same_citations", "same_refusal",
+                         "same_backend"):
+                self.assertTrue(r[same], (same, r))
+            self.assertEqual({d["state"] for d in r["documents"]}, {"same"})
+            self.assertNotEqual(r["replayed_request_id"], asked["request_id"])
+        self.assertIn("answer: the same", self.run_it("audit", "replay", seq).stdout)
+        self.assertTrue(self.verify()["whole"])
+
+    def test_documents_changed_and_gone(self):
+        self.ok("PUT", "/v1/collections/c", {})
+        self.put("휴가.txt", "연차는 1년에 15일이다. 신청은 총무팀에 한다.")
+        self.put("옛날.txt", "연차는 입사 첫해에 11일이다.")
+        asked = self.ok("POST", "/v1/ask", {"collection": "c", "question": "연차는 며칠인가요?"})
+        self.assertIn("15일", asked["answer"])
+        self.put("휴가.txt", "연차는 1년에 20일이다. 신청은 총무팀에 한다.")
+        self.ok("DELETE", self.ragd.document("c", "옛날.txt"))
+        r = self.replay(asked["request_id"])
+        self.assertFalse(r["same_answer"] or r["same_passages"] or r["same_citations"])
+        self.assertTrue(r["same_refusal"] and r["same_backend"])
+        self.assertEqual({d["document"]: d["state"] for d in r["documents"]},
+                         {"휴가.txt": "changed", "옛날.txt": "gone"})
+        self.assertIn("15일", r["answer"]["before"])
+        self.assertIn("20일", r["answer"]["after"])
+        for key, words in (("gone", "15일"), ("added", "20일")):
+            self.assertTrue(any(words in c["text"] for c in r["citations"][key]), r["citations"])
+        ranks = {(p["document"], p["rank_before"], p["rank_after"]) for p in r["passages"]}
+        self.assertIn(("옛날.txt", 1, None), ranks)
+        self.assertIn(("휴가.txt", None, 1), ranks)
+        shown = self.run_it("audit", "replay", asked["request_id"]).stdout
+        for words in ("- 연차는 1년에 15일이다.", "+ 연차는 1년에 20일이다.", "answer: another",
+                      "document changed since then: 휴가.txt", "document gone since then: 옛날.txt"):
+            self.assertIn(words, shown)
+
+    def test_an_answer_became_a_refusal_and_the_filter_holds(self):
+        self.ok("PUT", "/v1/collections/c", {})
+        self.ok("PUT", self.ragd.document("c", "a.txt"), "연차는 1년에 15일이다.",
+                content_type="text/plain", headers={"X-Ragd-Metadata": '{"year":2026}'})
+        asked = self.ok("POST", "/v1/ask", {
+            "collection": "c", "question": "그럼 며칠인가요?", "filter": {"year": 2026}, "top_k": 2,
+            "messages": [{"role": "user", "content": "연차가 있나요?"},
+                         {"role": "assistant", "content": "있다."}]})
+        again = self.replay(asked["request_id"])
+        self.assertTrue(again["same_answer"])
+        rows = [self.ok("GET", f"/v1/audit/{i}")["payload"]
+                for i in (asked["request_id"], again["replayed_request_id"])]
+        for key in ("question", "messages"):
+            self.assertEqual(rows[0][key], rows[1][key])
+        for key in ("filter", "top_k"):
+            self.assertEqual(rows[0]["settings"][key], rows[1]["settings"][key])
+        self.ok("DELETE", self.ragd.document("c", "a.txt"))
+        r = self.replay(asked["request_id"])
+        self.assertFalse(r["same_answer"] or r["same_refusal"])
+        self.assertEqual((r["outcome"]["before"], r["outcome"]["after"]), ("answered", "refused"))
+
+    def test_what_cannot_be_replayed(self):
+        asked = self.fill(3)
+        seq = self.ok("GET", f"/v1/audit/{asked['request_id']}")["seq"]
+        self.assertIn("only questions", self.run_it("audit", "replay", 1, status=1).stderr)
+        self.assertIn("does not exist", self.run_it("audit", "replay", 99, status=1).stderr)
+        self.run_it("audit", "replay", "x", status=2)
+        self.run_it("audit", "replay", status=2)
+        self.ok("POST", f"/v1/audit/{seq}/erase", {"why": "시험"})
+        self.assertIn("was erased", self.run_it("audit", "replay", seq, status=1).stderr)
+        self.assertIn("erased", self.run_it("audit", "replay", asked["request_id"],
+                                            status=1).stderr)
+        asked = self.ok("POST", "/v1/ask", {"collection": "c", "question": "연차는 며칠인가요?"})
+        self.ok("DELETE", "/v1/collections/c")
+        self.assertIn("'c'", self.run_it("audit", "replay", asked["request_id"], status=1).stderr)
+
+
+class Searches(WithRagd):
+    config = "[audit]\nsearches = 1\n"
+
+    def test_searches_are_recorded_where_that_is_asked_for(self):
+        self.fill(3)
+        found = self.ok("POST", "/v1/search", {"collection": "c", "query": "연차", "top_k": 1,
+                                               "filter": {"document": ["0.txt", "1.txt"]}})
+        row = self.ok("GET", f"/v1/audit/{found['request_id']}")
+        self.assertEqual(row["kind"], "search")
+        payload = row["payload"]
+        self.assertEqual((payload["query"], payload["outcome"], payload["settings"]["top_k"]),
+                         ("연차", "found", 1))
+        self.assertEqual(payload["settings"]["filter"], {"document": ["0.txt", "1.txt"]})
+        self.assertEqual([p["given"] for p in payload["passages"]], [True, False])
+        self.assertEqual(payload["passages"][0]["document"], found["results"][0]["document"])
+        self.fails(404, "POST", "/v1/search", {"collection": "c", "query": "연차", "mode": "dense"})
+        rows = self.ok("GET", "/v1/audit?kind=search")["entries"]
+        self.assertEqual([r["payload"]["outcome"] for r in rows], ["found", "not_found"])
+        self.assertIn("연차", self.run_it("audit", "list", "--kind", "search").stdout)
+        self.assertTrue(self.verify()["whole"])
+
+
 class Background(WithRagd):
     config = "[audit]\nkeep_days = 30\n"
 
