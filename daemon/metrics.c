@@ -173,10 +173,21 @@ void metrics_add(struct metrics *m, enum metric metric, uint64_t n)
     atomic_fetch_add_explicit(&m->counters[metric], n, memory_order_relaxed);
 }
 
+/* Two scrapes at once may have read their totals in another order than they set them: a counter
+ * never falls. */
+static void raise_to(atomic_uint_fast64_t *counter, uint64_t n)
+{
+    uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
+
+    while (was < n && !atomic_compare_exchange_weak_explicit(counter, &was, n, memory_order_relaxed,
+                                                             memory_order_relaxed))
+        ;
+}
+
 void metrics_set_total(struct metrics *m, enum metric metric, uint64_t n)
 {
     assert(table[metric].kind != GAUGE);
-    atomic_store_explicit(&m->counters[metric], n, memory_order_relaxed);
+    raise_to(&m->counters[metric], n);
 }
 
 void metrics_count(struct metrics *m, enum metrics_family family, const char *first,
@@ -189,8 +200,7 @@ void metrics_count(struct metrics *m, enum metrics_family family, const char *fi
 void metrics_count_total(struct metrics *m, enum metrics_family family, const char *first,
                          const char *second, uint64_t n)
 {
-    atomic_store_explicit(family_counter(&m->families[family], family, first, second), n,
-                          memory_order_relaxed);
+    raise_to(family_counter(&m->families[family], family, first, second), n);
 }
 
 void metrics_set(struct metrics *m, enum metric metric, double value)
