@@ -68,9 +68,12 @@ enum rag_status handle_record(const struct app *app, const struct http_request *
 
 /* The request is about this collection: for the log, and for who looks at what is going on. */
 void handle_note_collection(struct app *app, struct http_request *request, const char *name);
-/* What came of a question, for the log. */
-void handle_note_ask(struct http_request *request, const struct pipeline_answer *a,
+/* What came of a question or a search, for the log and the trace. */
+void handle_note_ask(const struct app *app, struct http_request *request,
+                     const struct pipeline_request *asked, const struct pipeline_answer *a,
                      enum rag_status status);
+void handle_note_search(struct http_request *request, const struct pipeline_request *asked,
+                        const struct retrieval *r, enum rag_status status);
 
 /* Of a search: what ran, for the metrics; what was left out, for the log too. */
 void handle_count_stages(struct app *app, const char *request_id, const struct retrieval *r);

@@ -252,13 +252,12 @@ void handle_search(struct http_request *request, struct http_response *response,
         status = pipeline_search(&app->pipeline, &q.request, &r, &error);
         if (app->config->audit_searches)
             status = record_search(app, &q.request, &r, status, &error);
-        request->note.outcome = rag_status_code(status);
+        handle_note_search(request, &q.request, &r, status);
     }
     if (status == RAG_OK) {
         size_t top_k = q.request.top_k ? q.request.top_k : TOP_K_DEFAULT;
 
         handle_count_stages(app, request->id, &r);
-        request->note.outcome = "found";
         json_begin_object(&w, NULL);
         reply_write_results(&w, "results", &r, top_k);
         reply_write_retrieval(&w, &r);
@@ -420,7 +419,7 @@ static void ask_stream(struct app *app, struct http_request *request,
     json_put_string(&w, "collection", q->collection->name);
     end_event(&e, &w, "meta");
     status = pipeline_ask(&app->pipeline, &q->request, &sink, &a, &error);
-    handle_note_ask(request, &a, status);
+    handle_note_ask(app, request, &q->request, &a, status);
     handle_count_ask(app, request->id, &a, status);
     if (status == RAG_OK)
         send_outcome(&e, &a, request->id);
@@ -443,7 +442,7 @@ static void ask_plain(struct app *app, struct http_request *request, struct http
     buf_init(&body, HANDLE_REPLY_BYTES_MAX);
     json_writer_init(&w, &body);
     status = pipeline_ask(&app->pipeline, &q->request, NULL, &a, &error);
-    handle_note_ask(request, &a, status);
+    handle_note_ask(app, request, &q->request, &a, status);
     handle_count_ask(app, request->id, &a, status);
     if (status == RAG_OK) {
         json_begin_object(&w, NULL);

@@ -203,6 +203,7 @@ static enum rag_status chat_alone(struct completion *c, const struct pipeline_si
 static enum rag_status complete(struct completion *c, bool stream, struct rag_error *reterr)
 {
     const struct pipeline_sink sink = {.on_piece = stream ? on_piece : NULL, .context = c};
+    const struct pipeline_request alone = {.sampling = &c->chat.sampling};
     const char *question = c->chat.messages[c->chat.n_messages - 1].text;
     enum rag_status status;
 
@@ -213,7 +214,8 @@ static enum rag_status complete(struct completion *c, bool stream, struct rag_er
         status = pipeline_ask(&c->app->pipeline, &c->chat.ask, &sink, &c->answer, reterr);
     else
         status = chat_alone(c, &sink, reterr);
-    handle_note_ask(c->request, &c->answer, status);
+    handle_note_ask(c->app, c->request, c->chat.collection ? &c->chat.ask : &alone, &c->answer,
+                    status);
     handle_count_ask(c->app, c->request->id, &c->answer, status);
     return status;
 }

@@ -1,8 +1,10 @@
-/* daemon/handle_note.c - what handlers tell the log and the registry of live requests. */
+/* daemon/handle_note.c - what handlers tell the log, the trace and the registry of live requests.
+ */
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/handle.h"
+#include "daemon/trace_pipeline.h"
 
 void handle_note_collection(struct app *app, struct http_request *request, const char *name)
 {
@@ -10,7 +12,16 @@ void handle_note_collection(struct app *app, struct http_request *request, const
     live_request_collection(app->live, request->live, name);
 }
 
-void handle_note_ask(struct http_request *request, const struct pipeline_answer *a,
+void handle_note_search(struct http_request *request, const struct pipeline_request *asked,
+                        const struct retrieval *r, enum rag_status status)
+{
+    request->note.outcome = status == RAG_OK ? "found" : rag_status_code(status);
+    request->note.guard = guard_action_name(r->guard.verdict);
+    trace_search(request->trace, asked, r);
+}
+
+void handle_note_ask(const struct app *app, struct http_request *request,
+                     const struct pipeline_request *asked, const struct pipeline_answer *a,
                      enum rag_status status)
 {
     struct request_note *note = &request->note;
@@ -25,4 +36,6 @@ void handle_note_ask(struct http_request *request, const struct pipeline_answer 
     note->prompt_tokens = a->result.prompt_tokens;
     note->cached_tokens = a->result.cached_tokens;
     note->output_tokens = a->result.output_tokens;
+    note->guard = guard_action_name(a->retrieval.guard.verdict);
+    trace_ask(request->trace, app, asked, a, status);
 }

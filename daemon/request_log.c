@@ -60,14 +60,14 @@ void request_log(const struct request_line *line)
     else if (note->outcome)
         log_event(level_of(line), line->id, "request",
                   "method=%s route=%s code=%d ms=%.1f principal=%s bytes=%zu collection=%s "
-                  "outcome=%s backend=%s cache=%s prompt_tokens=%llu cached_tokens=%llu "
+                  "outcome=%s backend=%s cache=%s guard=%s prompt_tokens=%llu cached_tokens=%llu "
                   "output_tokens=%llu question_bytes=%zu question_sha256=%s",
                   method, route, line->code, line->ms, line->principal, line->body_bytes,
                   note->collection[0] ? note->collection : "-", note->outcome,
                   note->backend[0] ? note->backend : "none", note->cache[0] ? note->cache : "none",
-                  (unsigned long long)note->prompt_tokens, (unsigned long long)note->cached_tokens,
-                  (unsigned long long)note->output_tokens, note->question_bytes,
-                  note->question_sha256[0] ? note->question_sha256 : "-");
+                  note->guard ? note->guard : "none", (unsigned long long)note->prompt_tokens,
+                  (unsigned long long)note->cached_tokens, (unsigned long long)note->output_tokens,
+                  note->question_bytes, note->question_sha256[0] ? note->question_sha256 : "-");
     else
         log_event(level_of(line), line->id, "request",
                   "method=%s route=%s code=%d ms=%.1f principal=%s bytes=%zu collection=%s", method,

@@ -1,8 +1,9 @@
 /* daemon/request_log.h - the one line of the log that each request leaves.
  *
  *     event=request method=POST route=/v1/ask code=200 ms=12.5 principal=uid:1000 bytes=61
- *         collection=handbook outcome=answered backend=local cache=none prompt_tokens=812
- *         cached_tokens=640 output_tokens=64 question_bytes=31 question_sha256=0123456789abcdef
+ *         collection=handbook outcome=answered backend=local cache=none guard=pass
+ *         prompt_tokens=812 cached_tokens=640 output_tokens=64 question_bytes=31
+ *         question_sha256=0123456789abcdef
  *
  * (on one line; what follows bytes is there for questions). One that failed is
  * event=request_failed and ends with error="...". Requests of /healthz, /readyz and /metrics are
@@ -21,6 +22,7 @@ struct request_note {
     const char *outcome; /* "answered", "refused", "found", or a rag_status_code(); static */
     char backend[32];    /* "" where none answered */
     char cache[16];      /* "none", "exact", "semantic"; "" where there is none to ask */
+    const char *guard;   /* its verdict, static; NULL: it was not asked */
     uint64_t prompt_tokens;
     uint64_t cached_tokens;
     uint64_t output_tokens;

@@ -116,7 +116,7 @@ class TextLog(WithRagd):
         text = QUESTION.encode()
         for part in (f" info req={reply['request_id']} event=request method=POST ", " code=200 ",
                      f" principal={ME} ", " collection=handbook outcome=answered ",
-                     " backend=extractive cache=none prompt_tokens=0 ",
+                     " backend=extractive cache=none guard=pass prompt_tokens=0 ",
                      f" question_bytes={len(text)} question_sha256="
                      f"{hashlib.sha256(text).hexdigest()[:16]}"):
             self.assertIn(part, line[0])

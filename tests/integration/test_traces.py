@@ -14,13 +14,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import exposition  # noqa: E402
 from ragd_process import Ragd  # noqa: E402
 from stub_collector import Collector  # noqa: E402
+from stub_openai import StubOpenAI  # noqa: E402
+from tiny_models import make_decoder  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")
 QUESTION = "미사용 연차는 며칠까지 이월할 수 있나요?"
 LEAVE = "미사용 연차는 최대 5일까지 다음 해로 이월할 수 있다."
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
-SERVER, INTERNAL = 2, 1
+INTERNAL, SERVER, CLIENT = 1, 2, 3
 
 
 class WithCollector(unittest.TestCase):
@@ -100,6 +102,54 @@ class Spans(WithCollector):
             self.assertGreaterEqual(s["begun"], above["begun"], s["name"])
             self.assertLessEqual(s["ended"], above["ended"], s["name"])
 
+    def test_each_stage_has_a_span(self):
+        reply = self.ask()
+        server, others = self.trace_of(reply["request_id"])
+        search = others["retrieval handbook"]
+        self.assertEqual(search["attributes"]["gen_ai.operation.name"], "retrieval")
+        self.assertEqual(search["attributes"]["gen_ai.data_source.id"], "handbook")
+        self.assertEqual(search["attributes"]["ragd.search.mode"], "bm25")
+        within = {"analyze", "filter", "bm25", "dense", "fuse", "fetch", "rerank"}
+        for stage, ms in reply["stages_ms"].items():
+            if stage in ("total", "generate"):
+                continue
+            span = others[stage]
+            self.assertEqual(span["parent"], (search if stage in within else server)["id"], stage)
+            self.assertEqual(span["kind"], INTERNAL)
+            if stage not in ("audit", "guard"):  # these two go on behind the reply's figures
+                self.assertAlmostEqual((span["ended"] - span["begun"]) / 1e6, ms,
+                                       delta=.01 + ms / 1000, msg=stage)
+        generate = others["generate extractive"]
+        self.assertEqual(generate["attributes"]["ragd.backend"], "extractive")
+        self.assertNotIn("gen_ai.request.model", generate["attributes"])
+        want = {"ragd.collection": "handbook", "ragd.cache": "miss", "ragd.guard.verdict": "pass",
+                "ragd.backend": "extractive"}
+        self.assertEqual({k: server["attributes"].get(k) for k in want}, want)
+
+    def test_an_answer_of_the_cache_says_so(self):
+        self.ask()
+        reply = self.ask()
+        self.assertEqual(reply["cache"], "exact")
+        server, others = self.trace_of(reply["request_id"])
+        self.assertEqual(server["attributes"]["ragd.cache"], "exact")
+        self.assertEqual(server["attributes"]["ragd.cache.similarity"], 1)
+        self.assertIn("cache", others)
+        self.assertNotIn("generate extractive", others)
+
+    def test_an_offline_collection_has_no_name(self):
+        reply = self.ask("secret")
+        _, others = self.trace_of(reply["request_id"])
+        self.assertIn("retrieval", others)
+        self.ragd.stop()
+        for span in self.collector.spans():
+            self.assertNotIn("secret", json.dumps(span))
+
+    def test_a_search_has_its_stages(self):
+        reply = self.call("POST", "/v1/search", {"collection": "handbook", "query": QUESTION})
+        server, others = self.trace_of(reply["request_id"])
+        self.assertEqual(server["attributes"]["ragd.outcome"], "found")
+        self.assertIn("bm25", others)
+
     def test_no_text_of_a_person_leaves(self):
         self.trace_of(self.ask()["request_id"])
         self.call("GET", self.ragd.document("handbook", "leave.txt"))
@@ -127,6 +177,68 @@ class Spans(WithCollector):
         self.ragd.stop()
         self.assertEqual([s["name"] for s in self.collector.spans() if s["name"].startswith("GET")],
                          [])
+
+
+class Decoder(WithCollector):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="ragd-model.")
+        self.addCleanup(folder.cleanup)
+        self.more = (f"[generate]\nmodel = {make_decoder(folder.name)}\nchat_template = chatml\n"
+                     f"kv_budget_mb = 64\n")
+        super().setUp()
+
+    def test_a_model_is_traced_as_one(self):
+        reply = self.call("POST", "/v1/chat/completions", {
+            "messages": [{"role": "user", "content": "비밀 질문"}], "max_tokens": 8,
+            "temperature": 0.5, "top_p": 0.9, "seed": 7, "stop": ["비밀"]})
+        _, others = self.trace_of(reply["id"][len("chatcmpl-"):])
+        span = others["chat tiny-chat"]
+        self.assertEqual(span["kind"], INTERNAL)
+        usage = reply["usage"]
+        want = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "ragd",
+                "gen_ai.request.model": "tiny-chat", "gen_ai.response.model": "tiny-chat",
+                "gen_ai.request.temperature": 0.5, "gen_ai.request.top_p": 0.9,
+                "gen_ai.request.max_tokens": 8, "gen_ai.request.seed": 7,
+                "gen_ai.output.type": "text",
+                "gen_ai.response.finish_reasons": [reply["choices"][0]["finish_reason"]],
+                "gen_ai.usage.input_tokens": usage["prompt_tokens"],
+                "gen_ai.usage.output_tokens": usage["completion_tokens"],
+                "gen_ai.usage.cache_read.input_tokens":
+                    usage["prompt_tokens_details"]["cached_tokens"],
+                "ragd.backend": "local"}
+        self.assertEqual({k: span["attributes"].get(k) for k in want}, want)
+        sent = b"".join(self.collector.bodies)
+        for text in ("비밀", reply["choices"][0]["message"]["content"]):
+            self.assertNotIn(json.dumps(text)[1:-1].encode(), sent)
+            self.assertNotIn(text.encode(), sent)
+
+
+class Server(WithCollector):
+    def setUp(self):
+        self.stub = StubOpenAI()
+        self.stub.__enter__()
+        self.addCleanup(self.stub.__exit__)
+        self.more = (f"[openai]\nbase_url = http://127.0.0.1:{self.stub.port}/v1\n"
+                     "model = far-model\nallow_private = 1\ntries_max = 1\n"
+                     "[cache]\nenabled = 0\n")
+        super().setUp()
+
+    def test_another_servers_model_is_a_client_span(self):
+        reply = self.ask()
+        self.assertEqual(reply["backend"], "openai")
+        _, others = self.trace_of(reply["request_id"])
+        span = others["chat far-model"]
+        self.assertEqual(span["kind"], CLIENT)
+        self.assertEqual(span["attributes"]["gen_ai.provider.name"], "openai")
+        self.assertEqual(span["attributes"]["gen_ai.request.model"], "far-model")
+
+    def test_that_it_failed_is_seen(self):
+        self.stub.mode = "wrong_json"
+        reply = self.ask()
+        self.assertEqual(reply["backend"], "extractive")
+        server, others = self.trace_of(reply["request_id"])
+        self.assertEqual(server["attributes"]["ragd.degraded"], ["generate"])
+        self.assertIn("generate extractive", others)
 
 
 class Parents(WithCollector):

@@ -165,6 +165,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(reply)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass  # clients break off: that is what they are tested for
+
+
 class Collector:
     def __init__(self, prefix=""):
         self.prefix = prefix
@@ -177,8 +184,7 @@ class Collector:
         self.taken = []
         self.problems = []
         self.authorization = None
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.collector = self
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}{prefix}"
 
