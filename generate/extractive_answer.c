@@ -11,12 +11,29 @@ struct cell {
     size_t n;
 };
 
+/* Bytes of emphasis at s: one or two asterisks. A longer run stands for something, as where data
+ * was masked. */
+static size_t emphasis(const char *s, size_t n)
+{
+    size_t run = 0;
+
+    while (run < n && s[run] == '*')
+        run++;
+    return run <= 2 ? run : 0;
+}
+
 static void append_clean(struct buf *out, const char *s, size_t n)
 {
     bool space = out->len > 0 && out->data[out->len - 1] == ' ';
 
     for (size_t i = 0; i < n; i++) {
-        if (s[i] == '*' || s[i] == '`' || (s[i] == '_' && i + 1 < n && s[i + 1] == '_'))
+        size_t run = i == 0 || s[i - 1] != '*' ? emphasis(s + i, n - i) : 0;
+
+        if (run > 0) {
+            i += run - 1;
+            continue;
+        }
+        if (s[i] == '`' || (s[i] == '_' && i + 1 < n && s[i + 1] == '_'))
             continue;
         if (s[i] == '\n' || s[i] == '\t' || s[i] == ' ') {
             if (!space)
