@@ -1,6 +1,7 @@
 #include "daemon/ask_record.h"
 
 #include "base/json_writer.h"
+#include "daemon/pipeline_internal.h"
 #include "daemon/reply.h"
 #include "daemon/sampling_settings.h"
 
@@ -66,6 +67,47 @@ static void write_passages(struct json_writer *w, const struct retrieval *r, siz
     json_end_array(w);
 }
 
+static void write_backend(struct json_writer *w, const char *name, const char *outcome,
+                          const char *reason)
+{
+    json_begin_object(w, NULL);
+    json_put_string(w, "backend", name);
+    json_put_string(w, "outcome", outcome);
+    if (reason)
+        json_put_string(w, "reason", reason);
+    json_end_object(w);
+}
+
+/* Who was asked to answer, in order, and what came of it: the last one answered or failed, those
+ * before it are the degraded stages of that name, in the same order. */
+static void write_backends(struct json_writer *w, const struct pipeline *p,
+                           const struct pipeline_request *request, const struct pipeline_answer *a,
+                           enum rag_status outcome, const struct rag_error *failed)
+{
+    const struct retrieval *r = &a->retrieval;
+    struct generator *backends[CONFIG_BACKENDS_MAX];
+    size_t n = 0;
+    size_t k = 0;
+
+    json_begin_array(w, "backends");
+    if (r->ran[STAGE_GENERATE] && a->cache.entry == 0)
+        n = pipeline_backends(p, request, backends);
+    if (n > 0 && !request->generator && p->backends[BACKEND_OPENAI] &&
+        collection_is_offline(request->collection))
+        write_backend(w, config_backend_name(BACKEND_OPENAI), "left_out",
+                      "the collection is offline");
+    for (size_t i = 0; i < r->n_degraded && k < n; i++)
+        if (r->degraded[i].stage == STAGE_GENERATE)
+            write_backend(w, backends[k++]->name, "failed", r->degraded[i].why.text);
+    if (k < n)
+        write_backend(w, backends[k]->name,
+                      outcome != RAG_OK ? "failed"
+                      : a->refused      ? "refused"
+                                        : "answered",
+                      outcome != RAG_OK && failed ? failed->text : NULL);
+    json_end_array(w);
+}
+
 enum rag_status ask_record_append(const struct pipeline *p, const struct pipeline_request *request,
                                   const struct pipeline_answer *a, enum rag_status outcome,
                                   const struct rag_error *failed, struct rag_error *reterr)
@@ -94,6 +136,8 @@ enum rag_status ask_record_append(const struct pipeline *p, const struct pipelin
     json_put_double(&w, "relevance", (double)a->verdict.relevance);
     json_end_object(&w);
     reply_write_answer(&w, a);
+    write_backends(&w, p, request, a, outcome, failed);
+    json_put_double(&w, "cost", a->cache.entry == 0 ? a->result.cost : 0);
     reply_write_stages(&w, &a->retrieval);
     json_end_object(&w);
     return audit_append_buf(p->audit, "ask", request->principal, &out, 0, reterr);
@@ -126,6 +170,7 @@ enum rag_status ask_record_search(const struct pipeline *p, const struct pipelin
     json_end_object(&w);
     write_models(&w, p, r);
     write_passages(&w, r, n_results);
+    reply_write_guard(&w, &r->guard);
     reply_write_stages(&w, r);
     json_end_object(&w);
     return audit_append_buf(p->audit, "search", request->principal, &out, 0, reterr);

@@ -5,8 +5,9 @@
 #include "daemon/pipeline.h"
 
 /* Append kind "ask" with who, when, the question, the passages with scores and ranks per
- * stage, settings, answer, citations, verdict and per-stage ms; returns when it is durable.
- * failed: why there is no answer ("cancelled", "timeout" ...), or NULL. */
+ * stage, settings, answer, citations, verdict, what the guard found, where a cached answer
+ * is from, who was asked to answer and what came of it, tokens, cost and per-stage ms; returns when
+ * it is durable. failed: why there is no answer ("cancelled", "timeout" ...), or NULL. */
 enum rag_status ask_record_append(const struct pipeline *p, const struct pipeline_request *request,
                                   const struct pipeline_answer *a, enum rag_status outcome,
                                   const struct rag_error *failed, struct rag_error *reterr);

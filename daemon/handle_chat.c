@@ -168,6 +168,7 @@ static enum rag_status append_record(struct completion *c, enum rag_status outco
     json_put_string(&w, "answer", buf_str(&r->answer));
     json_put_string(&w, "finish_reason", finish_reason_name(r->finish_reason));
     reply_write_usage(&w, r);
+    json_put_double(&w, "cost", r->cost);
     json_end_object(&w);
     return audit_append_buf(c->app->audit, "chat", c->request->principal, &out, 0, reterr);
 }
