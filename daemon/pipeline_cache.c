@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "cache/canonical.h"
 #include "daemon/answer_payload.h"
+#include "daemon/cache_scope.h"
 #include "daemon/fusion_settings.h"
 #include "daemon/pipeline_internal.h"
 #include "daemon/sampling_settings.h"
@@ -92,20 +93,6 @@ static enum rag_status hash_settings(const struct pipeline *p,
     return status;
 }
 
-/* Who shares: one principal, or all who may read the collection as its list stands now. */
-static enum rag_status hash_scope(const struct pipeline *p, const struct pipeline_request *request,
-                                  uint8_t ret[SHA256_BYTES])
-{
-    const struct sha256_part own[] = {
-        {"principal",        9                         },
-        {request->principal, strlen(request->principal)},
-    };
-
-    if (p->cache_shared)
-        return collection_readers_hash(request->collection, ret);
-    return sha256_lengths(own, 2, ret);
-}
-
 /* The answer of an entry becomes this question's. */
 static enum rag_status give(const struct answer_cached *cached, struct pipeline_answer *a,
                             struct rag_error *reterr)
@@ -171,10 +158,12 @@ enum rag_status pipeline_cache_same(const struct pipeline *p,
     status = question_canonical(request->question, strlen(request->question), &s->canonical);
     s->key.question = buf_str(&s->canonical);
     s->key.request_id = request->request_id;
+    s->key.request_id = request->request_id;
     if (status == RAG_OK)
         status = hash_settings(p, request, s->key.settings);
     if (status == RAG_OK)
-        status = hash_scope(p, request, s->key.scope);
+        status =
+            cache_scope(p->cache_shared, request->collection, request->principal, s->key.scope);
     if (status == RAG_OK)
         status = store_document_versions(p->store, s->key.collection_id, NULL, 0, NULL,
                                          &s->generation, &why);
