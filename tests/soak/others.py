@@ -1,6 +1,7 @@
 """Clients of all else: the models, chats, the audit log, metrics, checks and backups."""
 import shutil
 
+from subjects import MARKS, MEANINGS, bare
 from world import Client
 from writers import LASTING
 
@@ -57,6 +58,40 @@ class ModelUser(Client):
 
     def models(self):
         self.request("models", "GET", "/v1/models")
+
+
+class CacheUser(Client):
+    """Looks at what is kept, says whether answers fitted, and clears at times."""
+    pause_s = 0.3
+
+    def __init__(self, world, user, rng):
+        super().__init__(world, user, rng)
+        self.entries = []
+
+    def mix(self):
+        clear = ((0.2, self.clear),) if self.user.name is None else ()
+        return ((4, self.list), (2, self.report), *clear)
+
+    def list(self):
+        share = self.world.share
+        status, reply, _, _ = self.request("cache", "GET", "/v1/cache?limit=200")
+        if status != 200:
+            return
+        self.entries = [entry["entry"] for entry in reply["entries"]]
+        if self.user.name is None or share != "principal" or share != self.world.share:
+            return
+        for question in (entry["question"] for entry in reply["entries"]):
+            if bare(question) in MEANINGS and question != bare(question) + MARKS[self.user.name]:
+                self.world.note("crossed", f"{self.user.principal} sees the question {question!r}")
+
+    def report(self):
+        if self.entries:
+            self.request("feedback", "POST", "/v1/feedback",
+                         {"entry": self.rng.choice(self.entries),
+                          "correct": self.rng.random() < 0.95}, ok=(200, 404))
+
+    def clear(self):
+        self.request("clear", "DELETE", "/v1/cache" + self.rng.choice(("", "?collection=common")))
 
 
 class Auditor(Client):

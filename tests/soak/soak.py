@@ -28,7 +28,7 @@ sys.path.insert(0, str(HERE.parent / "lib"))
 from askers import Asker  # noqa: E402
 from faults import Faults  # noqa: E402
 from hostile import Misuser  # noqa: E402
-from others import Auditor, ModelUser  # noqa: E402
+from others import Auditor, CacheUser, ModelUser  # noqa: E402
 from ragd_process import Ragd, TcpListener, User  # noqa: E402
 from subjects import (DEVICES, OFFLINE, SECRET, document_name, document_target,  # noqa: E402
                       make_text)
@@ -117,6 +117,7 @@ def make_clients(world, seed):
                 Founder(world, user(), rng(), 1), Passer(world, user("bob"), rng()),
                 Misuser(world, user(), rng()), Misuser(world, user(), rng()),
                 ModelUser(world, user("alice"), rng()), Auditor(world, user(), rng())]
+    clients += [CacheUser(world, user(name), rng()) for name in ("alice", None)]
     return clients
 
 
@@ -250,7 +251,7 @@ def main():
     ragd.folder.joinpath("ragd.log").touch()
     world = World(ragd, TcpListener(ragd, ("alice", "bob")), arguments.slow_down)
     world.readers = Readers()
-    world.no_cache = {}
+    world.no_cache = {"cache": False}
     begun = world.begun
     seconds = arguments.minutes * 60
     series, peers = [], None
