@@ -446,7 +446,9 @@ static void conclude(struct remote *r, const struct try *t, enum rag_status stat
     pthread_mutex_lock(&r->mutex);
     if (status == RAG_ECANCELLED && !t->said_stop)
         r->stats.cancelled++;
-    else if (status != RAG_OK && status != RAG_ECANCELLED && !t->unspent)
+    else if (status == RAG_OK || status == RAG_ECANCELLED)
+        r->stats.successes++;
+    else if (!t->unspent)
         r->stats.failures++;
     if (status == RAG_OK || (t->said_stop && is_success(t->code)))
         circuit_note(&r->circuit, true, now);

@@ -95,7 +95,8 @@ enum rag_status remote_do(struct remote *r, const struct remote_call *call, stru
 void remote_hide_key(const struct remote *r, char *text);
 
 struct remote_stats {
-    uint64_t calls; /* of remote_do(): good ones, and those of the next counters */
+    uint64_t calls; /* of remote_do(): those of the next counters, and those that still run */
+    uint64_t successes;
     uint64_t failures;
     uint64_t cancelled; /* by the flag; who stops at a piece has what it wanted */
     uint64_t refused_offline, refused_open, refused_budget;

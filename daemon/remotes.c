@@ -120,9 +120,7 @@ static void count_one(struct remote *r, struct metrics *m, const char *name, enu
     if (!r)
         return;
     remote_stats(r, &s);
-    metrics_count_total(m, METRICS_REMOTE_CALLS, name, "ok",
-                        s.calls - s.failures - s.cancelled - s.refused_offline - s.refused_open -
-                            s.refused_budget);
+    metrics_count_total(m, METRICS_REMOTE_CALLS, name, "ok", s.successes);
     metrics_count_total(m, METRICS_REMOTE_CALLS, name, "failed", s.failures);
     metrics_count_total(m, METRICS_REMOTE_CALLS, name, "refused_offline", s.refused_offline);
     metrics_count_total(m, METRICS_REMOTE_CALLS, name, "refused_open", s.refused_open);
