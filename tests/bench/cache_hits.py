@@ -4,17 +4,21 @@ after the other over one kept-open connection (tests/bench/request_times.c).
 
     cache_hits.py BUILD_DIR [--entries N] [--questions N] [--model PATH]
 
-The cache is filled with N answered questions, each through the whole pipeline. Then, all in the
-same run:
+The cache is filled with N answered questions, each through the whole pipeline. Then, in turns, so
+that both see the same machine:
 
-  exact      questions of the cache again, spelt with other white space and punctuation
+  exact      a question of the cache again, spelt with other white space and punctuation
   semantic   the same in other words; those that were not confirmed are counted, not timed
+
+and afterwards
+
   miss       the same as exact, with "cache": false
 
-once without an encoder (meaning by TF-IDF) and once with one. `..._beyond_embedding` is the time of
-a semantic hit minus the time that the models computed for it (ragd_model_seconds of this phase)
-minus that of an exact hit. An exact hit contains the commit of its audit row; audit_p50_ms is that
-stage alone, of the same requests. The state is on the disk of the build folder.
+once without an encoder (meaning by TF-IDF) and once with one. A hit contains the commit of its audit
+row; audit_p50_ms is that stage alone. semantic_p50_ms_beyond_embedding is the median of semantic
+hits without their commits, minus what the models computed for one (ragd_model_seconds of this
+phase), minus the median of exact hits without their commits. The state is on the disk of the build
+folder.
 
 The last line is one JSON object."""
 import argparse
@@ -43,6 +47,16 @@ fusion_weight_dense = 0.1
 def percentile(values, p):
     values = sorted(values)
     return round(values[min(len(values) - 1, int(p / 100 * len(values)))], 3) if values else None
+
+
+def percentiles(name, rows):
+    return {f"{name}_p{p}_ms": percentile([ms for ms, _ in rows], p) for p in (50, 95, 99)}
+
+
+def stages(rows):
+    names = {name for _, reply in rows for name in reply["stages_ms"]}
+    return {name: percentile([r["stages_ms"].get(name, 0.0) for _, r in rows], 50)
+            for name in sorted(names)}
 
 
 class Bench:
@@ -93,39 +107,43 @@ class Bench:
         self.ingest(devices)
         filled = self.ask([ways_to_ask(*what)[0] + "?" for what in asked])
         picked = [rng.choice(asked) for _ in range(WARM + self.arguments.questions)]
-        exact = self.ask(["  " + ways_to_ask(*what)[0].replace(" ", "  ") + "??"
-                          for what in picked])[WARM:]
-        self.ask([ways_to_ask(*what)[1] for what in picked[:WARM]])
-        before = self.model_ms()
-        rest = picked[WARM:]
-        semantic = self.ask([ways_to_ask(*what)[1 + i % 2] + "?" for i, what in enumerate(rest)])
+        before = None
+        mixed = []
+        for part in (picked[:WARM], picked[WARM:]):
+            before = self.model_ms()
+            mixed = self.ask([question for i, what in enumerate(part)
+                              for question in (self.same(what), self.similar(what, i))])
         after = self.model_ms()
         miss = self.ask([ways_to_ask(*what)[0] for what in picked], cache=False)[WARM:]
-        return self.figures(filled, exact, semantic, miss,
+        return self.figures(filled, mixed[::2], mixed[1::2], miss,
                             (after[0] - before[0]) / max(1, after[1] - before[1]))
 
+    @staticmethod
+    def same(what):
+        return "  " + ways_to_ask(*what)[0].replace(" ", "  ") + "??"
+
+    @staticmethod
+    def similar(what, i):
+        return ways_to_ask(*what)[1 + i % 2] + "?"
+
     def figures(self, filled, exact, semantic, miss, embedding_ms):
-        def of(rows, kind):
-            return [ms for ms, reply in rows if reply["cache"] == kind]
-        exact_ms, semantic_ms = of(exact, "exact"), of(semantic, "semantic")
-        exact_p50, semantic_p50 = percentile(exact_ms, 50), percentile(semantic_ms, 50)
-        audit = [reply["stages_ms"]["audit"] for _, reply in exact if reply["cache"] == "exact"]
+        exact_hits = [row for row in exact if row[1]["cache"] == "exact"]
+        similar_hits = [row for row in semantic if row[1]["cache"] == "semantic"]
         wrong = sum(reply["answer"].split()[0] != reply["cached_from"]["question"].split()[0]
-                    for _, reply in semantic if reply["cache"] == "semantic")
+                    for _, reply in similar_hits)
+        exact_alone = percentile([ms - r["stages_ms"]["audit"] for ms, r in exact_hits], 50)
+        similar_alone = percentile([ms - r["stages_ms"]["audit"] for ms, r in similar_hits], 50)
         return {
-            "exact_hits": len(exact_ms), "exact_p50_ms": exact_p50,
-            "exact_p95_ms": percentile(exact_ms, 95), "exact_p99_ms": percentile(exact_ms, 99),
-            "audit_p50_ms": percentile(audit, 50),
-            "exact_p50_ms_beyond_audit": percentile(
-                [ms - reply["stages_ms"]["audit"] for ms, reply in exact
-                 if reply["cache"] == "exact"], 50),
-            "semantic_hits": len(semantic_ms), "semantic_hits_of_others": wrong,
-            "semantic_p50_ms": semantic_p50, "semantic_p95_ms": percentile(semantic_ms, 95),
-            "semantic_p99_ms": percentile(semantic_ms, 99), "embedding_ms": round(embedding_ms, 3),
-            "semantic_p50_ms_beyond_embedding": round(semantic_p50 - embedding_ms - exact_p50, 3)
-            if semantic_ms else None,
-            "miss_p50_ms": percentile(of(miss, "none"), 50),
-            "entries": sum(not reply["refused"] for _, reply in filled)}
+            "entries": sum(not reply["refused"] for _, reply in filled),
+            "exact_hits": len(exact_hits), **percentiles("exact", exact_hits),
+            "audit_p50_ms": percentile([r["stages_ms"]["audit"] for _, r in exact_hits], 50),
+            "exact_p50_ms_beyond_audit": exact_alone,
+            "semantic_hits": len(similar_hits), "semantic_hits_of_others": wrong,
+            **percentiles("semantic", similar_hits), "embedding_ms": round(embedding_ms, 3),
+            "semantic_p50_ms_beyond_embedding": round(similar_alone - embedding_ms - exact_alone, 3)
+            if similar_hits else None,
+            "semantic_stages_p50_ms": stages(similar_hits),
+            "miss_p50_ms": percentile([ms for ms, _ in miss], 50)}
 
 
 def run(arguments, config):
