@@ -19,7 +19,6 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "daemon/collection_index.h"
-#include "daemon/fusion_settings.h"
 
 struct collections {
     struct collections_options options;
@@ -29,210 +28,6 @@ struct collections {
     struct collection *head; /* by name */
     size_t n;
 };
-
-/* ---- settings ---- */
-
-static void free_list(char **list, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        free(list[i]);
-    free(list);
-}
-
-static void settings_release(struct collection_settings *s)
-{
-    free_list(s->readers, s->n_readers);
-    free_list(s->writers, s->n_writers);
-    memset(s, 0, sizeof *s);
-}
-
-static enum rag_status list_from_json(const struct json *array, const char *key, char ***ret,
-                                      size_t *ret_n, struct rag_error *reterr)
-{
-    size_t n = json_size(array);
-    size_t i = 0;
-    char **list;
-
-    if (n > PRINCIPALS_MAX)
-        return rag_fail(reterr, RAG_EINVAL, "'%s': %zu principals, the limit is %d", key, n,
-                        PRINCIPALS_MAX);
-    list = calloc(n + 1, sizeof *list);
-    if (!list)
-        return rag_fail(reterr, RAG_ENOMEM, "'%s': out of memory", key);
-    for (const struct json *e = json_first(array); e; e = json_next(e)) {
-        const char *text = json_string(e);
-
-        if (!text || strlen(text) > PRINCIPAL_BYTES_MAX ||
-            (strcmp(text, "*") != 0 && strncmp(text, "uid:", 4) != 0 &&
-             strncmp(text, "token:", 6) != 0)) {
-            free_list(list, i);
-            return rag_fail(reterr, RAG_EINVAL,
-                            "'%s': element %zu is not \"*\", \"uid:N\" or \"token:NAME\" of at "
-                            "most %d bytes",
-                            key, i + 1, PRINCIPAL_BYTES_MAX);
-        }
-        list[i] = strdup(text);
-        if (!list[i]) {
-            free_list(list, i);
-            return rag_fail(reterr, RAG_ENOMEM, "'%s': out of memory", key);
-        }
-        i++;
-    }
-    *ret = list;
-    *ret_n = n;
-    return RAG_OK;
-}
-
-static enum rag_status read_list(const struct json *body, const char *key, char ***list, size_t *n,
-                                 struct rag_error *reterr)
-{
-    const struct json *array;
-    enum rag_status status = json_get_array(body, key, &array, reterr);
-    char **fresh = NULL;
-    size_t n_fresh = 0;
-
-    if (status != RAG_OK || !array)
-        return status;
-    status = list_from_json(array, key, &fresh, &n_fresh, reterr);
-    if (status != RAG_OK)
-        return status;
-    free_list(*list, *n);
-    *list = fresh;
-    *n = n_fresh;
-    return RAG_OK;
-}
-
-/* "fusion": an empty object is the daemon's fusion again; a member that is absent is the daemon's
- * when the collection had none. */
-static enum rag_status read_fusion(struct collection_settings *s, const struct json *body,
-                                   const struct fusion_options *defaults, struct rag_error *reterr)
-{
-    const struct json *object = NULL;
-    enum rag_status status = json_get_object(body, "fusion", &object, reterr);
-
-    if (status != RAG_OK || !object)
-        return status;
-    if (json_size(object) == 0) {
-        s->fusion_set = false;
-        return RAG_OK;
-    }
-    if (!s->fusion_set)
-        s->fusion = *defaults;
-    s->fusion_set = true;
-    return fusion_settings_read(object, &s->fusion, reterr);
-}
-
-/* "backends": an empty array is the daemon's order again. */
-static enum rag_status read_backends(struct collection_settings *s, const struct json *body,
-                                     struct rag_error *reterr)
-{
-    enum config_backend list[CONFIG_BACKENDS_MAX];
-    const struct json *array = NULL;
-    enum rag_status status = json_get_array(body, "backends", &array, reterr);
-    struct buf names;
-    size_t n = 0;
-
-    if (status != RAG_OK || !array)
-        return status;
-    buf_init(&names, 1024);
-    for (const struct json *e = json_first(array); e; e = json_next(e))
-        buf_printf(&names, "%.64s ", json_string(e) ? json_string(e) : "?");
-    if (json_size(array) > 0 &&
-        (buf_status(&names) != RAG_OK || !config_backends_read(buf_str(&names), list, &n)))
-        status = rag_fail(reterr, RAG_EINVAL,
-                          "'backends': must be some of \"local\", \"openai\", \"extractive\", each "
-                          "once");
-    buf_release(&names);
-    if (status == RAG_OK) {
-        memcpy(s->backends, list, n * sizeof list[0]);
-        s->n_backends = n;
-    }
-    return status;
-}
-
-/* Change *s by the members of body; on failure *s may be partly changed. */
-static enum rag_status settings_read(struct collection_settings *s, const struct json *body,
-                                     const struct fusion_options *fusion, struct rag_error *reterr)
-{
-    static const char *const keys[] = {"readers",       "writers", "offline",  "chunk_chars",
-                                       "chunk_overlap", "fusion",  "backends", NULL};
-    int64_t chars = (int64_t)s->chunks.chunk_chars;
-    int64_t overlap = (int64_t)s->chunks.overlap_chars;
-    enum rag_status status;
-
-    if (!body)
-        return RAG_OK;
-    status = json_only(body, keys, reterr);
-    if (status == RAG_OK)
-        status = read_list(body, "readers", &s->readers, &s->n_readers, reterr);
-    if (status == RAG_OK)
-        status = read_list(body, "writers", &s->writers, &s->n_writers, reterr);
-    if (status == RAG_OK)
-        status = json_get_bool(body, "offline", &s->offline, reterr);
-    if (status == RAG_OK)
-        status =
-            json_get_int(body, "chunk_chars", CHUNK_CHARS_MIN, CHUNK_CHARS_MAX, &chars, reterr);
-    if (status == RAG_OK)
-        status = json_get_int(body, "chunk_overlap", 0, CHUNK_CHARS_MAX, &overlap, reterr);
-    if (status == RAG_OK && overlap * 2 >= chars)
-        status = rag_fail(reterr, RAG_EINVAL,
-                          "'chunk_overlap': %lld is not below half of chunk_chars (%lld)",
-                          (long long)overlap, (long long)chars);
-    if (status == RAG_OK)
-        status = read_fusion(s, body, fusion, reterr);
-    if (status == RAG_OK)
-        status = read_backends(s, body, reterr);
-    if (status == RAG_OK) {
-        s->chunks.chunk_chars = (size_t)chars;
-        s->chunks.overlap_chars = (size_t)overlap;
-    }
-    return status;
-}
-
-static void settings_write(const struct collection_settings *s, struct json_writer *w)
-{
-    json_begin_array(w, "readers");
-    for (size_t i = 0; i < s->n_readers; i++)
-        json_put_string(w, NULL, s->readers[i]);
-    json_end_array(w);
-    json_begin_array(w, "writers");
-    for (size_t i = 0; i < s->n_writers; i++)
-        json_put_string(w, NULL, s->writers[i]);
-    json_end_array(w);
-    json_put_bool(w, "offline", s->offline);
-    json_put_int(w, "chunk_chars", (int64_t)s->chunks.chunk_chars);
-    json_put_int(w, "chunk_overlap", (int64_t)s->chunks.overlap_chars);
-    if (s->fusion_set) {
-        json_begin_object(w, "fusion");
-        fusion_settings_write(w, &s->fusion);
-        json_end_object(w);
-    }
-    if (s->n_backends > 0) {
-        json_begin_array(w, "backends");
-        for (size_t i = 0; i < s->n_backends; i++)
-            json_put_string(w, NULL, config_backend_name(s->backends[i]));
-        json_end_array(w);
-    }
-}
-
-static enum rag_status settings_print(const struct collection_settings *s, char **ret,
-                                      struct rag_error *reterr)
-{
-    struct json_writer w;
-    enum rag_status status;
-    struct buf out;
-
-    buf_init(&out, 1u << 20);
-    json_writer_init(&w, &out);
-    json_begin_object(&w, NULL);
-    settings_write(s, &w);
-    json_end_object(&w);
-    status = buf_take(&out, ret, NULL);
-    buf_release(&out);
-    if (status != RAG_OK)
-        return rag_fail(reterr, status, "collection settings: too large or out of memory");
-    return RAG_OK;
-}
 
 /* ---- objects ---- */
 
@@ -258,7 +53,7 @@ static void object_free(struct collection *c)
         return;
     collection_vectors_close(c->vectors); /* its background looks into the index */
     bm25_free(c->index);
-    settings_release(&c->settings);
+    collection_settings_release(&c->settings);
     pthread_mutex_destroy(&c->mutex);
     for (size_t i = 0; i < NAME_LOCKS; i++)
         pthread_mutex_destroy(&c->name_locks[i]);
@@ -347,7 +142,7 @@ static enum rag_status open_one(struct collections *cs, const struct store_colle
     status = json_parse(stored->settings, strlen(stored->settings), "stored settings", &settings,
                         reterr);
     if (status == RAG_OK)
-        status = settings_read(&c->settings, settings, &cs->options.fusion, reterr);
+        status = collection_settings_read(&c->settings, settings, &cs->options.fusion, reterr);
     json_free(settings);
     if (status != RAG_OK)
         goto out;
@@ -544,14 +339,14 @@ static enum rag_status create(struct collections *cs, const char *name, const st
 
     if (!c)
         return rag_fail(reterr, RAG_ENOMEM, "collection '%s': out of memory", name);
-    status = settings_read(&c->settings, body, &cs->options.fusion, reterr);
+    status = collection_settings_read(&c->settings, body, &cs->options.fusion, reterr);
     if (status == RAG_OK &&
         (own_list(&c->settings.readers, &c->settings.n_readers, principal) != RAG_OK ||
          own_list(&c->settings.writers, &c->settings.n_writers, principal) != RAG_OK ||
          bm25_new(&cs->options.bm25, &c->index) != RAG_OK))
         status = rag_fail(reterr, RAG_ENOMEM, "collection '%s': out of memory", name);
     if (status == RAG_OK)
-        status = settings_print(&c->settings, &settings, reterr);
+        status = collection_settings_print(&c->settings, &settings, reterr);
     if (status == RAG_OK)
         status = store_collection_put(cs->options.store, name, settings,
                                       analyzer_fingerprint(cs->options.analyzer), &c->id, &created,
@@ -582,7 +377,8 @@ static enum rag_status change(struct collections *cs, struct collection *c, cons
     int64_t id;
 
     memcpy(fresh.backends, c->settings.backends, sizeof fresh.backends);
-    status = settings_read(&fresh, body, &cs->options.fusion, reterr);
+    memcpy(fresh.fusion_tuned_with, c->settings.fusion_tuned_with, sizeof fresh.fusion_tuned_with);
+    status = collection_settings_read(&fresh, body, &cs->options.fusion, reterr);
     /* Lists that the body does not name stay: they move over, and back on failure. */
     if (!fresh.readers) {
         fresh.readers = c->settings.readers;
@@ -593,7 +389,7 @@ static enum rag_status change(struct collections *cs, struct collection *c, cons
         fresh.n_writers = c->settings.n_writers;
     }
     if (status == RAG_OK)
-        status = settings_print(&fresh, &settings, reterr);
+        status = collection_settings_print(&fresh, &settings, reterr);
     if (status == RAG_OK)
         status =
             store_collection_put(cs->options.store, c->name, settings,
@@ -608,9 +404,9 @@ static enum rag_status change(struct collections *cs, struct collection *c, cons
     }
     /* 'fresh' is now what is not used: free it except for what both share */
     if (fresh.readers != c->settings.readers)
-        free_list(fresh.readers, fresh.n_readers);
+        collection_principals_free(fresh.readers, fresh.n_readers);
     if (fresh.writers != c->settings.writers)
-        free_list(fresh.writers, fresh.n_writers);
+        collection_principals_free(fresh.writers, fresh.n_writers);
     pthread_mutex_unlock(&c->mutex);
     collection_vectors_set_offline(c->vectors, collection_is_offline(c));
     return status;
@@ -685,7 +481,7 @@ enum rag_status collections_delete(struct collections *cs, const char *name, con
 void collection_write_settings(struct collection *c, struct json_writer *w)
 {
     pthread_mutex_lock(&c->mutex);
-    settings_write(&c->settings, w);
+    collection_settings_write(&c->settings, w);
     pthread_mutex_unlock(&c->mutex);
 }
 

@@ -17,6 +17,7 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "cache/answer_cache.h"
+#include "daemon/collection_settings.h"
 #include "daemon/collection_vectors.h"
 #include "daemon/config.h"
 #include "embed/chunker.h"
@@ -26,20 +27,6 @@
 #include "text/analyzer.h"
 
 #define NAME_LOCKS 64 /* documents of one name change one at a time; names share 64 locks */
-
-/* What PUT /v1/collections/{c} sets. */
-struct collection_settings {
-    char **readers; /* principals, or "*" for everybody who may connect; owned */
-    size_t n_readers;
-    char **writers; /* owned */
-    size_t n_writers;
-    bool offline;                                      /* its text never leaves this machine */
-    enum config_backend backends[CONFIG_BACKENDS_MAX]; /* who answers, in this order */
-    size_t n_backends;                                 /* 0: as the daemon's configuration says */
-    struct chunker_options chunks;
-    bool fusion_set; /* else the daemon's */
-    struct fusion_options fusion;
-};
 
 struct collection {
     int64_t id;

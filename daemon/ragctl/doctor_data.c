@@ -134,6 +134,23 @@ static void check_vectors(struct doctor *d, const char *name, const struct json 
         doctor_finding(d, FINDING_OK, "vectors", "collection '%s': %.0f vectors", name, n);
 }
 
+/* Weights that were measured with one embedder say nothing of another. */
+static void check_tuning(struct doctor *d, const char *name, const struct json *c)
+{
+    const char *tuned = json_string(json_member(c, "fusion_tuned_with"));
+    const char *now = json_string(json_member(json_member(c, "vectors"), "fingerprint"));
+
+    if (!tuned)
+        return;
+    if (now && strcmp(tuned, now) == 0)
+        doctor_finding(d, FINDING_OK, "tuning", "collection '%s': tuned with this embedder", name);
+    else
+        doctor_finding(d, FINDING_WARN, "tuning",
+                       "collection '%s': its fusion was measured with another embedder (%.12s); "
+                       "run 'ragctl tune fusion --collection %s'",
+                       name, tuned, name);
+}
+
 void doctor_check_indexes(struct doctor *d)
 {
     const struct json *list;
@@ -154,6 +171,7 @@ void doctor_check_indexes(struct doctor *d)
             continue;
         check_one_index(d, name);
         check_vectors(d, name, json_member(c, "vectors"));
+        check_tuning(d, name, c);
     }
     json_free(reply);
 }

@@ -213,6 +213,8 @@ static void write_fusion(struct json_writer *w, const char *key, const struct fu
 static enum rag_status install(struct tuning_run *t, const struct fusion_choice *c,
                                struct rag_error *reterr)
 {
+    struct json *collection = NULL;
+    const char *fingerprint;
     enum rag_status status;
     struct json_writer w;
     struct buf path;
@@ -220,12 +222,20 @@ static enum rag_status install(struct tuning_run *t, const struct fusion_choice 
 
     buf_init(&path, HTTP_TARGET_BYTES_MAX);
     buf_init(&body, 4096);
+    ragctl_client_collection_path(&path, t->options->collection, "", NULL);
+    status = ragctl_client_call(&t->client, "GET", buf_str(&path), &collection, reterr);
+    if (status != RAG_OK)
+        goto out;
     json_writer_init(&w, &body);
     json_begin_object(&w, NULL);
     write_fusion(&w, "fusion", &c->options);
+    fingerprint = json_string(json_member(json_member(collection, "vectors"), "fingerprint"));
+    if (fingerprint) /* doctor says when another embedder serves */
+        json_put_string(&w, "fusion_tuned_with", fingerprint);
     json_end_object(&w);
-    ragctl_client_collection_path(&path, t->options->collection, "", NULL);
     status = ragctl_client_send(&t->client, "PUT", buf_str(&path), &body, NULL, reterr);
+out:
+    json_free(collection);
     buf_release(&path);
     buf_release(&body);
     return status;

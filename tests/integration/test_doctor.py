@@ -75,6 +75,21 @@ class Healthy(WithRagd):
         found = self.doctor("--config", self.config(""))
         self.find(found, "disk", "ok", str(self.ragd.state))
 
+    def test_a_fusion_of_another_embedder_is_found(self):
+        status, _ = self.ragd.call("PUT", "/v1/collections/tuned", {
+            "fusion": {"weight_dense": 0.4}, "fusion_tuned_with": "ab" * 32})
+        self.assertEqual(status, 201)
+        self.find(self.doctor(), "tuning", "warn", "tuned", "abababababab", "ragctl tune fusion")
+        self.ragd.call("PUT", "/v1/collections/tuned", {"readers": ["*"]})
+        self.find(self.doctor(), "tuning", "warn", "tuned")
+        self.ragd.call("PUT", "/v1/collections/tuned", {"fusion": {"weight_dense": 0.3}})
+        self.assertNotIn("tuning", [c for c, _, _ in self.doctor()])
+        for wrong in ({"fusion_tuned_with": "ab" * 32},
+                      {"fusion": {"weight_dense": 0.4}, "fusion_tuned_with": "none"}):
+            status, reply = self.ragd.call("PUT", "/v1/collections/tuned", wrong)
+            self.assertEqual(status, 400, reply)
+            self.assertIn("fusion_tuned_with", reply["error"]["message"])
+
     def test_lines_for_people(self):
         run = self.ragd.ragctl("doctor")
         self.assertRegex(run.stdout, r"(?m)^ok +daemon +answers, version ")

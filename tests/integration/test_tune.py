@@ -53,6 +53,8 @@ class Tune(Base):
         self.ingest_docs()
         result = self.json("tune", "fusion", "-c", "docs")
         self.assertTrue(result["installed"])
+        collection = self.json("collection", "show", "docs")
+        self.assertEqual(collection["fusion_tuned_with"], collection["vectors"]["fingerprint"])
         self.assertFalse(result["fused"], result)
         self.assertEqual(result["fusion"]["weight_dense"], 0)
         self.assertGreater(result["mrr_at_10"]["bm25"], result["mrr_at_10"]["dense"])
