@@ -19,8 +19,9 @@
 #include "text/entity.h"
 #include "text/question.h"
 
-/* What a particle says about its noun, where exchanging two of them exchanges the meaning. */
-enum word_role { ROLE_NONE, ROLE_SUBJECT, ROLE_OBJECT, ROLE_FROM, ROLE_TO, ROLE_THAN };
+/* What a particle says about its noun, where exchanging two of them exchanges the meaning; the
+ * last is 말고, 대신: this one not. */
+enum word_role { ROLE_NONE, ROLE_SUBJECT, ROLE_OBJECT, ROLE_FROM, ROLE_TO, ROLE_THAN, ROLE_NOT };
 
 struct confirm_word {
     const char *s; /* a run of letters and digits of the text */
@@ -66,7 +67,8 @@ bool word_is_noun(const struct confirm_word *w, const char *what);
 
 /* Pair off the words that are the same to the letter. */
 void confirm_match_same(struct confirm_side *a, struct confirm_side *b);
-/* Do two nouns have exchanged roles: 서울에서 부산으로, 부산에서 서울로? */
+/* Have two nouns exchanged their roles: 서울에서 부산으로, 부산에서 서울로? Or is one meant that
+ * the other text does not mean: 산 말고 바다, 바다 말고 산? */
 bool confirm_roles_exchanged(const struct confirm_side *a, const struct confirm_side *b);
 /* Has each word of content of one side a counterpart on the other, or is it a small part that the
  * other leaves out? Needs confirm_match_same(). false without memory as well. */

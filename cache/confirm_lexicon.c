@@ -367,7 +367,11 @@ enum word_role confirm_role(const struct confirm_side *side, size_t i)
         {"는",       ROLE_SUBJECT},
     };
     const struct confirm_word *w = &side->words[i];
+    const struct confirm_word *next = i + 1 < side->n_words ? w + 1 : NULL;
 
+    if ((w->n > strlen("말고") && word_ends(w, "말고") && !word_ends(w, "지말고")) ||
+        (next && (word_is(next, "말고") || word_is(next, "대신")) && !word_ends(w, "지")))
+        return ROLE_NOT;
     if (i > 0 && !side->korean) {
         const struct confirm_word *before = w - 1;
         return word_is(before, "from")                            ? ROLE_FROM

@@ -44,13 +44,17 @@ static const struct confirm_word *only_like(const struct confirm_side *side,
 
 bool confirm_roles_exchanged(const struct confirm_side *a, const struct confirm_side *b)
 {
-    bool moved[ROLE_THAN + 1][ROLE_THAN + 1] = {{false}};
+    bool moved[ROLE_NOT + 1][ROLE_NOT + 1] = {{false}};
 
     for (size_t i = 0; i < a->n_words; i++) {
         const struct confirm_word *x = &a->words[i];
-        const struct confirm_word *y = x->role == ROLE_NONE ? NULL : only_like(b, x);
+        const struct confirm_word *y = only_like(b, x);
 
-        if (!y || y->role == ROLE_NONE || y->role == x->role || !only_like(a, x))
+        if (!y || y->role == x->role || !only_like(a, x))
+            continue;
+        if (x->role == ROLE_NOT || y->role == ROLE_NOT)
+            return true;
+        if (x->role == ROLE_NONE || y->role == ROLE_NONE)
             continue;
         if (moved[y->role][x->role])
             return true;

@@ -145,6 +145,7 @@ static const char *const OPPOSITES[][2][6] = {
     {{"켜", "켤"},                                             {"끄", "꺼", "끌"}                                   },
     {{"열", "연다"},                                          {"닫"}                                                 },
     {{"높"},                                                    {"낮"}                                                 },
+    {{"밝"},                                                    {"어둡", "어두"}                                    },
     {{"많"},                                                    {"적은", "적게", "적을"}                          },
     {{"=큰", "=크게", "크나", "더크"},                    {"=작은", "=작게", "작나"}                        },
     {{"빠르", "빨리", "빠른"},                             {"느리", "늦", "느린"}                             },
@@ -348,8 +349,28 @@ enum answer_kind confirm_asked(const struct confirm_side *side)
     return kind == ANSWER_QUANTITY && side->question.unit_class == UNIT_CLOCK ? ANSWER_DATE : kind;
 }
 
+/* Asks for a thing (무엇, 어떤 것), which no time, place, person, reason or amount answers. */
+static bool asks_what(const struct confirm_side *side)
+{
+    static const char *const words[] = {"뭐",   "뭘",   "뭔",   "무엇", "무얼",
+                                        "무슨", "어떤", "어느", NULL};
+    for (size_t i = 0; i < side->n_words && side->asked == ANSWER_ANY; i++)
+        if (any_begins(&side->words[i], words))
+            return true;
+    return false;
+}
+
+static bool asks_no_thing(const struct confirm_side *side)
+{
+    return side->asked == ANSWER_DATE || side->asked == ANSWER_PLACE ||
+           side->asked == ANSWER_PERSON || side->asked == ANSWER_REASON ||
+           side->asked == ANSWER_QUANTITY;
+}
+
 bool confirm_asked_differs(const struct confirm_side *a, const struct confirm_side *b)
 {
+    if ((asks_what(a) && asks_no_thing(b)) || (asks_what(b) && asks_no_thing(a)))
+        return true;
     if (a->asked == ANSWER_ANY || b->asked == ANSWER_ANY)
         return false;
     if (a->asked != b->asked)

@@ -87,6 +87,8 @@ static const struct row DIFFERENT[] = {
     {"회의실 예약 방법 알려줘", "회의실 예약 취소 방법 알려줘", CONFIRM_WORDS, "취소 is no detail"},
     {"교통 사고 신고 방법", "교통 사기 신고 방법", CONFIRM_WORDS, "nouns that look like verb forms"},
     {"날씨가 궁금합니다", "날씨가 궁금하지 않습니다", CONFIRM_NEGATION, "궁금합니다 does not forbid"},
+    {"건조기 말고 세탁기로 세탁해줘", "세탁기 말고 건조기로 세탁해줘", CONFIRM_OPPOSITE, "the other one not"},
+    {"부서 회의는 언제 하나요?", "부서 회의에서 뭘 하나요?", CONFIRM_ASKED, "when and what"},
     {"", "휴가 규정", ANY_NO, "nothing asked"},
 };
 /* clang-format on */
