@@ -1,11 +1,17 @@
 #include "cache/threshold.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/bounds.h"
 
 #define THRESHOLD_NONE 2.0 /* above every similarity */
+
+const struct threshold_prior THRESHOLD_PRIOR[THRESHOLD_PRIOR_ROWS] = {
+    {0,    1083, 9},
+    {0.65, 872,  8},
+    {0.75, 737,  6},
+    {0.85, 462,  0},
+};
 
 /* P(X <= k) <= alpha for X ~ Binomial(n, p). The terms are summed from the largest one down, each
  * made from the one before: C(n, i-1) p^(i-1) q^(n-i+1) = C(n, i) p^i q^(n-i) * i / (n-i+1) * q/p
@@ -27,56 +33,63 @@ static bool tail_at_most(unsigned n, unsigned k, double p, double alpha)
     return sum <= alpha;
 }
 
-static int by_similarity(const void *a, const void *b)
-{
-    const struct threshold_observation *x = a;
-    const struct threshold_observation *y = b;
-    return (x->similarity > y->similarity) - (x->similarity < y->similarity);
-}
-
 /* The least double that a float similarity above s reaches and s does not. */
 static double above(float s)
 {
     return (double)nextafterf(s, INFINITY);
 }
 
+struct counts {
+    unsigned n;
+    unsigned n_false;
+    double next; /* the least threshold above t that may be better; THRESHOLD_NONE: there is none */
+};
+
+/* Of the prior and the observations at or above t. Only passing a false one, or a row of the prior,
+ * can make a threshold better. */
+static struct counts count_from(const struct threshold_observation *observations, size_t n,
+                                double t)
+{
+    struct counts c = {0, 0, THRESHOLD_NONE};
+
+    for (size_t i = 0; i < THRESHOLD_PRIOR_ROWS; i++) {
+        if (THRESHOLD_PRIOR[i].similarity <= t) {
+            c.n = THRESHOLD_PRIOR[i].n_hits;
+            c.n_false = THRESHOLD_PRIOR[i].n_false;
+        } else if (THRESHOLD_PRIOR[i].similarity < c.next) {
+            c.next = THRESHOLD_PRIOR[i].similarity;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        /* False for NAN as well. */
+        if (!((double)observations[i].similarity >= t))
+            continue;
+        c.n++;
+        if (observations[i].correct)
+            continue;
+        c.n_false++;
+        c.next = fmin(c.next, above(observations[i].similarity));
+    }
+    return c;
+}
+
 double threshold_learn(const struct threshold_observation *observations, size_t n,
                        double configured, double error_bound)
 {
-    struct threshold_observation sorted[CACHE_OBSERVATIONS_MAX];
-    size_t first = n > CACHE_OBSERVATIONS_MAX ? n - CACHE_OBSERVATIONS_MAX : 0;
-    unsigned n_left = 0;
-    unsigned n_false = 0;
-
-    for (size_t i = first; i < n; i++) {
-        /* False for NAN as well. */
-        if ((double)observations[i].similarity >= configured) {
-            sorted[n_left++] = observations[i];
-            n_false += observations[i].correct ? 0 : 1;
-        }
-    }
-    qsort(sorted, n_left, sizeof *sorted, by_similarity);
-
-    /* Only passing a false one can make a threshold better, so only those are tried. */
     double t = configured;
-    size_t at = 0;
-    size_t n_sorted = n_left;
-    for (;;) {
-        if (tail_at_most(THRESHOLD_PRIOR_HITS + n_left, THRESHOLD_PRIOR_FALSE + n_false,
-                         error_bound, 1 - THRESHOLD_CONFIDENCE))
-            return t;
-        while (at < n_sorted && sorted[at].correct)
-            at++;
-        if (at == n_sorted)
-            return THRESHOLD_NONE;
-        t = above(sorted[at].similarity);
-        for (at = 0, n_left = 0, n_false = 0; at < n_sorted && (double)sorted[at].similarity < t;)
-            at++;
-        for (size_t i = at; i < n_sorted; i++) {
-            n_left++;
-            n_false += sorted[i].correct ? 0 : 1;
-        }
+
+    if (n > CACHE_OBSERVATIONS_MAX) {
+        observations += n - CACHE_OBSERVATIONS_MAX;
+        n = CACHE_OBSERVATIONS_MAX;
     }
+    while (t < THRESHOLD_NONE) {
+        struct counts c = count_from(observations, n, t);
+
+        if (tail_at_most(c.n, c.n_false, error_bound, 1 - THRESHOLD_CONFIDENCE))
+            return t;
+        t = c.next;
+    }
+    return THRESHOLD_NONE;
 }
 
 double threshold_of_entry(const struct threshold_observation *observations, size_t n,

@@ -2,8 +2,9 @@
  * people report.
  *
  * Each observation is (similarity, correct) of one semantic hit. Wanted: of the hits, at most
- * 'error_bound' false. With n observations at or above t, f of them false, and the prior's N hits
- * of which F were false (docs/CACHE.md has the measurement), a threshold t is allowed when
+ * 'error_bound' false. With n observations at or above t, f of them false, and the N hits of which
+ * F were false that were measured at t beforehand (the prior: docs/CACHE.md), a threshold t is
+ * allowed when
  *
  *     P(X <= F + f) <= 1 - THRESHOLD_CONFIDENCE,   X ~ Binomial(N + n, error_bound)
  *
@@ -21,9 +22,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define THRESHOLD_CONFIDENCE  0.95
-#define THRESHOLD_PRIOR_HITS  400 /* N: forgotten as people's reports outnumber them */
-#define THRESHOLD_PRIOR_FALSE 0   /* F */
+#define THRESHOLD_CONFIDENCE 0.95
+
+/* What the rules of cache/confirm.h let through at or above a TF-IDF similarity, on pairs that they
+ * were written with. Above a bound that the first row allows the configured threshold stands; for a
+ * smaller one it begins higher. People's reports outweigh it with time. */
+struct threshold_prior {
+    double similarity;
+    unsigned n_hits;
+    unsigned n_false;
+};
+#define THRESHOLD_PRIOR_ROWS 4
+extern const struct threshold_prior THRESHOLD_PRIOR[THRESHOLD_PRIOR_ROWS];
 
 struct threshold_observation {
     float similarity;

@@ -145,10 +145,10 @@ const struct config_row config_rows[] = {
       "Who gets an answer: principal (who asked first, nobody else) or readers (everybody who may read the "
       "collection, as the list stands)."},
      KEY_CACHE_SHARE, AT(cache_share), 0, 0},
-    {{"cache", "threshold", "0.85",
+    {{"cache", "threshold", "0.65",
       "Similarity from which on a question is looked at more closely, 0 to 1; reports of wrong answers raise it."},
      KEY_DOUBLE, AT(cache_threshold), 0, 1},
-    {{"cache", "error_bound", "0.01",
+    {{"cache", "error_bound", "0.02",
       "Share of answers to similar questions that may be wrong; below what reports so far can show, none is given."},
      KEY_DOUBLE, AT(cache_error_bound), 0, 1},
     {{"cache", "pair_min", "0.5",

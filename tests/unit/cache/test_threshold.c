@@ -36,7 +36,9 @@ static const struct row ROWS[] = {
      "nobody reported anything: the prior allows the configured one"},
     {0.001, 1.1, INFINITY, {{0}},
      "a bound below what the prior shows allows nothing"},
-    {0.004, 0.8, 0.8, {{800, 0.9f, true}},
+    {0.01, 0.85, 0.85, {{0}},
+     "a smaller bound begins at the similarity that the prior allows it from"},
+    {0.004, 0.85, 0.85, {{800, 0.9f, true}},
      "correct reports outnumber the prior and make a smaller bound possible"},
     {1, 0.8, 0.8, {{900, 0.9f, false}},
      "a bound of 1 allows everything"},
@@ -44,7 +46,7 @@ static const struct row ROWS[] = {
      "a bound of 0 allows nothing"},
     {0.02, 0.8, 0.8, {{1, 0.85f, false}},
      "one false report leaves a bound of 2% alone"},
-    {0.02, 0.82, 0.83, {{5, 0.82f, false}, {3, 0.9f, false}},
+    {0.02, 0.85, 0.85, {{5, 0.82f, false}, {3, 0.9f, false}},
      "eight of them pass it, and the threshold goes above the lowest ones"},
     {0.02, 0.9, 0.9001, {{60, 0.9f, false}},
      "when all of many false ones are equally similar it goes just above them"},
@@ -112,11 +114,11 @@ static void test_latest(void **state)
 static void test_closed_form(void **state)
 {
     (void)state;
-    double limit = 1 - pow(1 - THRESHOLD_CONFIDENCE, 1.0 / THRESHOLD_PRIOR_HITS);
-    if (THRESHOLD_PRIOR_FALSE > 0)
-        skip();
-    assert_true(threshold_learn(NULL, 0, 0.5, limit * 1.001) == 0.5);
-    assert_true(threshold_learn(NULL, 0, 0.5, limit * 0.999) > 1);
+    const struct threshold_prior *last = &THRESHOLD_PRIOR[THRESHOLD_PRIOR_ROWS - 1];
+    assert_int_equal(last->n_false, 0);
+    double limit = 1 - pow(1 - THRESHOLD_CONFIDENCE, 1.0 / last->n_hits);
+    assert_true(threshold_learn(NULL, 0, last->similarity, limit * 1.001) == last->similarity);
+    assert_true(threshold_learn(NULL, 0, last->similarity, limit * 0.999) > 1);
 }
 
 static void test_entry(void **state)
