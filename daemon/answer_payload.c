@@ -22,6 +22,18 @@ static void write_passage(struct json_writer *w, const struct passage *s)
     json_end_object(w);
 }
 
+/* Only passages that the entry is bound to may be shown again: another one's document may be gone
+ * by then. An answer that cites nothing is bound to all of them. */
+static bool is_bound(const struct pipeline_answer *a, size_t passage)
+{
+    if (a->refused || a->result.n_citations == 0)
+        return !a->refused;
+    for (size_t i = 0; i < a->result.n_citations; i++)
+        if (a->result.citations[i].passage == passage)
+            return true;
+    return false;
+}
+
 static void write_citation(struct json_writer *w, const struct citation *c)
 {
     json_begin_object(w, NULL);
@@ -56,8 +68,12 @@ void answer_payload_write(const struct pipeline_answer *a, const char *request_i
     json_put_int(&w, "sentences_removed", (int64_t)r->sentences_removed);
     json_put_string(&w, "standalone", buf_str(&a->standalone));
     json_begin_array(&w, "passages");
-    for (size_t i = 0; i < a->n_given; i++)
-        write_passage(&w, &a->retrieval.passages[i]);
+    for (size_t i = 0; i < a->n_given; i++) {
+        if (is_bound(a, i))
+            write_passage(&w, &a->retrieval.passages[i]);
+        else
+            json_put_null(&w, NULL);
+    }
     json_end_array(&w);
     json_begin_array(&w, "citations");
     for (size_t i = 0; !a->refused && i < r->n_citations; i++)
@@ -93,8 +109,12 @@ static enum rag_status read_passage(const struct json *object, struct arena *are
                                     struct passage *ret, struct rag_error *reterr)
 {
     int64_t chunk, version, start;
-    enum rag_status status = need_int(object, "chunk", INT64_MAX, &chunk, reterr);
+    enum rag_status status;
 
+    ret->document = ret->title = ret->heading = ret->context = ret->text = "";
+    if (json_is_null(object)) /* one that was given and not cited: its number only */
+        return RAG_OK;
+    status = need_int(object, "chunk", INT64_MAX, &chunk, reterr);
     if (status == RAG_OK)
         status = need_int(object, "version", INT64_MAX, &version, reterr);
     if (status == RAG_OK)

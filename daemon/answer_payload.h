@@ -8,7 +8,8 @@
 #include "base/buf.h"
 #include "daemon/pipeline.h"
 
-/* Append; passages that were given, with their texts. RAG_OK; buf_status(out) says if it fits. */
+/* Append; of the passages that were given those with their texts that it cites (all when it cites
+ * none), of the others only that they were there. buf_status(out) says if it fits. */
 void answer_payload_write(const struct pipeline_answer *a, const char *request_id, struct buf *out);
 /* Fill in a->result, verdict, refused, reason, n_given, and a->retrieval's passages; texts go to
  * its arena. *ret_request_id likewise: of the question that it was made for. RAG_EFORMAT,

@@ -172,6 +172,8 @@ void reply_write_results(struct json_writer *w, const char *key, const struct re
     for (size_t i = 0; i < n && i < r->n_passages; i++) {
         const struct passage *s = &r->passages[i];
 
+        if (s->id == 0) /* of a cached answer that does not cite it */
+            continue;
         json_begin_object(w, NULL);
         json_put_int(w, "rank", (int64_t)i + 1);
         json_put_string(w, "document", s->document);

@@ -65,6 +65,41 @@ static void answered(struct pipeline_answer *a, struct passage *room)
     a->result.n_citations = 1;
 }
 
+static void same_passage(const struct passage *p, size_t i)
+{
+    assert_int_equal(p->id, passages[i].id);
+    assert_int_equal(p->version_id, passages[i].version_id);
+    assert_int_equal(p->byte_start, passages[i].byte_start);
+    assert_int_equal(p->byte_end, passages[i].byte_end);
+    assert_string_equal(p->text, passages[i].text);
+    assert_string_equal(p->context, passages[i].context);
+    assert_int_equal(p->final_rank, i + 1);
+}
+
+static void one_that_cites_nothing_keeps_all_passages(void **state)
+{
+    struct passage room[COUNT(passages)];
+    struct rag_error error = {RAG_OK, ""};
+    const char *request_id = NULL;
+    struct pipeline_answer a;
+    struct pipeline_answer b;
+    struct buf payload;
+
+    (void)state;
+    answered(&a, room);
+    init(&b);
+    a.result.n_citations = 0;
+    buf_init(&payload, 1u << 20);
+    answer_payload_write(&a, "r", &payload);
+    assert_int_equal(answer_payload_read(buf_str(&payload), payload.len, &b, &request_id, &error),
+                     RAG_OK);
+    for (size_t i = 0; i < COUNT(passages); i++)
+        same_passage(&b.retrieval.passages[i], i);
+    buf_release(&payload);
+    pipeline_answer_release(&a);
+    pipeline_answer_release(&b);
+}
+
 static void an_answer_comes_back_as_it_was(void **state)
 {
     struct passage room[COUNT(passages)];
@@ -89,17 +124,9 @@ static void an_answer_comes_back_as_it_was(void **state)
     assert_string_equal(b.result.backend, "extractive");
     assert_true(b.result.confidence == 0.75f && b.verdict.relevance == 0.5f);
     assert_int_equal(b.n_given, COUNT(passages));
-    for (size_t i = 0; i < COUNT(passages); i++) {
-        const struct passage *p = &b.retrieval.passages[i];
-
-        assert_int_equal(p->id, passages[i].id);
-        assert_int_equal(p->version_id, passages[i].version_id);
-        assert_int_equal(p->byte_start, passages[i].byte_start);
-        assert_int_equal(p->byte_end, passages[i].byte_end);
-        assert_string_equal(p->text, passages[i].text);
-        assert_string_equal(p->context, passages[i].context);
-        assert_int_equal(p->final_rank, i + 1);
-    }
+    assert_int_equal(b.retrieval.passages[1].id, 0); /* not cited: nothing of it is kept */
+    assert_string_equal(b.retrieval.passages[1].text, "");
+    same_passage(&b.retrieval.passages[0], 0);
     assert_int_equal(b.result.n_citations, 1);
     assert_memory_equal(&b.result.citations[0], &a.result.citations[0], sizeof(struct citation));
     buf_release(&payload);
@@ -200,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_comes_back_as_it_was),
+        cmocka_unit_test(one_that_cites_nothing_keeps_all_passages),
         cmocka_unit_test(a_refusal_comes_back_with_its_reason),
         cmocka_unit_test(damage_is_refused),
     };
