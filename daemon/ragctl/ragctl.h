@@ -83,6 +83,7 @@ int ragctl_version(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_tune(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_export(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_eval(const struct ragctl_options *options, int argc, char **argv);
+int ragctl_guard(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_model(const struct ragctl_options *options, int argc, char **argv);
 
 #endif

@@ -319,6 +319,21 @@ static const char export_help[] =
     "JSON, with --output: {\"collection\",\"output\",\"pairs\",\"without_negatives\",\n"
     "\"chunks\"}\n";
 
+static const char guard_help[] =
+    "  train FILE --out FILE   a classifier for a rule of the guard, from lines of\n"
+    "                          {\"text\",\"label\"}: true or \"deny\" is what it shall\n"
+    "                          find, false or \"allow\" what it shall not. A fifth is held\n"
+    "                          out for the figures; the file then is of all\n"
+    "\n"
+    "  --out FILE        train: where to\n"
+    "  --embedder DIR    train: over this model's vectors instead of n-grams; the\n"
+    "                    guard then needs the same embedder\n"
+    "  --seed N          train: of the order and of what is held out (42)\n"
+    "  --threads N       train: for the embedder (the cores)\n"
+    "\n"
+    "JSON: train {\"file\",\"examples\",\"deny\",\"allow\",\"embedder\",\"dim\",\"held_out\",\n"
+    "\"precision\",\"recall\",\"f1\",\"auc\",\"train_ms\"}\n";
+
 static const char model_help[] =
     "Models are folders as Hugging Face has them: config.json, tokenizer.json (or\n"
     "tokenizer.model, vocab.txt), *.safetensors; a decoder may be one GGUF file.\n"
@@ -397,6 +412,8 @@ static const struct ragctl_command table[] = {
      "measure how BM25 and vectors are best joined", tune_help, true, ragctl_tune},
     {"export", "export pairs --collection C [options]", "training pairs for an encoder",
      export_help, true, ragctl_export},
+    {"guard", "guard train FILE --out FILE [options]", "rules that validate questions and answers",
+     guard_help, false, ragctl_guard},
     {"model", "model list|check|pull|embed|tokenize|score|generate|logits [DIR] [options] [TEXT]",
      "models: fetch, check, and use without a daemon", model_help, false, ragctl_model},
     {"status", "status", "is ragd there and ready", status_help, false, ragctl_status},
