@@ -17,7 +17,7 @@ struct scan {
     size_t n;
     size_t at; /* byte to read next */
     const struct finding_sink *sink;
-    struct injection_index index;
+    const struct injection_index *index;
     struct injection_window w;
     struct injection_found found[INJECTION_FOUND_MAX]; /* in the window */
     size_t n_found;
@@ -187,7 +187,7 @@ static void report_found(struct scan *s, uint32_t until)
             size_t end = s->encoded.end;
 
             report(s, &s->encoded);
-            if (!injection_encoded_next(s->text, s->n, end, &s->encoded))
+            if (!injection_encoded_next(s->text, s->n, end, s->index, &s->encoded))
                 s->encoded.start = UINT32_MAX;
         }
         if (i < s->n_found)
@@ -226,7 +226,7 @@ static void read_whole(struct scan *s)
         mark_quotes(s);
         join_letters(w);
         w->mention = s->mention;
-        s->n_found += injection_window_rules(w, &s->index, s->found + s->n_found,
+        s->n_found += injection_window_rules(w, s->index, s->found + s->n_found,
                                              INJECTION_FOUND_MAX - s->n_found, &mentions);
         s->mention |= mentions;
     }
@@ -330,7 +330,7 @@ static bool read_sentence(struct scan *s)
 }
 
 void injection_scan(const char *text, size_t n, enum injection_scope scope,
-                    const struct finding_sink *sink)
+                    const struct injection_index *index, const struct finding_sink *sink)
 {
     struct scan s;
 
@@ -341,12 +341,11 @@ void injection_scan(const char *text, size_t n, enum injection_scope scope,
     s.scope = scope;
     s.line_start = true;
     s.encoded.start = UINT32_MAX;
-    if (scope != INJECTION_TOKENS)
-        injection_index_phrases(&s.index);
+    s.index = index;
 
     if (n > UINT32_MAX / 2)
         n = s.n = UINT32_MAX / 2; /* DOCUMENT_BYTES_MAX is far below */
-    if (scope != INJECTION_ALL || !injection_encoded_next(text, n, 0, &s.encoded))
+    if (scope != INJECTION_ALL || !injection_encoded_next(text, n, 0, index, &s.encoded))
         s.encoded.start = UINT32_MAX;
     while (s.at < n && !s.stopped) {
         bool whole = read_sentence(&s);
@@ -361,5 +360,8 @@ void injection_scan(const char *text, size_t n, enum injection_scope scope,
 
 void injection_find(const char *text, size_t n, const struct finding_sink *sink)
 {
-    injection_scan(text, n, INJECTION_ALL, sink);
+    struct injection_index index;
+
+    injection_index_phrases(&index);
+    injection_scan(text, n, INJECTION_ALL, &index, sink);
 }

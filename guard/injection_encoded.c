@@ -178,21 +178,23 @@ static bool note(void *context, const char *detail, uint32_t start, uint32_t end
     return false;
 }
 
-static bool tells_something(struct decoded *d)
+static bool tells_something(struct decoded *d, const struct injection_index *index)
 {
     bool found = false;
     const struct finding_sink sink = {note, &found};
     size_t bad;
 
+    if (d->n < INJECTION_DECODED_MIN)
+        return false;
     if (!utf8_valid(d->bytes, d->n, &bad)) {
-        if (d->n - bad > 3 || d->n < INJECTION_DECODED_MIN)
+        if (d->n - bad > 3)
             return false;
         d->n = bad; /* cut inside a character */
     }
     for (size_t i = 0; i < d->n; i++)
         if ((unsigned char)d->bytes[i] < ' ' && !isspace((unsigned char)d->bytes[i]))
             return false;
-    injection_scan(d->bytes, d->n, INJECTION_PLAIN, &sink);
+    injection_scan(d->bytes, d->n, INJECTION_PLAIN, index, &sink);
     return found;
 }
 
@@ -202,7 +204,8 @@ static bool is_run_char(char c)
 }
 
 /* A run of digits of some encoding at 'at': its bytes, and whether it tells something. */
-static size_t read_run(const char *s, size_t n, bool *ret_found)
+static size_t read_run(const char *s, size_t n, const struct injection_index *index,
+                       bool *ret_found)
 {
     struct decoded d;
     size_t bytes = 0;
@@ -210,18 +213,19 @@ static size_t read_run(const char *s, size_t n, bool *ret_found)
     *ret_found = false;
     if (hex_digit(s[0]) >= 0) {
         bytes = decode_hex(s, n, &d);
-        *ret_found = d.n >= INJECTION_DECODED_MIN && tells_something(&d);
+        *ret_found = tells_something(&d, index);
     }
     if (!*ret_found && is_run_char(s[0])) {
         size_t b = decode_base64(s, n, &d);
 
-        *ret_found = d.n >= INJECTION_DECODED_MIN && tells_something(&d);
+        *ret_found = tells_something(&d, index);
         bytes = *ret_found || b > bytes ? b : bytes;
     }
     return bytes;
 }
 
-bool injection_encoded_next(const char *text, size_t n, size_t from, struct injection_found *ret)
+bool injection_encoded_next(const char *text, size_t n, size_t from,
+                            const struct injection_index *index, struct injection_found *ret)
 {
     struct decoded d;
 
@@ -237,10 +241,10 @@ bool injection_encoded_next(const char *text, size_t n, size_t from, struct inje
                        !ends_escapes(text[start - 1]))
                     start--; /* words are not escaped, only what is between them */
                 bytes = decode_escapes(text + start, n - start, &d) - (i - start);
-                found = d.escapes >= INJECTION_ESCAPES_MIN && tells_something(&d);
+                found = d.escapes >= INJECTION_ESCAPES_MIN && tells_something(&d, index);
             }
         } else if (is_run_char(text[i])) {
-            bytes = read_run(text + i, n - i, &found);
+            bytes = read_run(text + i, n - i, index, &found);
         }
         if (found) {
             *ret =

@@ -55,8 +55,9 @@ enum injection_scope {
     INJECTION_PLAIN,  /* nothing encoded: what was decoded is not decoded again */
     INJECTION_TOKENS, /* control tokens alone */
 };
+/* index: NULL for control tokens alone. */
 void injection_scan(const char *text, size_t n, enum injection_scope scope,
-                    const struct finding_sink *sink);
+                    const struct injection_index *index, const struct finding_sink *sink);
 
 /* What the rules find in a window, at most ret_max. *ret_mentions: the sentence speaks about
  * attacks or examples. */
@@ -65,7 +66,8 @@ size_t injection_window_rules(const struct injection_window *w, const struct inj
 
 /* The next run of encoded text at or after 'from' that decodes to an instruction or to control
  * tokens. */
-bool injection_encoded_next(const char *text, size_t n, size_t from, struct injection_found *ret);
+bool injection_encoded_next(const char *text, size_t n, size_t from,
+                            const struct injection_index *index, struct injection_found *ret);
 
 /* The end of the control token or role marker at window character i (0: none) and its detail. */
 size_t injection_token(const struct injection_window *w, size_t i, const char **ret_detail);

@@ -136,9 +136,9 @@ static unsigned bucket_of(uint32_t c)
 /* The phrase behind this one, or NULL. */
 static const char *next_phrase(const char *phrase)
 {
-    const char *bar = strchr(phrase, '|');
-
-    return bar ? bar + 1 : NULL;
+    while (*phrase && *phrase != '|')
+        phrase++;
+    return *phrase ? phrase + 1 : NULL;
 }
 
 static unsigned bucket_of_phrase(const char *s)

@@ -186,7 +186,7 @@ enum rag_status injection_neutralise(const char *text, size_t n, struct buf *out
     struct neutraliser t = {.text = text, .out = out};
     const struct finding_sink sink = {widen, &t};
 
-    injection_scan(text, n, INJECTION_TOKENS, &sink);
+    injection_scan(text, n, INJECTION_TOKENS, NULL, &sink);
     buf_append(out, text + t.done, n - t.done);
     return buf_status(out);
 }
