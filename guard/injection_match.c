@@ -96,11 +96,12 @@ static size_t match_phrase(const struct injection_window *w, size_t at, const ch
     for (; *phrase && *phrase != '|'; phrase += step) {
         uint32_t c = utf8_decode(phrase, &step);
 
-        if (c == '!' || c == '&' || c == '%')
+        if (c == '!' || c == '&' || c == '%' || c == '#')
             return match_ending(w, i,
                                 c == '!'   ? injection_endings_any
                                 : c == '&' ? injection_endings_order
-                                           : injection_endings_plain);
+                                : c == '%' ? injection_endings_plain
+                                           : injection_endings_sure);
         if (c == '*')
             return i;
         if (c == ' ') {

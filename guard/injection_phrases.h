@@ -11,6 +11,7 @@
  *     !                at the end: an ending of 하다 that orders, obliges or goes on (하고)
  *     &                at the end: one that orders, in any style (하라, 하십시오, 할 것)
  *     %                at the end: one that orders in the plain style (하라, 해라, 할 것)
+ *     #                at the end: the same without 해, which also tells what somebody does
  */
 #ifndef RAG_GUARD_INJECTION_PHRASES_H
 #define RAG_GUARD_INJECTION_PHRASES_H
@@ -58,6 +59,17 @@ enum concept {
     CONCEPT_ENCODED, /* base64 */
     CONCEPT_DECODE,
     CONCEPT_FOLLOW,
+    CONCEPT_VOID,         /* is obsolete: policies say that of each other */
+    CONCEPT_YOU_PLAIN,    /* 너: nobody's handbook speaks so */
+    CONCEPT_YOU_ARE_NOW,  /* you are now a */
+    CONCEPT_ANSWER_PLACE, /* at the end of your answer */
+    CONCEPT_ANSWER_AS,    /* 라고 답하라: the words are given */
+    CONCEPT_ANSWER_TAIL,  /* and nothing else */
+    CONCEPT_ROLE,         /* "system:" anywhere */
+    CONCEPT_FAKE_END,     /* end of document */
+    CONCEPT_BLINDLY,      /* without checking */
+    CONCEPT_PRETEND,
+    CONCEPT_SECRETLY,
     CONCEPT_MENTION,    /* attack, for example: the sentence is about instructions */
     CONCEPT_ATTACKER,   /* who tells models to */
     CONCEPT_MISCONDUCT, /* in case of, is punished: a policy speaks */
@@ -81,10 +93,11 @@ struct injection_rule {
 extern const struct injection_rule injection_rules[];
 extern const size_t injection_n_rules;
 
-/* Endings behind '!', '&' and '%' of a phrase. NULL-terminated; '.' at the end of one: no syllable
- * follows it. */
+/* Endings behind '!', '&', '%' and '#' of a phrase. NULL-terminated; '.' at the end of one: no
+ * syllable follows it. */
 extern const char *const injection_endings_any[];
 extern const char *const injection_endings_order[];
 extern const char *const injection_endings_plain[];
+extern const char *const injection_endings_sure[];
 
 #endif
