@@ -203,6 +203,23 @@ class Shared(WithRagd):
         self.assertEqual(self.ask(who=self.lee)["cache"], "none")
         self.assertEqual(self.entries(self.kim), [])
 
+    def test_what_was_read_and_not_cited_is_not_kept(self):
+        self.put("travel.txt", "출장 중의 연차와 일비는 부서장이 정한다.")
+        first = self.ask(top_k=5)
+        self.assertEqual(first["passages_given"], 2)
+        self.assertEqual([c["document"] for c in first["citations"]], ["leave.txt"])
+        self.ok("DELETE", self.ragd.document("handbook", "travel.txt"))
+        events = self.ok("POST", "/v1/ask", {"collection": "handbook", "question": QUESTION,
+                                             "top_k": 5, "stream": True}, self.kim)
+        self.assertIn('"cache":"exact"', events)
+        self.assertIn("leave.txt", events)
+        self.assertNotIn("일비", events)
+        self.restart()
+        for name in ("cache.db", "cache.db-wal"):
+            path = self.ragd.state / name
+            if path.exists():
+                self.assertNotIn("일비".encode(), path.read_bytes())
+
     def test_only_what_is_cited_ends_it(self):
         self.ask()
         self.put("travel.txt", TRAVEL)
