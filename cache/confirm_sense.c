@@ -286,6 +286,16 @@ bool confirm_opposite(const struct confirm_side *a, const struct confirm_side *b
 
 /* ---- what is asked for ---- */
 
+static bool begins_as_question(const struct confirm_side *side)
+{
+    static const char *const words[] = {
+        "who",  "whom",  "whose",  "where", "when", "why",  "what", "which", "how",
+        "is",   "are",   "was",    "were",  "do",   "does", "did",  "can",   "could",
+        "will", "would", "should", "may",   "must", "has",  "have", NULL};
+    /* A canonical question (cache/canonical.h) has lost its mark. */
+    return side->n_words > 0 && (any_is(&side->words[0], words) || side->text[side->n - 1] == '?');
+}
+
 static enum answer_kind asked_english(const struct confirm_side *side)
 {
     static const char *const units_of_time[] = {"time", "day", "date", "year", "month", NULL};
@@ -341,7 +351,7 @@ enum answer_kind confirm_asked(const struct confirm_side *side)
     enum answer_kind kind = side->question.kind;
 
     if (!side->korean)
-        return side->n > 0 && side->text[side->n - 1] == '?' ? asked_english(side) : ANSWER_ANY;
+        return begins_as_question(side) ? asked_english(side) : ANSWER_ANY;
     if ((kind == ANSWER_YESNO && asks_to_tell(side)) ||
         (kind == ANSWER_METHOD && asks_how_it_is(side)))
         return ANSWER_ANY;

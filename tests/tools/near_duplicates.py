@@ -150,7 +150,7 @@ def change_number(sentence, rng, half):
             at = rng.randrange(len(digits))
         choices = [d for d in "123456789" if d != digits[at]]
         return sentence[:m.start() + at] + rng.choice(choices) + sentence[m.start() + at + 1:]
-    for words, pattern in ((NUMERALS, r"(?<![가-힣]){}(?= )"), (ENGLISH_NUMBERS, r"\b{}\b")):
+    for words, pattern in ((NUMERALS, r"(?<![가-힣\d]){}(?= )"), (ENGLISH_NUMBERS, r"\b{}\b")):
         for i, word in enumerate(words):
             m = re.search(pattern.format(word), sentence)
             if m and (half is None or i % 2 == half):

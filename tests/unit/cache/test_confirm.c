@@ -75,6 +75,7 @@ static const struct row DIFFERENT[] = {
     {"회의는 언제 하나요?", "회의는 어디서 하나요?", CONFIRM_ASKED, "when and where"},
     {"참석자는 몇 명인가요?", "참석자는 몇 살인가요?", CONFIRM_ASKED, "how many, how old"},
     {"who approves travel?", "when is travel approved?", CONFIRM_ASKED, "who and when"},
+    {"who approves travel", "when is travel approved", CONFIRM_ASKED, "the same without marks"},
     {"재무팀 연락처", "인사팀 연락처", CONFIRM_WORDS, "another team"},
     {"개가 공을 물고 있다", "고양이가 공을 물고 있다", CONFIRM_WORDS, "another animal"},
     {"서울 지점의 주소", "대전 지점의 주소", CONFIRM_WORDS, "another city"},
