@@ -52,7 +52,7 @@ def config_of(world, rng, last=False):
     asked about is found by its words. A small cache, which is soon full."""
     folder = world.ragd.folder
     world.share = rng.choice(("principal", "readers"))
-    world.expiry = rng.choice(("change", "top_k", "ttl"))
+    world.expiry = rng.choice(("change", "top_k", "top_k", "ttl"))
     world.ragd.config = f"""[ragd]
 log_file = {folder / "ragd.log"}
 [http]

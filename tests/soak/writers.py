@@ -33,7 +33,8 @@ class Readers:
 
 
 class Writer(Client):
-    """Owns some devices of every lasting collection."""
+    """Owns some devices of every lasting collection. Changes come in bursts: between them answers of
+    the cache live for a while under every policy."""
     pause_s = 0.05
 
     def __init__(self, world, user, rng, index, n_writers):
@@ -46,6 +47,8 @@ class Writer(Client):
     def step(self):
         self.settle()
         super().step()
+        if self.rng.random() < 0.1:
+            self.world.stop.wait(self.rng.uniform(0, 8))
 
     def changed(self, kind, targets, method, path, body, content_type, ok=(200, 201)):
         """One change of documents, known to the truth before and after."""
