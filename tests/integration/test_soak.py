@@ -10,7 +10,7 @@ import sys
 import unittest
 
 SOAK = pathlib.Path(__file__).resolve().parents[1] / "soak"
-sys.path.insert(0, str(SOAK))
+sys.path[:0] = [str(SOAK), str(SOAK.parent / "lib")]
 from truth import GONE, State, Truth  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")

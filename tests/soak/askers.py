@@ -4,7 +4,7 @@ import json
 import re
 
 from devices import TOPICS, ways_to_ask
-from subjects import FOLLOWED, MARKS, MEANINGS, bare, questions_of
+from subjects import FOLLOWED, FORBIDDEN_WORD, MARKS, MEANINGS, PHONE, bare, questions_of
 from world import Client
 
 MARK = re.compile(r" ?\[\d+\]")  # of a citation
@@ -32,7 +32,7 @@ class Asker(Client):
     def mix(self):
         return ((10, self.ask), (3, self.ask_twice), (3, self.stream), (2, self.chat),
                 (1, self.stream_chat), (2, self.follow_up), (3, self.search), (1, self.forbidden),
-                (1, self.hurried))
+                (1, self.hurried), (1, self.not_allowed))
 
     def pick(self):
         """Few are asked often."""
@@ -129,6 +129,8 @@ class Asker(Client):
                                        "from the readers")
 
     def judge_citations(self, collection, citations, begun, ended):
+        if PHONE.search(json.dumps(citations)):
+            self.world.note("crossed", f"{collection}: a number that was to be masked: {citations}")
         for citation in citations:
             if not citation["document"].startswith(collection + "/"):
                 self.world.note("crossed", f"{collection} cites {citation['document']}")
@@ -225,3 +227,13 @@ class Asker(Client):
                      {"collection": question.collection, "question": question.text,
                       "deadline_ms": self.rng.choice((1, 3, 20))},
                      ok=self.flipped(question.collection) + (504,))
+
+    def not_allowed(self):
+        """What the policy refuses, before and after it was asked."""
+        question = self.pick()
+        status, reply, _, _ = self.request(
+            "not_allowed", "POST", "/v1/ask",
+            {"collection": question.collection, "question": f"{FORBIDDEN_WORD}: {question.text}"},
+            ok=self.flipped(question.collection))
+        if status == 200 and not reply["refused"]:
+            self.world.note("unexpected", f"answered in spite of the policy: {reply['answer']!r}")

@@ -30,8 +30,8 @@ from faults import Faults  # noqa: E402
 from hostile import Misuser  # noqa: E402
 from others import Auditor, CacheUser, ModelUser  # noqa: E402
 from ragd_process import Ragd, TcpListener, User  # noqa: E402
-from subjects import (DEVICES, OFFLINE, SECRET, document_name, document_target,  # noqa: E402
-                      make_text)
+from subjects import (DEVICES, OFFLINE, POLICY, SECRET, document_name,  # noqa: E402
+                      document_target, make_text)
 from tiny_models import MODELS, make_decoder  # noqa: E402
 from vitals import bad_lines, vitals  # noqa: E402
 from world import World  # noqa: E402
@@ -73,6 +73,8 @@ share = {world.share}
 threshold = 0.5
 error_bound = 0.5
 pair_min = 0
+[guard]
+policy = {folder / "guard.json"}
 [index]
 snapshot_interval_s = 2
 [ask]
@@ -130,6 +132,7 @@ def begin(world):
                              stdout=subprocess.PIPE, text=True)
     world.ports = json.loads(peers.stdout.readline())
     make_decoder(world.ragd.folder)
+    (world.ragd.folder / "guard.json").write_text(json.dumps(POLICY), encoding="utf-8")
     config_of(world, random.Random(0))
     world.ragd.start(seconds=60 * world.slow_down)
     for name in LASTING:

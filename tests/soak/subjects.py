@@ -1,4 +1,5 @@
 """What the documents of a soak say (tests/lib/devices.py) and what is asked about them by whom."""
+import re
 import urllib.parse
 
 from devices import SHARED, TEAMS, TOPICS, facts, ways_to_ask
@@ -24,10 +25,27 @@ def document_target(ragd, collection, name):
     return ragd.document(collection, name) + title
 
 
+PHONE = re.compile(r"010-1234-\d{4}")
+FORBIDDEN_WORD = "극비"  # of a question: refused
+POLICY = {"rules": [
+    {"name": "personal", "kind": "pii", "on": ["document", "question", "answer"], "action": "mask"},
+    {"name": "secret", "kind": "keywords", "words": [FORBIDDEN_WORD], "on": ["question"],
+     "action": "refuse", "reason": "극비 자료는 다루지 않습니다."},
+    {"name": "instructions", "kind": "injection", "on": ["passage"], "action": "flag"},
+    {"name": "leak", "kind": "leak", "on": ["answer"], "action": "refuse"},
+]}
+
+
+def stored(text):
+    """What POLICY lets of a text into the store."""
+    return text and PHONE.sub(lambda m: "*" * len(m.group()), text)
+
+
 def make_text(rng, collection, device):
     """A new version."""
     n, parts = facts(rng, device)
     parts.append(f"{collection} 모음의 {device} 장비 안내, {n}판이다.")
+    parts.append(f"{device} 장비 문의처의 전화는 010-1234-{n % 10000:04}이다.")
     rng.shuffle(parts)
     if rng.random() < 0.3:
         parts.append(SHARED)

@@ -9,15 +9,17 @@ state that was sent before `ended` and that no later state, acknowledged before 
 import threading
 import time
 
+from subjects import stored
+
 GONE = None  # the text of a deleted document
 
 
 class State:
-    """One version of a document. text GONE: deleted; False: stored otherwise than it was sent
-    (masked), its writer has not read it yet."""
+    """One version of a document: the text that is stored, GONE: deleted, and `raw` as it was sent."""
 
     def __init__(self, text, sent, acknowledged=None, version=None, sent_as=""):
-        self.text = text
+        self.raw = text
+        self.text = stored(text)
         self.sent_as = sent_as
         self.version = version
         self.sent = sent
@@ -100,8 +102,6 @@ class Truth:
         for i in possible:
             if any(later.acknowledged and later.acknowledged < begun for later in states[i + 1:]):
                 continue
-            if states[i].text is False:
-                return ""
             span = states[i].text.encode()[citation["byte_start"]:citation["byte_end"]]
             if span == citation["text"].encode():
                 return ""

@@ -103,7 +103,7 @@ class Writer(Client):
         if state and state.text and state.sent_as == "put":
             status, reply, _, _ = self.request("again", "PUT",
                                                document_target(self.world.ragd, collection, name),
-                                               state.text, content_type="text/plain")
+                                               state.raw, content_type="text/plain")
             if status == 200 and not reply["unchanged"]:
                 self.world.note("unexpected", f"again: {reply}")
 
