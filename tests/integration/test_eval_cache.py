@@ -54,6 +54,13 @@ class EvalCache(unittest.TestCase):
         r = self.report(PAIRS, "--embedder", MODELS / "tiny-xlmr-embed", "--threshold", "0.2")
         self.assertNotEqual(r["encoder"], "tf-idf")
         self.assertGreater(r["traffic"]["embed_ms"], 0)
+        # A random cross-encoder says what it says; that it was asked shows in the reasons.
+        r = self.report(PAIRS, "--reranker", MODELS / "tiny-xlmr-ce", "--threshold", "0")
+        plain = self.report(PAIRS, "--threshold", "0")
+        self.assertNotEqual(r["reranker"], "")
+        self.assertLessEqual(r["chosen"]["hits"], plain["chosen"]["hits"])
+        lost = plain["chosen"]["hits"] - r["chosen"]["hits"]
+        self.assertEqual(r["unconfirmed"].get("pair", {}).get("equivalent", 0), lost)
 
     def test_saved_time_follows_the_answers_given(self):
         r = self.report(PAIRS, "--answer-ms", "5000", "--threshold", "0.5")
