@@ -18,15 +18,16 @@
 struct collection_args {
     const char *readers; /* comma-separated; NULL: keep */
     const char *writers;
-    const char *offline; /* "yes" or "no" */
-    const char *fusion;  /* a JSON object; NULL: keep */
+    const char *offline;  /* "yes" or "no" */
+    const char *backends; /* comma-separated; NULL: keep */
+    const char *fusion;   /* a JSON object; NULL: keep */
     int64_t chunk_chars;
     int64_t chunk_overlap;
     bool yes;
 };
 
 /* "uid:1000,uid:1001" as an array; "" is the empty list. */
-static void put_principals(struct json_writer *w, const char *key, const char *list)
+static void put_list(struct json_writer *w, const char *key, const char *list)
 {
     if (!list)
         return;
@@ -53,8 +54,9 @@ static enum rag_status make_settings(const struct collection_args *args, struct 
                         args->offline);
     json_writer_init(&w, out);
     json_begin_object(&w, NULL);
-    put_principals(&w, "readers", args->readers);
-    put_principals(&w, "writers", args->writers);
+    put_list(&w, "readers", args->readers);
+    put_list(&w, "writers", args->writers);
+    put_list(&w, "backends", args->backends);
     if (args->offline)
         json_put_bool(&w, "offline", offline);
     if (args->chunk_chars > 0)
@@ -104,10 +106,10 @@ static void append_vectors(struct buf *out, const struct json *vectors)
 
 static void print_show(const struct json *c)
 {
-    static const char *const keys[] = {"name",        "documents",     "chunks",  "generation",
-                                       "created",     "readers",       "writers", "offline",
-                                       "chunk_chars", "chunk_overlap", "fusion",  "fusion_from",
-                                       "analyzer"};
+    static const char *const keys[] = {"name",        "documents",   "chunks",        "generation",
+                                       "created",     "readers",     "writers",       "offline",
+                                       "backends",    "chunk_chars", "chunk_overlap", "fusion",
+                                       "fusion_from", "analyzer"};
     const struct json *index = json_member(c, "index");
     struct buf value;
     struct buf out;
@@ -266,10 +268,11 @@ static enum rag_status read_args(const struct ragctl_options *options, int argc,
 {
     static const char *const verbs[] = {"list", "show", "create", "set", "delete", "check"};
     const struct ragctl_arg table[] = {
-        {.name = "--readers",            .text = &args->readers},
-        {.name = "--writers",            .text = &args->writers},
-        {.name = "--offline",            .text = &args->offline},
-        {.name = "--fusion",             .text = &args->fusion },
+        {.name = "--readers",            .text = &args->readers },
+        {.name = "--writers",            .text = &args->writers },
+        {.name = "--offline",            .text = &args->offline },
+        {.name = "--backends",           .text = &args->backends},
+        {.name = "--fusion",             .text = &args->fusion  },
         {.name = "--chunk-chars",
          .number = &args->chunk_chars,
          .min = CHUNK_CHARS_MIN,
@@ -278,7 +281,7 @@ static enum rag_status read_args(const struct ragctl_options *options, int argc,
          .number = &args->chunk_overlap,
          .min = 0,
          .max = CHUNK_CHARS_MAX / 2},
-        {.name = "--yes", .flag = &args->yes                                              },
+        {.name = "--yes", .flag = &args->yes                                               },
     };
     char **words = calloc((size_t)argc + 1, sizeof *words);
     enum rag_status status;

@@ -104,6 +104,8 @@ static const char collection_help[] =
     "                    everybody who may connect\n"
     "  --writers LIST    who may change documents and settings\n"
     "  --offline yes|no  its text never leaves this machine\n"
+    "  --backends LIST   who answers, in this order: local,openai,extractive;\n"
+    "                    empty: as the daemon is configured\n"
     "  --chunk-chars N   characters of a chunk (100..8000); for documents ingested\n"
     "                    from then on\n"
     "  --chunk-overlap N  characters that neighbours share (less than half a chunk)\n"
