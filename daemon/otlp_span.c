@@ -9,10 +9,14 @@
 
 static void put_hex(struct json_writer *w, const char *key, const uint8_t *bytes, size_t n)
 {
+    static const char digits[] = "0123456789abcdef";
     char hex[2 * TRACE_ID_BYTES + 1];
 
-    for (size_t i = 0; i < n; i++)
-        snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    for (size_t i = 0; i < n; i++) {
+        hex[2 * i] = digits[bytes[i] >> 4];
+        hex[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    hex[2 * n] = '\0';
     json_put_string(w, key, hex);
 }
 
