@@ -324,8 +324,8 @@ static const char export_help[] =
 static const char guard_help[] =
     "  train FILE --out FILE   a classifier for a rule of the guard, from lines of\n"
     "                          {\"text\",\"label\"}: true or \"deny\" is what it shall\n"
-    "                          find, false or \"allow\" what it shall not. A fifth is held\n"
-    "                          out for the figures; the file then is of all\n"
+    "                          find, false or \"allow\" what it shall not. A fifth is\n"
+    "                          held out for the figures; the file then is of all\n"
     "\n"
     "  --out FILE        train: where to\n"
     "  --embedder DIR    train: over this model's vectors instead of n-grams; the\n"
