@@ -328,6 +328,9 @@ static bool may_keep(const struct pipeline_answer *a)
     for (size_t i = 0; i < r->n_degraded; i++)
         if (is_passing(&r->degraded[i]))
             return false;
+    for (size_t i = 0; i < r->guard.n; i++) /* a rule whose model was busy, say */
+        if (strcmp(r->guard.items[i].finding.detail, "unchecked") == 0)
+            return false;
     return a->cache.entry == 0 && (a->refused || a->result.finish_reason == FINISH_STOP);
 }
 
