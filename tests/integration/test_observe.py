@@ -178,7 +178,7 @@ class Live(WithRagd):
         self.assertEqual(self.ok("GET", "/v1/requests"), {"requests": [], "n": 0})
 
     def test_a_request_at_work_is_shown_and_leaves(self):
-        text = "연차는 이월할 수 있다. " * 60000
+        text = "연차는 이월할 수 있다. " * 30000
         thread = threading.Thread(target=self.ragd.call, args=(
             "PUT", self.ragd.document("handbook", "long.txt"), text, "text/plain"))
         thread.start()
@@ -190,7 +190,7 @@ class Live(WithRagd):
         self.assertIn(seen[0]["stage"], ("queued", "working"))
         self.assertRegex(seen[0]["id"], "^[0-9a-f]{32}$")
         self.assertNotIn("연차", json.dumps(seen, ensure_ascii=False))
-        self.assertEqual(self.ok("GET", "/v1/requests")["requests"], [])
+        self.wait_for(lambda: self.ok("GET", "/v1/requests")["requests"] == [], 60)
 
 
 class Top(WithRagd):
