@@ -39,13 +39,13 @@ static const char *const schema[] = {
 
 /* ---- appending ---- */
 
-static void copy_hash(sqlite3_stmt *statement, int column, uint8_t ret[SHA256_BYTES])
+void audit_column_bytes(sqlite3_stmt *statement, int column, size_t n, uint8_t *ret)
 {
     const void *blob = sqlite3_column_blob(statement, column);
 
-    memset(ret, 0, SHA256_BYTES);
-    if (blob && sqlite3_column_bytes(statement, column) == SHA256_BYTES)
-        memcpy(ret, blob, SHA256_BYTES);
+    memset(ret, 0, n);
+    if (blob && (size_t)sqlite3_column_bytes(statement, column) == n)
+        memcpy(ret, blob, n);
 }
 
 enum rag_status audit_tail(struct database *db, struct audit_head *ret, struct rag_error *reterr)
@@ -64,7 +64,7 @@ enum rag_status audit_tail(struct database *db, struct audit_head *ret, struct r
     memset(ret, 0, sizeof *ret);
     if (row) {
         ret->n = (uint64_t)sqlite3_column_int64(statement, 0);
-        copy_hash(statement, 1, ret->hash);
+        audit_column_bytes(statement, 1, SHA256_BYTES, ret->hash);
         sqlite3_reset(statement);
         return RAG_OK;
     }
@@ -393,7 +393,7 @@ static struct audit_entry borrow_entry(sqlite3_stmt *statement)
         .change = (uint64_t)sqlite3_column_int64(statement, 6),
     };
 
-    copy_hash(statement, 5, entry.hash);
+    audit_column_bytes(statement, 5, SHA256_BYTES, entry.hash);
     return entry;
 }
 

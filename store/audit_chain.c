@@ -1,6 +1,7 @@
 #include "store/audit_chain.h"
 
 #include <openssl/evp.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void put_le64(uint8_t out[8], uint64_t v)
@@ -66,4 +67,54 @@ bool audit_checkpoint_signed_by(const struct audit_checkpoint *c,
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(key);
     return good;
+}
+
+/* ---- erasures ---- */
+
+enum rag_status audit_seqs_add(struct audit_seqs *list, uint64_t seq)
+{
+    if (list->n == list->cap) {
+        size_t cap = list->cap ? list->cap * 2 : 64;
+        uint64_t *items = realloc(list->items, cap * sizeof *items);
+
+        if (!items)
+            return RAG_ENOMEM;
+        list->items = items;
+        list->cap = cap;
+    }
+    list->items[list->n++] = seq;
+    return RAG_OK;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+    const uint64_t *x = a;
+    const uint64_t *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+uint64_t audit_erasures_unrecorded(struct audit_erasures *e)
+{
+    struct audit_seqs *recorded = &e->recorded;
+    size_t r = 0;
+
+    if (recorded->n > 1)
+        qsort(recorded->items, recorded->n, sizeof *recorded->items, by_seq);
+    for (size_t i = 0; i < e->gone.n; i++) {
+        uint64_t seq = e->gone.items[i];
+
+        while (r < recorded->n && recorded->items[r] < seq)
+            r++;
+        if (r == recorded->n || recorded->items[r] != seq)
+            return seq;
+    }
+    return 0;
+}
+
+void audit_erasures_release(struct audit_erasures *e)
+{
+    free(e->gone.items);
+    free(e->recorded.items);
+    memset(e, 0, sizeof *e);
 }

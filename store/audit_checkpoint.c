@@ -142,15 +142,6 @@ enum rag_status audit_checkpoint_verify(const char *dir, const struct audit_chec
     return status;
 }
 
-static void copy_blob(sqlite3_stmt *statement, int column, uint8_t *ret, size_t n)
-{
-    const void *blob = sqlite3_column_blob(statement, column);
-
-    memset(ret, 0, n);
-    if (blob && (size_t)sqlite3_column_bytes(statement, column) == n)
-        memcpy(ret, blob, n);
-}
-
 enum rag_status audit_checkpoint_get(struct database *db, struct audit_checkpoint *ret,
                                      bool *ret_found, struct rag_error *reterr)
 {
@@ -164,9 +155,9 @@ enum rag_status audit_checkpoint_get(struct database *db, struct audit_checkpoin
     if (status == RAG_OK && row) {
         ret->seq = (uint64_t)sqlite3_column_int64(statement, 0);
         ret->time_ms = sqlite3_column_int64(statement, 1);
-        copy_blob(statement, 2, ret->hash, SHA256_BYTES);
-        copy_blob(statement, 3, ret->signature, AUDIT_SIGNATURE_BYTES);
-        copy_blob(statement, 4, ret->public_key, AUDIT_PUBLIC_BYTES);
+        audit_column_bytes(statement, 2, SHA256_BYTES, ret->hash);
+        audit_column_bytes(statement, 3, AUDIT_SIGNATURE_BYTES, ret->signature);
+        audit_column_bytes(statement, 4, AUDIT_PUBLIC_BYTES, ret->public_key);
         sqlite3_reset(statement);
     }
     *ret_found = row;
@@ -197,7 +188,7 @@ static enum rag_status row_hash(struct database *db, uint64_t seq, uint8_t ret[S
     if (status == RAG_OK && !row)
         return rag_fail(reterr, RAG_ENOTFOUND, "audit row %" PRIu64 ": does not exist", seq);
     if (row) {
-        copy_blob(statement, 0, ret, SHA256_BYTES);
+        audit_column_bytes(statement, 0, SHA256_BYTES, ret);
         sqlite3_reset(statement);
     }
     return status;

@@ -3,15 +3,6 @@
 
 #include "store/audit_internal.h"
 
-static void copy_digest(sqlite3_stmt *statement, int column, uint8_t ret[SHA256_BYTES])
-{
-    const void *blob = sqlite3_column_blob(statement, column);
-
-    memset(ret, 0, SHA256_BYTES);
-    if (blob && sqlite3_column_bytes(statement, column) == SHA256_BYTES)
-        memcpy(ret, blob, SHA256_BYTES);
-}
-
 /* The hash of row seq, of a cut row that of the checkpoint; zeros before the first. */
 static enum rag_status hash_of(struct database *db, uint64_t seq, uint8_t ret[SHA256_BYTES],
                                struct rag_error *reterr)
@@ -28,7 +19,7 @@ static enum rag_status hash_of(struct database *db, uint64_t seq, uint8_t ret[SH
     sqlite3_bind_int64(statement, 1, (int64_t)seq);
     status = database_step(db, statement, &row, reterr);
     if (status == RAG_OK && row) {
-        copy_digest(statement, 0, ret);
+        audit_column_bytes(statement, 0, SHA256_BYTES, ret);
         sqlite3_reset(statement);
     }
     return status;
@@ -46,8 +37,8 @@ static struct audit_export_row borrow_row(sqlite3_stmt *statement)
 
     if (sqlite3_column_bytes(statement, 4) == AUDIT_SALT_BYTES)
         r.salt = sqlite3_column_blob(statement, 4);
-    copy_digest(statement, 6, r.row.payload_hash);
-    copy_digest(statement, 7, r.hash);
+    audit_column_bytes(statement, 6, SHA256_BYTES, r.row.payload_hash);
+    audit_column_bytes(statement, 7, SHA256_BYTES, r.hash);
     return r;
 }
 

@@ -28,6 +28,9 @@ struct audit {
     struct database reader;
 };
 
+/* A blob of exactly n bytes; zeros of one that is not. */
+void audit_column_bytes(sqlite3_stmt *statement, int column, size_t n, uint8_t *ret);
+
 /* The end of the chain as the connection sees it: the last row, or the checkpoint. */
 enum rag_status audit_tail(struct database *db, struct audit_head *ret, struct rag_error *reterr);
 

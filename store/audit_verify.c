@@ -12,36 +12,14 @@
 #include "base/json.h"
 #include "store/audit_internal.h"
 
-struct seq_list {
-    uint64_t *items; /* owned; ascending */
-    size_t n;
-    size_t cap;
-};
-
 struct walk {
     struct audit_report *report;
     const uint8_t *trusted; /* public key of the checkpoint, or NULL: that of audit.pub */
     uint64_t seq;           /* of the row before */
     uint8_t hash[SHA256_BYTES];
-    struct seq_list erased;   /* rows without payload */
-    struct seq_list recorded; /* what "audit.erase" rows name, in order of those rows */
-    bool misfit;              /* bad_seq is a row that does not fit its place */
+    struct audit_erasures erasures;
+    bool misfit; /* bad_seq is a row that does not fit its place */
 };
-
-static enum rag_status seq_list_add(struct seq_list *list, uint64_t seq)
-{
-    if (list->n == list->cap) {
-        size_t cap = list->cap ? list->cap * 2 : 64;
-        uint64_t *items = realloc(list->items, cap * sizeof *items);
-
-        if (!items)
-            return RAG_ENOMEM;
-        list->items = items;
-        list->cap = cap;
-    }
-    list->items[list->n++] = seq;
-    return RAG_OK;
-}
 
 static void problem(struct walk *w, uint64_t seq, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -66,15 +44,6 @@ static void missing(struct walk *w, uint64_t first, uint64_t last)
         problem(w, first, "rows %" PRIu64 "..%" PRIu64 " are missing", first, last);
 }
 
-static void copy_digest(sqlite3_stmt *statement, int column, uint8_t ret[SHA256_BYTES])
-{
-    const void *blob = sqlite3_column_blob(statement, column);
-
-    memset(ret, 0, SHA256_BYTES);
-    if (blob && sqlite3_column_bytes(statement, column) == SHA256_BYTES)
-        memcpy(ret, blob, SHA256_BYTES);
-}
-
 /* Columns: seq, time_ms, kind, principal, salt, payload, payload_hash, hash */
 #define ROW_COLUMNS "SELECT seq, time_ms, kind, principal, salt, payload, payload_hash, hash"
 
@@ -87,7 +56,7 @@ static struct audit_row read_row(sqlite3_stmt *statement)
         .principal = column_text(statement, 3),
     };
 
-    copy_digest(statement, 6, row.payload_hash);
+    audit_column_bytes(statement, 6, SHA256_BYTES, row.payload_hash);
     return row;
 }
 
@@ -102,7 +71,7 @@ static enum rag_status note_erasure(struct walk *w, const char *payload)
         return RAG_OK; /* the chain holds what was written; it just names no row */
     if (json_is_object(root) && json_get_int(root, "seq", 1, INT64_MAX, &seq, NULL) == RAG_OK &&
         seq > 0)
-        status = seq_list_add(&w->recorded, (uint64_t)seq);
+        status = audit_seqs_add(&w->erasures.recorded, (uint64_t)seq);
     json_free(root);
     return status;
 }
@@ -116,7 +85,7 @@ static enum rag_status check_payload(struct walk *w, sqlite3_stmt *statement,
 
     if (sqlite3_column_type(statement, 5) == SQLITE_NULL) {
         w->report->n_erased++;
-        return seq_list_add(&w->erased, row->seq);
+        return audit_seqs_add(&w->erasures.gone, row->seq);
     }
     payload = column_text(statement, 5);
     if (!salt || sqlite3_column_bytes(statement, 4) != AUDIT_SALT_BYTES) {
@@ -137,7 +106,7 @@ static enum rag_status check_row(struct walk *w, sqlite3_stmt *statement)
     uint8_t claimed[SHA256_BYTES];
     uint8_t digest[SHA256_BYTES];
 
-    copy_digest(statement, 7, claimed);
+    audit_column_bytes(statement, 7, SHA256_BYTES, claimed);
     if (row.seq != w->seq + 1)
         missing(w, w->seq + 1, row.seq - 1);
     if (audit_row_hash(w->hash, &row, digest) != RAG_OK)
@@ -197,7 +166,7 @@ static enum rag_status try_place(void *context, sqlite3_stmt *statement)
     uint8_t here[SHA256_BYTES];
     const uint8_t *before[2] = {s->previous, here};
 
-    copy_digest(statement, 7, here);
+    audit_column_bytes(statement, 7, SHA256_BYTES, here);
     for (size_t i = 0; i < 2 && s->found == 0 && seq != s->row.seq; i++) {
         struct audit_row moved = s->row;
         uint8_t digest[SHA256_BYTES];
@@ -233,7 +202,7 @@ static enum rag_status find_place(struct database *db, struct walk *w, uint64_t 
         s.row = read_row(statement);
         s.row.kind = arena_strdup(&arena, s.row.kind);
         s.row.principal = arena_strdup(&arena, s.row.principal);
-        copy_digest(statement, 7, s.hash);
+        audit_column_bytes(statement, 7, SHA256_BYTES, s.hash);
         sqlite3_reset(statement);
         if (s.row.kind && s.row.principal)
             status = each_row(db, first_seq - 1, try_place, &s, reterr);
@@ -248,29 +217,13 @@ static enum rag_status find_place(struct database *db, struct walk *w, uint64_t 
 
 /* ---- the whole ---- */
 
-static int by_seq(const void *a, const void *b)
-{
-    const uint64_t *x = a;
-    const uint64_t *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
-
 /* Every payload that is gone must have a row that says so. */
 static void check_erasures(struct walk *w)
 {
-    size_t r = 0;
+    uint64_t seq = audit_erasures_unrecorded(&w->erasures);
 
-    if (w->recorded.n > 1)
-        qsort(w->recorded.items, w->recorded.n, sizeof *w->recorded.items, by_seq);
-    for (size_t i = 0; i < w->erased.n; i++) {
-        uint64_t seq = w->erased.items[i];
-
-        while (r < w->recorded.n && w->recorded.items[r] < seq)
-            r++;
-        if (r == w->recorded.n || w->recorded.items[r] != seq)
-            problem(w, seq, "row %" PRIu64 " lost its payload without a recorded erasure", seq);
-    }
+    if (seq != 0)
+        problem(w, seq, "row %" PRIu64 " lost its payload without a recorded erasure", seq);
 }
 
 static enum rag_status begin_at_checkpoint(const char *dir, struct database *db, struct walk *w,
@@ -326,7 +279,7 @@ static enum rag_status check_head(struct database *db, struct walk *w,
         status = database_step(db, statement, &row, reterr);
         if (status != RAG_OK || !row)
             return status; /* a missing row has been named */
-        copy_digest(statement, 0, hash);
+        audit_column_bytes(statement, 0, SHA256_BYTES, hash);
         sqlite3_reset(statement);
     }
     if (memcmp(hash, head->hash, SHA256_BYTES) != 0)
@@ -376,8 +329,7 @@ enum rag_status audit_verify(struct audit *audit, const struct audit_head *head,
     if (status == RAG_OK)
         status = verify(audit, &db, head, &w, reterr);
     database_close(&db); /* ends the snapshot */
-    free(w.erased.items);
-    free(w.recorded.items);
+    audit_erasures_release(&w.erasures);
     if (status != RAG_OK)
         return status;
     report.head.n = w.seq;

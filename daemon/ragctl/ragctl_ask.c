@@ -59,19 +59,12 @@ enum rag_status chat_history_add(struct chat_history *history, const char *quest
 
 /* ---- what is printed ---- */
 
-static const char *text_member(const struct json *object, const char *key)
-{
-    const char *text = json_string(json_member(object, key));
-
-    return text ? text : "";
-}
-
 /* "document (title, heading)"; a title that begins the heading is said once. */
 static void append_source(struct buf *out, const struct json *c)
 {
-    const char *document = text_member(c, "document");
-    const char *title = text_member(c, "title");
-    const char *heading = text_member(c, "heading");
+    const char *document = ragctl_text(c, "document");
+    const char *title = ragctl_text(c, "title");
+    const char *heading = ragctl_text(c, "heading");
     bool both =
         title[0] != '\0' && heading[0] != '\0' && strncmp(heading, title, strlen(title)) != 0;
 
@@ -97,7 +90,7 @@ void ragctl_ask_sources(const struct json *reply, size_t quote_columns, size_t c
 
     for (const struct json *c = json_first(json_member(reply, "citations")); c; c = json_next(c)) {
         double n = json_number(json_member(c, "n"));
-        const char *text = text_member(c, "text");
+        const char *text = ragctl_text(c, "text");
         struct buf quote;
 
         if (n > last_n || n < last_n)
@@ -141,8 +134,8 @@ static double number_member(const struct json *object, const char *key)
  * the work, only the reason does. */
 static void append_lack(struct buf *line, const struct json *degraded)
 {
-    const char *stage = text_member(degraded, "stage");
-    const char *reason = text_member(degraded, "reason");
+    const char *stage = ragctl_text(degraded, "stage");
+    const char *reason = ragctl_text(degraded, "reason");
 
     if (strcmp(stage, "generate") == 0 && reason[0] != '\0') {
         print_one_line(line, reason, strlen(reason), LACK_COLUMNS);
@@ -165,7 +158,7 @@ static void append_cached(struct buf *out, const struct ask_screen *screen,
                           const struct json *reply)
 {
     const struct json *from = json_member(reply, "cached_from");
-    const char *question = text_member(from, "question");
+    const char *question = ragctl_text(from, "question");
     struct buf line;
 
     if (!from)
@@ -190,11 +183,11 @@ static void append_guard(struct buf *out, const struct ask_screen *screen, const
     buf_init(&line, ERROR_BYTES_MAX);
     buf_append_str(&line, "(guard: ");
     for (const struct json *f = json_first(findings); f && n < GUARD_SHOWN_MAX; f = json_next(f)) {
-        const char *detail = text_member(f, "detail");
+        const char *detail = ragctl_text(f, "detail");
 
-        buf_printf(&line, "%s%s ", n++ > 0 ? ", " : "", text_member(f, "action"));
+        buf_printf(&line, "%s%s ", n++ > 0 ? ", " : "", ragctl_text(f, "action"));
         print_one_line(&line, detail, strlen(detail), 40);
-        buf_printf(&line, " in the %s", text_member(f, "stage"));
+        buf_printf(&line, " in the %s", ragctl_text(f, "stage"));
     }
     if (json_size(findings) > n)
         buf_printf(&line, ", and %zu more", json_size(findings) - n);
@@ -213,7 +206,7 @@ static void append_footer(struct buf *out, const struct ask_screen *screen,
     double removed = number_member(reply, "sentences_removed");
     double tokens = number_member(usage, "completion_tokens");
     double decode_ms = number_member(json_member(reply, "timings_ms"), "decode");
-    const char *backend = text_member(reply, "backend");
+    const char *backend = ragctl_text(reply, "backend");
     bool answered = strcmp(backend, "none") != 0; /* the gate refused before any was asked */
     struct buf line;
 
@@ -244,13 +237,13 @@ void ragctl_ask_format(const struct json *reply, const struct ask_screen *screen
                        size_t columns, struct buf *out)
 {
     const struct json *citations = json_member(reply, "citations");
-    const char *understood = text_member(reply, "standalone_question");
-    const char *answer = text_member(reply, "answer");
+    const char *understood = ragctl_text(reply, "standalone_question");
+    const char *answer = ragctl_text(reply, "answer");
 
     if (screen->chat && !screen->stream && understood[0] != '\0')
         append_understood(out, screen, understood);
     if (json_true(json_member(reply, "refused"))) {
-        const char *reason = text_member(reply, "reason");
+        const char *reason = ragctl_text(reply, "reason");
 
         if (reason[0] == '\0')
             reason = "the documents do not support one";
@@ -358,7 +351,7 @@ static void show_understood(const struct stream *s, const struct json *event)
     if (!s->ask->screen.chat)
         return;
     buf_init(&out, ERROR_BYTES_MAX);
-    append_understood(&out, &s->ask->screen, text_member(event, "standalone_question"));
+    append_understood(&out, &s->ask->screen, ragctl_text(event, "standalone_question"));
     fputs(buf_str(&out), stdout);
     fflush(stdout);
     buf_release(&out);
@@ -366,7 +359,7 @@ static void show_understood(const struct stream *s, const struct json *event)
 
 static void stream_delta(struct stream *s, const struct json *event)
 {
-    const char *text = text_member(event, "text");
+    const char *text = ragctl_text(event, "text");
     struct buf clean;
 
     end_waiting(s);
@@ -398,7 +391,7 @@ static bool on_event(void *context, const char *name, const char *data, size_t n
         event = NULL; /* s owns it from here on */
     } else if (strcmp(name, "error") == 0) {
         rag_fail(&s->failure, RAG_EINTERNAL, "%s",
-                 text_member(json_member(event, "error"), "message"));
+                 ragctl_text(json_member(event, "error"), "message"));
     }
     json_free(event);
     return s->failure.status == RAG_OK;
@@ -546,7 +539,7 @@ static enum rag_status read_args(int argc, char **argv, struct ragctl_query *que
 /* A chat has them in its footer. */
 static void note_lacks(const struct ragctl_options *options, const struct json *reply)
 {
-    const char *backend = text_member(reply, "backend");
+    const char *backend = ragctl_text(reply, "backend");
 
     for (const struct json *d = json_first(json_member(reply, "degraded")); d; d = json_next(d)) {
         struct buf line;

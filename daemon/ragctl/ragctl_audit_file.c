@@ -18,12 +18,6 @@
 
 #define LINE_BYTES_MAX (64u << 20)
 
-struct seqs {
-    uint64_t *items; /* owned */
-    size_t n;
-    size_t cap;
-};
-
 struct check {
     struct audit_kept_head head; /* that was given */
     bool has_head;
@@ -39,8 +33,7 @@ struct check {
     uint64_t seq;       /* of the row before */
     uint8_t hash[SHA256_BYTES];
     uint8_t first_previous[SHA256_BYTES];
-    struct seqs erased;                 /* rows without payload */
-    struct seqs recorded;               /* that audit.erase rows name */
+    struct audit_erasures erasures;
     bool ended;                         /* the last line was read */
     struct audit_checkpoint checkpoint; /* of that line; seq 0: none */
     bool filtered;
@@ -64,21 +57,6 @@ static void problem(struct check *c, uint64_t seq, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(c->problem, sizeof c->problem, fmt, ap);
     va_end(ap);
-}
-
-static enum rag_status seqs_add(struct seqs *s, uint64_t seq)
-{
-    if (s->n == s->cap) {
-        size_t cap = s->cap ? s->cap * 2 : 64;
-        uint64_t *items = realloc(s->items, cap * sizeof *items);
-
-        if (!items)
-            return RAG_ENOMEM;
-        s->items = items;
-        s->cap = cap;
-    }
-    s->items[s->n++] = seq;
-    return RAG_OK;
 }
 
 /* ---- one row ---- */
@@ -181,7 +159,7 @@ static enum rag_status check_payload(struct check *c, const struct row *r, const
 
     if (!r->payload) {
         c->n_erased++;
-        return seqs_add(&c->erased, r->row.seq);
+        return audit_seqs_add(&c->erasures.gone, r->row.seq);
     }
     if (audit_payload_hash(r->salt, r->payload, r->payload_bytes, digest) != RAG_OK)
         return RAG_ENOMEM;
@@ -189,7 +167,7 @@ static enum rag_status check_payload(struct check *c, const struct row *r, const
         problem(c, r->row.seq, "row %" PRIu64 " was changed: its payload is not the one recorded",
                 r->row.seq);
     if (strcmp(r->row.kind, "audit.erase") == 0 && json_number(named) > 0)
-        return seqs_add(&c->recorded, (uint64_t)json_number(named));
+        return audit_seqs_add(&c->erasures.recorded, (uint64_t)json_number(named));
     return RAG_OK;
 }
 
@@ -304,17 +282,9 @@ static void check_beginning(struct check *c)
         problem(c, c->first, "row %" PRIu64 " does not follow the checkpoint", c->first);
 }
 
-static int by_seq(const void *a, const void *b)
-{
-    const uint64_t *x = a;
-    const uint64_t *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
-
 static void check_whole(struct check *c)
 {
-    size_t r = 0;
+    uint64_t unrecorded;
 
     if (!c->ended)
         problem(c, c->seq, "the file has no last line {\"end\":...}: the export was broken off");
@@ -326,16 +296,10 @@ static void check_whole(struct check *c)
                 c->head.n);
     if (c->filtered || c->limited)
         return; /* what records an erasure may be elsewhere */
-    if (c->recorded.n > 1)
-        qsort(c->recorded.items, c->recorded.n, sizeof *c->recorded.items, by_seq);
-    for (size_t i = 0; i < c->erased.n; i++) {
-        uint64_t seq = c->erased.items[i];
-
-        while (r < c->recorded.n && c->recorded.items[r] < seq)
-            r++;
-        if (r == c->recorded.n || c->recorded.items[r] != seq)
-            problem(c, seq, "row %" PRIu64 " lost its payload without a recorded erasure", seq);
-    }
+    unrecorded = audit_erasures_unrecorded(&c->erasures);
+    if (unrecorded != 0)
+        problem(c, unrecorded, "row %" PRIu64 " lost its payload without a recorded erasure",
+                unrecorded);
 }
 
 /* ---- the file ---- */
@@ -481,7 +445,6 @@ enum rag_status ragctl_audit_verify_file(const struct ragctl_options *options,
         else
             print_text(&c);
     }
-    free(c.erased.items);
-    free(c.recorded.items);
+    audit_erasures_release(&c.erasures);
     return status;
 }

@@ -18,13 +18,6 @@
 #define SENTENCES_MAX     512    /* of an answer that are compared one by one */
 #define QUOTE_COLUMNS     100
 
-static const char *text_of(const struct json *object, const char *key)
-{
-    const char *text = json_string(json_member(object, key));
-
-    return text ? text : "";
-}
-
 struct replay {
     struct ragctl_client *client;
     struct json *then_row;   /* owned */
@@ -47,7 +40,7 @@ static enum rag_status fetch_row(struct ragctl_client *client, const char *id, s
 
 static enum rag_status check_row(const struct replay *r, const char *id, struct rag_error *reterr)
 {
-    const char *kind = text_of(r->then_row, "kind");
+    const char *kind = ragctl_text(r->then_row, "kind");
 
     if (json_true(json_member(r->then_row, "erased")))
         return rag_fail(reterr, RAG_EINVAL,
@@ -91,7 +84,7 @@ static enum rag_status ask_again(const struct replay *r, char ret_id[64], struct
     json_writer_init(&w, &body);
     json_begin_object(&w, NULL);
     json_put_string(&w, "collection", r->collection);
-    json_put_string(&w, "question", text_of(r->then, "question"));
+    json_put_string(&w, "question", ragctl_text(r->then, "question"));
     json_put_bool(&w, "cache", false);
     status = copy(&w, r->then, "messages", reterr);
     if (status == RAG_OK)
@@ -110,7 +103,7 @@ static enum rag_status ask_again(const struct replay *r, char ret_id[64], struct
         status = json_parse(buf_str(&client->body), client->body.len, "response of ragd", &reply,
                             reterr);
     if (status == RAG_OK)
-        snprintf(ret_id, 64, "%.63s", text_of(reply, "request_id"));
+        snprintf(ret_id, 64, "%.63s", ragctl_text(reply, "request_id"));
     json_free(reply);
     buf_release(&body);
     return status;
@@ -165,7 +158,7 @@ static void put_rank(struct json_writer *w, const char *key, int rank)
 static void write_passage(struct json_writer *w, const struct replay *r, const struct json *p)
 {
     json_begin_object(w, NULL);
-    json_put_string(w, "document", text_of(p, "document"));
+    json_put_string(w, "document", ragctl_text(p, "document"));
     json_put_int(w, "chunk", (int64_t)chunk_of(p));
     put_rank(w, "rank_before", rank_of(r->then, chunk_of(p)));
     put_rank(w, "rank_after", rank_of(r->now, chunk_of(p)));
@@ -198,8 +191,8 @@ static void write_passages(struct json_writer *w, const struct replay *r)
 static bool cites(const struct json *payload, const struct json *citation)
 {
     for (const struct json *c = json_first(json_member(payload, "citations")); c; c = json_next(c))
-        if (strcmp(text_of(c, "document"), text_of(citation, "document")) == 0 &&
-            strcmp(text_of(c, "text"), text_of(citation, "text")) == 0)
+        if (strcmp(ragctl_text(c, "document"), ragctl_text(citation, "document")) == 0 &&
+            strcmp(ragctl_text(c, "text"), ragctl_text(citation, "text")) == 0)
             return true;
     return false;
 }
@@ -215,10 +208,10 @@ static size_t write_lacking(struct json_writer *w, const char *key, const struct
         if (cites(other, c))
             continue;
         json_begin_object(w, NULL);
-        json_put_string(w, "document", text_of(c, "document"));
+        json_put_string(w, "document", ragctl_text(c, "document"));
         json_put_int(w, "byte_start", (int64_t)json_number(json_member(c, "byte_start")));
         json_put_int(w, "byte_end", (int64_t)json_number(json_member(c, "byte_end")));
-        json_put_string(w, "text", text_of(c, "text"));
+        json_put_string(w, "text", ragctl_text(c, "text"));
         json_end_object(w);
         n++;
     }
@@ -231,7 +224,7 @@ static size_t write_lacking(struct json_writer *w, const char *key, const struct
 static double version_in(const struct json *payload, const char *document)
 {
     for (const struct json *p = json_first(json_member(payload, "passages")); p; p = json_next(p))
-        if (strcmp(text_of(p, "document"), document) == 0)
+        if (strcmp(ragctl_text(p, "document"), document) == 0)
             return json_number(json_member(p, "version"));
     return NAN;
 }
@@ -261,7 +254,7 @@ static bool named_before(const struct json *list, const struct json *passage)
 {
     for (const struct json *p = next_given(json_first(list)); p != passage;
          p = next_given(json_next(p)))
-        if (strcmp(text_of(p, "document"), text_of(passage, "document")) == 0)
+        if (strcmp(ragctl_text(p, "document"), ragctl_text(passage, "document")) == 0)
             return true;
     return false;
 }
@@ -276,7 +269,7 @@ static enum rag_status write_documents(struct json_writer *w, const struct repla
     json_begin_array(w, "documents");
     for (const struct json *p = next_given(json_first(list)); p && status == RAG_OK;
          p = next_given(json_next(p))) {
-        const char *document = text_of(p, "document");
+        const char *document = ragctl_text(p, "document");
         double before = json_number(json_member(p, "version"));
         double after = NAN;
 
@@ -318,12 +311,12 @@ static void write_text_pairs(struct json_writer *w, const struct replay *r)
     static const char *const retrieval[] = {"mode", "embedder", "cross_encoder", NULL};
 
     for (size_t i = 0; keys[i]; i++)
-        write_texts(w, keys[i], text_of(r->then, keys[i]), text_of(r->now, keys[i]));
-    write_texts(w, "analyzer", text_of(json_member(r->then, "settings"), "analyzer"),
-                text_of(json_member(r->now, "settings"), "analyzer"));
+        write_texts(w, keys[i], ragctl_text(r->then, keys[i]), ragctl_text(r->now, keys[i]));
+    write_texts(w, "analyzer", ragctl_text(json_member(r->then, "settings"), "analyzer"),
+                ragctl_text(json_member(r->now, "settings"), "analyzer"));
     for (size_t i = 0; retrieval[i]; i++)
-        write_texts(w, retrieval[i], text_of(json_member(r->then, "retrieval"), retrieval[i]),
-                    text_of(json_member(r->now, "retrieval"), retrieval[i]));
+        write_texts(w, retrieval[i], ragctl_text(json_member(r->then, "retrieval"), retrieval[i]),
+                    ragctl_text(json_member(r->now, "retrieval"), retrieval[i]));
 }
 
 static enum rag_status compare(const struct replay *r, struct buf *out, struct rag_error *reterr)
@@ -337,24 +330,24 @@ static enum rag_status compare(const struct replay *r, struct buf *out, struct r
     json_writer_init(&w, out);
     json_begin_object(&w, NULL);
     json_put_int(&w, "seq", (int64_t)json_number(json_member(r->then_row, "seq")));
-    json_put_string(&w, "request_id", text_of(r->then, "request_id"));
-    json_put_string(&w, "time", text_of(r->then_row, "time"));
-    json_put_string(&w, "principal", text_of(r->then_row, "principal"));
+    json_put_string(&w, "request_id", ragctl_text(r->then, "request_id"));
+    json_put_string(&w, "time", ragctl_text(r->then_row, "time"));
+    json_put_string(&w, "principal", ragctl_text(r->then_row, "principal"));
     json_put_int(&w, "replayed_seq", (int64_t)json_number(json_member(r->now_row, "seq")));
-    json_put_string(&w, "replayed_request_id", text_of(r->now, "request_id"));
+    json_put_string(&w, "replayed_request_id", ragctl_text(r->now, "request_id"));
     json_put_string(&w, "collection", r->collection);
-    json_put_string(&w, "question", text_of(r->then, "question"));
+    json_put_string(&w, "question", ragctl_text(r->then, "question"));
     json_put_bool(&w, "same_answer",
-                  strcmp(text_of(r->then, "answer"), text_of(r->now, "answer")) == 0 &&
+                  strcmp(ragctl_text(r->then, "answer"), ragctl_text(r->now, "answer")) == 0 &&
                       refused_then == refused_now);
     json_put_bool(&w, "same_refusal",
-                  refused_then == refused_now &&
-                      strcmp(text_of(r->then, "reason_code"), text_of(r->now, "reason_code")) == 0);
+                  refused_then == refused_now && strcmp(ragctl_text(r->then, "reason_code"),
+                                                        ragctl_text(r->now, "reason_code")) == 0);
     json_put_bool(&w, "same_passages", same_passages(r));
     json_put_bool(&w, "same_backend",
-                  strcmp(text_of(r->then, "backend"), text_of(r->now, "backend")) == 0 &&
-                      strcmp(text_of(r->then, "model_fingerprint"),
-                             text_of(r->now, "model_fingerprint")) == 0);
+                  strcmp(ragctl_text(r->then, "backend"), ragctl_text(r->now, "backend")) == 0 &&
+                      strcmp(ragctl_text(r->then, "model_fingerprint"),
+                             ragctl_text(r->now, "model_fingerprint")) == 0);
     json_begin_object(&w, "citations");
     n = write_lacking(&w, "added", r->now, r->then);
     n += write_lacking(&w, "gone", r->then, r->now);
@@ -445,17 +438,17 @@ static void print_citations(struct buf *out, const struct json *list, const char
 {
     for (const struct json *c = json_first(list); c; c = json_next(c)) {
         buf_printf(out, "  %s ", mark);
-        print_one_line(out, text_of(c, "document"), strlen(text_of(c, "document")), 0);
+        print_one_line(out, ragctl_text(c, "document"), strlen(ragctl_text(c, "document")), 0);
         buf_append_str(out, ": \"");
-        print_one_line(out, text_of(c, "text"), strlen(text_of(c, "text")), QUOTE_COLUMNS);
+        print_one_line(out, ragctl_text(c, "text"), strlen(ragctl_text(c, "text")), QUOTE_COLUMNS);
         buf_append_str(out, "\"\n");
     }
 }
 
 static void print_pair(struct buf *out, const struct json *o, const char *key)
 {
-    const char *before = text_of(json_member(o, key), "before");
-    const char *after = text_of(json_member(o, key), "after");
+    const char *before = ragctl_text(json_member(o, key), "before");
+    const char *after = ragctl_text(json_member(o, key), "after");
 
     if (strcmp(before, after) != 0)
         buf_printf(out, "%-17s %.40s -> %.40s\n", key, *before ? before : "none",
@@ -476,7 +469,7 @@ static void print_ranks(struct buf *out, const struct json *o)
         struct buf name;
 
         buf_init(&name, 8192);
-        print_one_line(&name, text_of(p, "document"), strlen(text_of(p, "document")), 0);
+        print_one_line(&name, ragctl_text(p, "document"), strlen(ragctl_text(p, "document")), 0);
         print_table_cell(&table, isnan(before) ? "-" : "%.0f", before);
         print_table_cell(&table, isnan(after) ? "-" : "%.0f", after);
         print_table_cell(&table, "%s #%.0f", buf_str(&name), chunk_of(p));
@@ -491,18 +484,18 @@ static void print_comparison(const struct json *o)
     static const char *const pairs[] = {"outcome",  "reason_code", "backend",  "model_fingerprint",
                                         "analyzer", "mode",        "embedder", "cross_encoder"};
     const struct json *citations = json_member(o, "citations");
-    const char *answer = text_of(json_member(o, "answer"), "after");
+    const char *answer = ragctl_text(json_member(o, "answer"), "after");
     struct buf out;
 
     buf_init(&out, OUTPUT_BYTES_MAX);
     buf_printf(&out,
                "row %.0f of %s, asked again as row %.0f: ", json_number(json_member(o, "seq")),
-               text_of(o, "time"), json_number(json_member(o, "replayed_seq")));
-    print_one_line(&out, text_of(o, "question"), strlen(text_of(o, "question")), 0);
+               ragctl_text(o, "time"), json_number(json_member(o, "replayed_seq")));
+    print_one_line(&out, ragctl_text(o, "question"), strlen(ragctl_text(o, "question")), 0);
     buf_printf(&out, "\nanswer: %s\n",
                json_true(json_member(o, "same_answer")) ? "the same" : "another");
     if (!json_true(json_member(o, "same_answer")))
-        print_diff(&out, text_of(json_member(o, "answer"), "before"), answer);
+        print_diff(&out, ragctl_text(json_member(o, "answer"), "before"), answer);
     else if (*answer)
         print_diff(&out, answer, answer);
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
@@ -516,10 +509,10 @@ static void print_comparison(const struct json *o)
     if (!json_true(json_member(o, "same_passages")))
         print_ranks(&out, o);
     for (const struct json *d = json_first(json_member(o, "documents")); d; d = json_next(d)) {
-        if (strcmp(text_of(d, "state"), "same") == 0)
+        if (strcmp(ragctl_text(d, "state"), "same") == 0)
             continue;
-        buf_printf(&out, "document %s since then: ", text_of(d, "state"));
-        print_one_line(&out, text_of(d, "document"), strlen(text_of(d, "document")), 0);
+        buf_printf(&out, "document %s since then: ", ragctl_text(d, "state"));
+        print_one_line(&out, ragctl_text(d, "document"), strlen(ragctl_text(d, "document")), 0);
         buf_append_char(&out, '\n');
     }
     fputs(buf_str(&out), stdout);
@@ -538,7 +531,7 @@ enum rag_status ragctl_audit_replay(struct ragctl_client *client, const char *id
     buf_init(&out, OUTPUT_BYTES_MAX);
     status = fetch_row(client, id, &r.then_row, reterr);
     r.then = json_member(r.then_row, "payload");
-    r.collection = text_of(r.then, "collection");
+    r.collection = ragctl_text(r.then, "collection");
     if (status == RAG_OK)
         status = check_row(&r, id, reterr);
     if (status == RAG_OK)

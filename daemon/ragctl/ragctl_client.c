@@ -82,6 +82,13 @@ enum rag_status ragctl_client_error(long code, const char *body, size_t n_bytes,
     return status;
 }
 
+const char *ragctl_text(const struct json *object, const char *key)
+{
+    const char *text = json_string(json_member(object, key));
+
+    return text ? text : "";
+}
+
 void ragctl_client_sleep_ms(int64_t ms)
 {
     struct timespec t = {ms / 1000, (ms % 1000) * 1000000};

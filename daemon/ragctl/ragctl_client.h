@@ -53,6 +53,9 @@ enum rag_status ragctl_client_send(struct ragctl_client *client, const char *met
 void ragctl_client_collection_path(struct buf *out, const char *collection, const char *tail,
                                    const char *segment);
 
+/* A member's text; "" unless it is one. */
+const char *ragctl_text(const struct json *object, const char *key);
+
 void ragctl_client_sleep_ms(int64_t ms);
 
 /* What a response with this code and body means as an error (used by the stream reader

@@ -22,13 +22,6 @@ static const char instructions[] =
 static const char *const revisions[] = {"2025-06-18", "2025-03-26", "2024-11-05"};
 #define BATCH_REVISION "2025-03-26" /* the only one that has them */
 
-const char *mcp_text(const struct json *object, const char *key)
-{
-    const char *text = json_string(json_member(object, key));
-
-    return text ? text : "";
-}
-
 int mcp_failed(enum rag_status status)
 {
     switch (status) {
@@ -330,7 +323,7 @@ static enum early look_at(const struct mcp *m, const struct mcp_line *line)
 
     if (!line->text || json_parse(line->text, line->n_bytes, "message", &message, NULL) != RAG_OK)
         return EARLY_NOTHING;
-    method = mcp_text(message, "method");
+    method = ragctl_text(message, "method");
     if (strcmp(method, "ping") == 0)
         early = EARLY_PING;
     else if (strcmp(method, "notifications/cancelled") == 0 &&

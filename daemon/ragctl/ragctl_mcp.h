@@ -98,7 +98,6 @@ bool mcp_go_on(struct mcp *m);
 /* notifications/progress, when the client gave a token (a node; else NULL). */
 void mcp_progress(struct mcp *m, const struct json *token, int64_t progress, const char *message,
                   size_t n_bytes);
-const char *mcp_text(const struct json *object, const char *key); /* "" when it is not there */
 /* A failure of the daemon as an error of a method. */
 int mcp_failed(enum rag_status status);
 

@@ -45,13 +45,13 @@ static bool on_event(void *context, const char *name, const char *data, size_t n
     if (strcmp(name, "passages") == 0)
         tell_passages(a, event);
     else if (strcmp(name, "delta") == 0)
-        mcp_progress(a->m, a->token, ++a->progress, mcp_text(event, "text"),
-                     strlen(mcp_text(event, "text")));
+        mcp_progress(a->m, a->token, ++a->progress, ragctl_text(event, "text"),
+                     strlen(ragctl_text(event, "text")));
     else if (strcmp(name, "done") == 0)
         buf_append(a->done, data, n_bytes);
     else if (strcmp(name, "error") == 0)
         rag_fail(&a->failure, RAG_EINTERNAL, "%s",
-                 mcp_text(json_member(event, "error"), "message"));
+                 ragctl_text(json_member(event, "error"), "message"));
     json_free(event);
     return a->failure.status == RAG_OK && mcp_go_on(a->m);
 }

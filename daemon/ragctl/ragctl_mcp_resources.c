@@ -93,15 +93,15 @@ static enum rag_status list_collection(struct mcp *m, const char *collection, co
     http_encode_segment(&path, after);
     status = ragctl_client_call(&m->client, "GET", buf_str(&path), &page, reterr);
     for (const struct json *d = json_first(json_member(page, "documents")); d; d = json_next(d)) {
-        const char *name = mcp_text(d, "document");
-        const char *title = mcp_text(d, "title");
+        const char *name = ragctl_text(d, "document");
+        const char *title = ragctl_text(d, "title");
 
         json_begin_object(w, NULL);
         write_uri(w, "uri", collection, name);
         json_put_string(w, "name", name);
         if (*title)
             json_put_string(w, "title", title);
-        json_put_string(w, "mimeType", text_mime(mcp_text(d, "mime")));
+        json_put_string(w, "mimeType", text_mime(ragctl_text(d, "mime")));
         json_put_int(w, "size", (int64_t)json_number(json_member(d, "text_bytes")));
         json_end_object(w);
         snprintf(ret_last->collection, sizeof ret_last->collection, "%s", collection);
@@ -127,7 +127,7 @@ static enum rag_status list_all(struct mcp *m, const struct place *from, struct 
 
     for (const struct json *c = json_first(json_member(reply, "collections"));
          status == RAG_OK && c && left > 0; c = json_next(c)) {
-        const char *name = mcp_text(c, "name");
+        const char *name = ragctl_text(c, "name");
         int order = strcmp(name, from->collection);
 
         if (order < 0 || (only && strcmp(name, only) != 0))
@@ -193,17 +193,17 @@ int mcp_resources_read(struct mcp *m, const struct json *params, struct json_wri
     buf_init(&path, HTTP_TARGET_BYTES_MAX);
     ragctl_client_collection_path(&path, place.collection, "/documents/", place.document);
     status = ragctl_client_call(&m->client, "GET", buf_str(&path), &reply, reterr);
-    if (status == RAG_OK && strlen(mcp_text(reply, "text")) > MCP_TEXT_BYTES_MAX)
+    if (status == RAG_OK && strlen(ragctl_text(reply, "text")) > MCP_TEXT_BYTES_MAX)
         status = rag_fail(reterr, RAG_ELIMIT,
                           "document '%s': %zu bytes, the limit of a resource is %u; get_document "
                           "reads it in parts",
-                          place.document, strlen(mcp_text(reply, "text")), MCP_TEXT_BYTES_MAX);
+                          place.document, strlen(ragctl_text(reply, "text")), MCP_TEXT_BYTES_MAX);
     if (status == RAG_OK) {
         json_begin_array(w, "contents");
         json_begin_object(w, NULL);
         json_put_string(w, "uri", uri);
-        json_put_string(w, "mimeType", text_mime(mcp_text(reply, "mime")));
-        json_put_string(w, "text", mcp_text(reply, "text"));
+        json_put_string(w, "mimeType", text_mime(ragctl_text(reply, "mime")));
+        json_put_string(w, "text", ragctl_text(reply, "text"));
         json_end_object(w);
         json_end_array(w);
     }

@@ -81,13 +81,13 @@ static void format_results(const struct json *reply, struct buf *out)
     if (json_size(results) == 0)
         buf_append_str(out, "No passage matches.\n");
     for (const struct json *r = json_first(results); r; r = json_next(r)) {
-        const char *heading = mcp_text(r, "heading");
+        const char *heading = ragctl_text(r, "heading");
 
         buf_printf(out, "[%.0f] %s%s%s (bytes %.0f-%.0f)\n", json_number(json_member(r, "rank")),
-                   mcp_text(r, "document"), *heading ? ", " : "", heading,
+                   ragctl_text(r, "document"), *heading ? ", " : "", heading,
                    json_number(json_member(r, "byte_start")),
                    json_number(json_member(r, "byte_end")));
-        buf_append_str(out, mcp_text(r, "text"));
+        buf_append_str(out, ragctl_text(r, "text"));
         buf_append_str(out, "\n\n");
     }
 }
@@ -201,7 +201,7 @@ static void write_part(struct mcp_result *result, const struct json *reply, size
                        size_t bytes_max)
 {
     static const char *const copied[] = {"document", "title", "mime", "updated"};
-    const char *text = mcp_text(reply, "text");
+    const char *text = ragctl_text(reply, "text");
     size_t n = strlen(text);
     size_t start = utf8_floor(text, n, byte_start < n ? byte_start : n);
     size_t end = utf8_floor(text, n, bytes_max < n - start ? start + bytes_max : n);
@@ -210,7 +210,7 @@ static void write_part(struct mcp_result *result, const struct json *reply, size
     json_writer_init(&w, &result->structured);
     json_begin_object(&w, NULL);
     for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++)
-        json_put_string(&w, copied[i], mcp_text(reply, copied[i]));
+        json_put_string(&w, copied[i], ragctl_text(reply, copied[i]));
     (void)mcp_copy_member(&w, reply, "metadata", NULL); /* without it when memory is out */
     json_put_int(&w, "text_bytes", (int64_t)n);
     json_put_int(&w, "byte_start", (int64_t)start);
