@@ -54,7 +54,7 @@ def config_of(world, rng, last=False):
     backends = rng.choice(BACKENDS)
     if last:  # under a sanitizer a decoder leaves time for little else
         backends = BACKENDS[-1] if world.slow_down < 5 else BACKENDS[-2]
-    world.share = rng.choice(("principal", "readers"))
+    world.share = "principal" if last else rng.choice(("principal", "principal", "readers"))
     world.expiry = rng.choice(("change", "top_k", "top_k", "ttl"))
     world.ragd.config = f"""[ragd]
 log_file = {folder / "ragd.log"}
@@ -237,7 +237,8 @@ def report(world, minutes, series):
         "thread_growth": growth(series, "threads"), "audit_broken": found["audit"],
         "stale_answers": found["stale"], "crossed_answers": found["crossed"],
         "false_hits": found["false_hit"], "lost_changes": found["lost"],
-        "restarts": world.epoch, "log_lines_bad": len(bad),
+        "restarts": world.epoch, "share": world.share,
+        "expiry": world.expiry, "log_lines_bad": len(bad),
         "faults": {kind: world.windows.count(kind) for kind in ("kill", "disk_full", "peers")},
         "answers": dict(sorted(world.hits.items())), "peers_saw": world.seen, "quiet_points": series}))
     return 1 if any(found[what] for what in
