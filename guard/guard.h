@@ -86,6 +86,7 @@ struct guard_models {
 
 struct guard_options {
     const char *path; /* of the policy; NULL: the built-in one */
+    const char *json; /* a policy as text, in place of a path; or NULL */
     const struct analyzer *analyzer;
     struct guard_models models;
 };

@@ -93,13 +93,31 @@ static enum link shaped(const struct number *number, const uint8_t *sizes, size_
     return (enum link)g[0].link;
 }
 
-/* An amount of money: digits are followed by the won. */
+/* How much or how many: digits are followed by the won or by what is counted. */
 static bool is_amount(const struct pii_place *p, size_t n_groups)
 {
-    static const char won[] = "원";
+    static const char *const units[] = {"원", "명", "개", "건", "회", "달러"};
     uint32_t end = p->number->groups[n_groups - 1].end;
 
-    return p->n - end >= sizeof won - 1 && memcmp(p->text + end, won, sizeof won - 1) == 0;
+    for (size_t i = 0; i < N_OF(units); i++)
+        if (p->n - end >= strlen(units[i]) &&
+            memcmp(p->text + end, units[i], strlen(units[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Thirteen digits that are more likely an article's number (EAN-13, its check digit agrees) or a
+ * time in milliseconds of the years 2010 to 2034 than a person's without a check digit. */
+static bool is_article_or_time(const uint8_t d[13])
+{
+    uint64_t value = 0;
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < 13; i++) {
+        sum += d[i] * (i % 2 ? 3u : 1u);
+        value = value * 10 + d[i];
+    }
+    return sum % 10 == 0 || (value >= 1262304000000u && value < 2051222400000u);
 }
 
 static struct pii_match match_person(const struct pii_place *p)
@@ -119,18 +137,19 @@ static struct pii_match match_person(const struct pii_place *p)
     if (!pii_check_birth(d, p->today) ||
         !pii_forms_free(p, p->number->groups[0].start, n_groups - 1))
         return (struct pii_match){0};
-    kind = d[6] >= 5 && d[6] <= 8 ? PII_FOREIGNER_NUMBER : PII_RESIDENT_NUMBER;
     sure = pii_check_resident(d);
-    if (sure && !whole && link != LINK_SPACE)
-        return found(p, kind, n_groups, PII_SURE);
     /* nobody of the 19th century was given a number of the new kind */
     if (!sure && (d[6] == 0 || d[6] == 9))
         return (struct pii_match){0};
+    kind = d[6] >= 5 && d[6] <= 8 ? PII_FOREIGNER_NUMBER : PII_RESIDENT_NUMBER;
     near = context(p, n_groups);
-    if (near & (PII_RESIDENT_NUMBER | PII_FOREIGNER_NUMBER))
-        return found(p, kind, n_groups, sure ? PII_SURE : PII_FORM);
-    if (near == PII_CONTEXT_OTHER || (!sure && (whole || link == LINK_SPACE)))
+    if (near == PII_CONTEXT_OTHER)
         return (struct pii_match){0};
+    if (!sure && whole && !(near & (PII_RESIDENT_NUMBER | PII_FOREIGNER_NUMBER))) {
+        if (is_article_or_time(d))
+            return (struct pii_match){0};
+        return found(p, kind, n_groups, PII_NEARBY);
+    }
     return found(p, kind, n_groups, sure ? PII_SURE : PII_FORM);
 }
 
@@ -191,6 +210,7 @@ static struct pii_match match_business(const struct pii_place *p)
     bool whole = p->number->groups[0].n == 10;
     size_t n_groups = whole ? 1 : 3;
     uint8_t d[10];
+    uint32_t near;
 
     if (!whole && link != LINK_DASH && link != LINK_WIDE && link != LINK_SPACE)
         return (struct pii_match){0};
@@ -199,8 +219,9 @@ static struct pii_match match_business(const struct pii_place *p)
     if (d[0] == 0 || (d[3] == 0 && d[4] == 0) || !pii_check_business(d) ||
         !pii_forms_free(p, p->number->groups[0].start, n_groups - 1))
         return (struct pii_match){0};
-    if ((whole || link == LINK_SPACE) &&
-        (is_amount(p, n_groups) || !(context(p, n_groups) & PII_BUSINESS_NUMBER)))
+    near = context(p, n_groups);
+    if (near == PII_CONTEXT_OTHER || ((whole || link == LINK_SPACE) &&
+                                      (is_amount(p, n_groups) || !(near & PII_BUSINESS_NUMBER))))
         return (struct pii_match){0};
     return found(p, PII_BUSINESS_NUMBER, n_groups, PII_SURE);
 }

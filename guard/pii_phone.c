@@ -254,6 +254,8 @@ struct pii_match pii_forms_phone(const struct pii_place *p)
 
         if (first + n > p->number->n || !take(p->number, first, skip, zero, n, &d))
             continue;
+        if (p->joined == LINK_SPACE && p->n_joined == 4 && links_are(&d, LINK_SPACE))
+            continue; /* the end of a longer number in fours */
         match = decide(p, strength_of(&d, abroad), start, first + n - 1);
     }
     if (match.kind == 0 && !abroad)

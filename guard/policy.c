@@ -303,7 +303,7 @@ static enum rag_status parse(const char *text, size_t n, const char *file,
 enum rag_status policy_read(const struct guard_options *options, struct policy *ret,
                             struct rag_error *reterr)
 {
-    const char *file = options->path ? options->path : BUILT_IN_NAME;
+    const char *file = options->path ? options->path : options->json ? "text" : BUILT_IN_NAME;
     const char *embedder = options->models.embed ? options->models.embedder : NULL;
     struct rule_source source = {.options = options};
     uint8_t digest[SHA256_BYTES];
@@ -318,7 +318,7 @@ enum rag_status policy_read(const struct guard_options *options, struct policy *
     if (options->path)
         status = text_file_read(options->path, GUARD_POLICY_BYTES_MAX, &text, reterr);
     else
-        buf_append_str(&text, built_in);
+        buf_append_str(&text, options->json ? options->json : built_in);
     if (status == RAG_OK && (buf_status(&text) != RAG_OK || folder_of(options->path, &folder)))
         status = rag_fail(reterr, RAG_ENOMEM, "policy '%s': out of memory", file);
     if (status != RAG_OK)
