@@ -55,6 +55,7 @@ struct scan {
     size_t n_joined;   /* digits of that */
     size_t joined_at;
     const struct finding_sink *sink;
+    struct pii_words words;
 };
 
 /* Tell it and go on behind it; false: enough. */
@@ -73,7 +74,8 @@ static bool report(struct scan *s, const struct pii_match *m)
 static bool scan_number(struct scan *s)
 {
     struct number number;
-    struct pii_place place = {.text = s->text, .n = s->n, .today = s->today, .number = &number};
+    struct pii_place place = {
+        .text = s->text, .n = s->n, .today = s->today, .number = &number, .words = &s->words};
     struct pii_match match;
 
     number_read(s->text, s->n, s->at, &number);
@@ -158,7 +160,7 @@ static bool scan_passport(struct scan *s)
         s->at++;
     if (n != PASSPORT_DIGITS || start < s->reported || !is_free(s, start, m.end))
         return true;
-    near = pii_context(s->text, s->n, m.start, m.end);
+    near = pii_context(&s->words, s->text, s->n, m.start, m.end);
     if (near == PII_CONTEXT_OTHER ||
         ((lower || (letter != 'M' && !new_form)) && !(near & PII_PASSPORT)))
         return true;
@@ -280,6 +282,7 @@ void pii_find(const char *text, size_t n, unsigned kinds, const struct finding_s
                      .today = pii_check_today(clock_wall_ms()),
                      .sink = sink};
 
+    pii_words_init(&s.words);
     while (s.at < n) {
         if (!may_begin((unsigned char)text[s.at]))
             s.at++;

@@ -1,5 +1,6 @@
 #include "guard/pii_context.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -156,6 +157,27 @@ static const struct {
 };
 #define N_WORDS (sizeof words / sizeof words[0])
 
+static_assert(N_WORDS <= PII_WORDS_MAX, "an index of a word is a byte");
+
+/* Of three bytes; no word is shorter. */
+static size_t bucket_of(const char *s)
+{
+    const unsigned char *b = (const unsigned char *)s;
+
+    return (b[0] * 31u + b[1] * 7u + b[2]) % PII_WORDS_BUCKETS;
+}
+
+void pii_words_init(struct pii_words *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    for (size_t i = 0; i < N_WORDS; i++) {
+        uint8_t *head = &ret->heads[bucket_of(words[i].word)];
+
+        ret->next[i] = *head;
+        *head = (uint8_t)(i + 1);
+    }
+}
+
 /* Copy at most 'max' bytes of s[0..n) to ret in lower case without blanks, up to a line's end. */
 static size_t fold(const char *s, size_t n, char *ret)
 {
@@ -190,17 +212,20 @@ static bool is_at(size_t i, const char *s, size_t n, size_t at)
 }
 
 /* The longest word that is at 'at'. */
-static uint32_t kinds_at(const char *s, size_t n, size_t at, size_t *ret_bytes)
+static uint32_t kinds_at(const struct pii_words *index, const char *s, size_t n, size_t at,
+                         size_t *ret_bytes)
 {
     uint32_t kinds = PII_CONTEXT_NONE;
 
     *ret_bytes = 0;
-    for (size_t i = 0; i < N_WORDS; i++) {
-        size_t n_word = strlen(words[i].word);
+    if (n - at < 3)
+        return kinds;
+    for (size_t i = index->heads[bucket_of(s + at)]; i > 0; i = index->next[i - 1]) {
+        size_t n_word = strlen(words[i - 1].word);
 
-        if (n_word > *ret_bytes && is_at(i, s, n, at)) {
+        if (n_word > *ret_bytes && is_at(i - 1, s, n, at)) {
             *ret_bytes = n_word;
-            kinds = words[i].kinds;
+            kinds = words[i - 1].kinds;
         }
     }
     return kinds;
@@ -216,13 +241,13 @@ static uint32_t nearer(uint32_t known, uint32_t here)
 }
 
 /* The words before a number. A word for some other number tells of the first number behind it. */
-static uint32_t context_before(const char *s, size_t n)
+static uint32_t context_before(const struct pii_words *index, const char *s, size_t n)
 {
     uint32_t kinds = PII_CONTEXT_NONE;
     size_t n_word;
 
     for (size_t at = 0; at < n; at += n_word ? n_word : 1) {
-        uint32_t here = kinds_at(s, n, at, &n_word);
+        uint32_t here = kinds_at(index, s, n, at, &n_word);
 
         if (here != PII_CONTEXT_NONE)
             kinds = nearer(kinds, here);
@@ -232,19 +257,20 @@ static uint32_t context_before(const char *s, size_t n)
     return kinds;
 }
 
-uint32_t pii_context(const char *text, size_t n, uint32_t start, uint32_t end)
+uint32_t pii_context(const struct pii_words *index, const char *text, size_t n, uint32_t start,
+                     uint32_t end)
 {
     size_t n_before = start < PII_CONTEXT_BEFORE ? start : PII_CONTEXT_BEFORE;
     size_t n_after = n - end < PII_CONTEXT_AFTER ? n - end : PII_CONTEXT_AFTER;
     const char *line = memchr(text + end, '\n', n_after);
     char s[PII_CONTEXT_BEFORE > PII_CONTEXT_AFTER ? PII_CONTEXT_BEFORE : PII_CONTEXT_AFTER];
     size_t n_s = fold(text + start - n_before, n_before, s);
-    uint32_t kinds = context_before(s, n_s);
+    uint32_t kinds = context_before(index, s, n_s);
     size_t n_word;
 
     n_s = fold(text + end, line ? (size_t)(line - (text + end)) : n_after, s);
     for (size_t at = 0; at < n_s && (kinds == PII_CONTEXT_NONE || (kinds & WEAK)); at++) {
-        uint32_t here = kinds_at(s, n_s, at, &n_word);
+        uint32_t here = kinds_at(index, s, n_s, at, &n_word);
 
         if (here != PII_CONTEXT_NONE)
             kinds = nearer(kinds, here);

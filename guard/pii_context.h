@@ -13,7 +13,16 @@
  * PII_CONTEXT_AFTER. PII_CONTEXT_OTHER: a word for some other number. */
 #define PII_CONTEXT_BEFORE 96 /* some 30 syllables: a clause */
 #define PII_CONTEXT_AFTER  40
-uint32_t pii_context(const char *text, size_t n, uint32_t start, uint32_t end);
+/* The words, found by their first three bytes: a text of many numbers looks often. */
+#define PII_WORDS_MAX      200
+#define PII_WORDS_BUCKETS  512
+struct pii_words {
+    uint8_t heads[PII_WORDS_BUCKETS]; /* of a chain: index + 1; 0: none */
+    uint8_t next[PII_WORDS_MAX];
+};
+void pii_words_init(struct pii_words *ret);
+uint32_t pii_context(const struct pii_words *index, const char *text, size_t n, uint32_t start,
+                     uint32_t end);
 
 /* Bytes of the name of a region whose police issue licences that ends at 'end', with what joins it
  * to the number; 0: none. */

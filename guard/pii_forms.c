@@ -62,7 +62,7 @@ static uint32_t context(const struct pii_place *p, size_t n_groups)
 {
     const struct digit_group *g = p->number->groups;
 
-    return pii_context(p->text, p->n, g[0].start, g[n_groups - 1].end);
+    return pii_context(p->words, p->text, p->n, g[0].start, g[n_groups - 1].end);
 }
 
 /* Digits of the first n groups, one after another; returns how many (at most max). */

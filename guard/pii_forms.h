@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "guard/pii.h"
+#include "guard/pii_context.h"
 #include "guard/pii_number.h"
 
 /* A place where a number may begin. */
@@ -17,6 +18,7 @@ struct pii_place {
     enum link joined; /* to the digits before it; LINK_NONE: to none */
     size_t n_joined;  /* digits of the group before */
     const struct number *number;
+    const struct pii_words *words;
 };
 struct pii_match {
     uint32_t kind; /* enum pii_kind; 0: none */

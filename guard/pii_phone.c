@@ -229,7 +229,7 @@ static struct pii_match decide(const struct pii_place *p, enum strength strength
     if (strength == NO_PHONE || (!label && !pii_forms_free(p, start, last)))
         return (struct pii_match){0};
     if (strength != STRONG && !label)
-        near = pii_context(p->text, p->n, start, g[last].end);
+        near = pii_context(p->words, p->text, p->n, start, g[last].end);
     if ((strength == UNLESS_OTHER && near == PII_CONTEXT_OTHER) ||
         (strength == NEEDS_WORD && !label && !(near & PII_PHONE)))
         return (struct pii_match){0};

@@ -322,19 +322,37 @@ static const char export_help[] =
     "\"chunks\"}\n";
 
 static const char guard_help[] =
+    "No daemon is needed.\n"
+    "\n"
+    "  check TEXT              what the policy makes of a text; '-': standard input.\n"
+    "                          Rules that need a model are 'unchecked' here\n"
+    "  eval FILE               how well personal data is found, from lines of\n"
+    "                          {\"text\",\"pii\":[{\"kind\",\"start\",\"end\"}]}\n"
     "  train FILE --out FILE   a classifier for a rule of the guard, from lines of\n"
     "                          {\"text\",\"label\"}: true or \"deny\" is what it shall\n"
     "                          find, false or \"allow\" what it shall not. A fifth is\n"
     "                          held out for the figures; the file then is of all\n"
     "\n"
+    "  --policy FILE     check: a policy (JSON); without one personal data is masked,\n"
+    "                    instructions to a model are flagged, and an answer that\n"
+    "                    repeats the system prompt is refused\n"
+    "  --stage STAGE     check: question (default), passage, answer or document\n"
+    "  --collection C    check: only rules that hold for it\n"
+    "  --question TEXT, --system-prompt TEXT\n"
+    "                    check: of an answer, what it was asked and told\n"
+    "  --show N          eval: the first N mistakes, on standard error\n"
     "  --out FILE        train: where to\n"
     "  --embedder DIR    train: over this model's vectors instead of n-grams; the\n"
     "                    guard then needs the same embedder\n"
     "  --seed N          train: of the order and of what is held out (42)\n"
     "  --threads N       train: for the embedder (the cores)\n"
     "\n"
-    "JSON: train {\"file\",\"examples\",\"deny\",\"allow\",\"embedder\",\"dim\",\"held_out\",\n"
-    "\"precision\",\"recall\",\"f1\",\"auc\",\"train_ms\"}\n";
+    "Exit status of check: 0 passed, flagged or masked, 3 refused or dropped.\n"
+    "JSON: check {\"verdict\",\"findings\":[{\"rule\",\"start\",\"end\",\"detail\",\n"
+    "\"action\",\"score\"}],\"masked\",\"reason\",\"truncated\"}, eval {\"sentences\",\n"
+    "\"with\",\"without\",\"kinds\":{KIND:{\"n\",\"found\",\"recall\",\"reported\",\n"
+    "\"precision\"}}}, train {\"file\",\"examples\",\"deny\",\"allow\",\"embedder\",\n"
+    "\"dim\",\"held_out\",\"precision\",\"recall\",\"f1\",\"auc\",\"train_ms\"}\n";
 
 static const char model_help[] =
     "Models are folders as Hugging Face has them: config.json, tokenizer.json (or\n"
@@ -414,8 +432,8 @@ static const struct ragctl_command table[] = {
      "measure how BM25 and vectors are best joined", tune_help, true, ragctl_tune},
     {"export", "export pairs --collection C [options]", "training pairs for an encoder",
      export_help, true, ragctl_export},
-    {"guard", "guard train FILE --out FILE [options]", "rules that validate questions and answers",
-     guard_help, false, ragctl_guard},
+    {"guard", "guard check TEXT | guard eval FILE | guard train FILE --out FILE",
+     "rules that validate questions and answers", guard_help, false, ragctl_guard},
     {"model", "model list|check|pull|embed|tokenize|score|generate|logits [DIR] [options] [TEXT]",
      "models: fetch, check, and use without a daemon", model_help, false, ragctl_model},
     {"status", "status", "is ragd there and ready", status_help, false, ragctl_status},

@@ -11,7 +11,9 @@ int ragctl_guard(const struct ragctl_options *options, int argc, char **argv)
         bool computes; /* before its first thread the process may begin anew */
         int (*run)(const struct ragctl_options *options, int argc, char **argv);
     } verbs[] = {
-        {"train", true, ragctl_guard_train},
+        {"check", false, ragctl_guard_check},
+        {"eval",  false, ragctl_guard_eval },
+        {"train", true,  ragctl_guard_train},
     };
     const char *names[sizeof verbs / sizeof verbs[0]];
     struct rag_error error = {0};

@@ -4,6 +4,8 @@
 
 #include "daemon/ragctl/ragctl.h"
 
+int ragctl_guard_check(const struct ragctl_options *options, int argc, char **argv);
+int ragctl_guard_eval(const struct ragctl_options *options, int argc, char **argv);
 int ragctl_guard_train(const struct ragctl_options *options, int argc, char **argv);
 
 #endif

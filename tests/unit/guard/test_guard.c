@@ -326,6 +326,20 @@ static void test_fingerprint(void **state)
     unlink(words);
 }
 
+static void test_the_example_opens(void **state)
+{
+    const struct guard_options options = {.path = RAG_TEST_DATA "/../../etc/guard.json"};
+    struct rag_error error = {RAG_OK, ""};
+    struct guard *g = NULL;
+
+    (void)state;
+    if (guard_open(&options, &g, &error) != RAG_OK)
+        fail_msg("%s", error.text);
+    for (int s = 0; s < N_GUARD_STAGES; s++)
+        assert_true(guard_has_stage(g, (enum guard_stage)s, "any"));
+    guard_close(g);
+}
+
 static void test_built_in(void **state)
 {
     const struct guard_options options = {0};
@@ -460,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_masks_go_on_beyond_the_findings_that_are_kept),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_fingerprint),
+        cmocka_unit_test(test_the_example_opens),
         cmocka_unit_test(test_built_in),
         cmocka_unit_test(test_built_in_policy_at_work),
         cmocka_unit_test(test_judge),
