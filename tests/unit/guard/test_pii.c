@@ -212,7 +212,7 @@ static void test_long_runs_end(void **state)
 {
     static const char *const units[] = {"1", "1-", "1 ", "900101-", "4111 ",
                                         "M", "a.", "@",  "０",      "\u200B1"};
-    const size_t n = 1 << 20;
+    const size_t n = 1 << 17;
     char *text = malloc(n + 16);
 
     (void)state;
