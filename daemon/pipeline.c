@@ -37,7 +37,8 @@ static void refuse_by_guard(struct pipeline_answer *a)
     a->reason_code = "guard";
 }
 
-/* Earlier turns reach the models as the question does, so the policy reads them too. */
+/* Earlier turns reach the models as the question does, so the policy reads them too, whatever role
+ * their sender gave them. What stands behind a refused one is not read, so it is not recorded. */
 static enum rag_status admit_history(const struct pipeline *p,
                                      const struct pipeline_request *request,
                                      struct pipeline_answer *a, bool *ret_refused,
@@ -49,13 +50,13 @@ static enum rag_status admit_history(const struct pipeline *p,
     a->n_history = request->n_history;
     a->history = arena_calloc(arena, request->n_history + 1, sizeof *a->history);
     for (size_t i = 0; a->history && i < request->n_history; i++) {
-        char *text = arena_strdup(arena, request->history[i].text);
+        char *text = arena_strdup(arena, *ret_refused ? "" : request->history[i].text);
 
         if (!text)
             a->history = NULL;
         else
             a->history[i] = (struct message){request->history[i].role, text};
-        if (text && status == RAG_OK && !*ret_refused && request->history[i].role != ROLE_SYSTEM)
+        if (text && status == RAG_OK && !*ret_refused)
             status = pipeline_guard_question(p, request, &a->retrieval, text, ret_refused, reterr);
     }
     return a->history ? status : rag_fail(reterr, RAG_ENOMEM, "'messages': out of memory");

@@ -36,12 +36,25 @@ static void relay_init(struct relay *relay, const struct pipeline *p,
                           : BY_SENTENCE;
 }
 
-/* Where the last whole sentence ends: behind a line, or a blank that follows a final mark. */
+static bool is_one_of(char c, const char *set)
+{
+    return c != '\0' && strchr(set, c);
+}
+
+/* Where the last whole sentence ends: behind a line, or a blank that follows a final mark. What
+ * closes counts behind such a mark only: "(02) 123-4567" must reach the guard in one piece. */
 static size_t last_sentence_end(const char *text, size_t from, size_t n)
 {
-    for (size_t i = n; i > from + 1; i--)
-        if (text[i - 1] == '\n' || (text[i - 1] == ' ' && strchr(".?!)]\"", text[i - 2])))
+    for (size_t i = n; i > from + 1; i--) {
+        size_t mark = i - 2;
+
+        if (text[i - 1] == '\n')
             return i;
+        while (mark > from && is_one_of(text[mark], ")]\""))
+            mark--;
+        if (text[i - 1] == ' ' && is_one_of(text[mark], ".?!"))
+            return i;
+    }
     return from;
 }
 
@@ -97,8 +110,24 @@ static void collection_idf(void *context, const uint64_t *terms, size_t n, float
     bm25_idf(context, terms, n, ret_idf);
 }
 
-/* The backend is done: what was held back goes, the answer becomes what the guard let through, and
- * what it refused is a refusal. */
+/* The answer becomes what the guard let through: what it has not read, or refused, is not recorded
+ * either. */
+static void keep_passed(const struct relay *relay, struct generator_result *result)
+{
+    struct buf *answer = &result->answer;
+
+    if (relay->text.len == answer->len && answer->len > 0)
+        memcpy(answer->data, relay->text.data, answer->len);
+    if (relay->when == AS_IT_COMES || relay->n_passed >= answer->len)
+        return;
+    answer->len = relay->n_passed;
+    answer->data[answer->len] = '\0';
+    while (result->n_citations > 0 &&
+           result->citations[result->n_citations - 1].answer_end > answer->len)
+        result->n_citations--;
+}
+
+/* The backend is done: what was held back goes, and what the guard refused is a refusal. */
 static enum rag_status settle(struct relay *relay, struct generator_result *result,
                               struct rag_error *reterr)
 {
@@ -108,14 +137,15 @@ static enum rag_status settle(struct relay *relay, struct generator_result *resu
 
     if (complete && !relay_up_to(relay, relay->text.len) && !relay->refused)
         result->finish_reason = FINISH_CANCELLED; /* the reader went away, or 'failed' */
-    if (relay->failed != RAG_OK)
+    keep_passed(relay, result);
+    if (relay->failed != RAG_OK) {
+        result->short_answer[0] = '\0';
         return rag_fail(reterr, relay->failed, "%s", relay->error.text);
-    if (relay->text.len == result->answer.len && result->answer.len > 0)
-        memcpy(result->answer.data, relay->text.data, result->answer.len);
+    }
     if (!relay->refused && result->short_answer[0] != '\0')
         status = pipeline_guard_answer(relay->p, relay->request, relay->r, result->short_answer,
                                        strlen(result->short_answer), &refused, reterr);
-    if (refused)
+    if (refused || status != RAG_OK)
         result->short_answer[0] = '\0';
     if (relay->refused) {
         result->finish_reason = FINISH_REFUSED;

@@ -278,6 +278,7 @@ enum rag_status guard_check(const struct guard *g, enum guard_stage stage,
     struct guard_text seen = *text;
     struct run run = {.result = ret, .stage = stage};
     enum rag_status status = RAG_OK;
+    bool ended = false;
 
     assert(ret->n_findings == 0 && ret->masked.len == 0);
     buf_init(&run.next, ret->masked.max);
@@ -290,11 +291,15 @@ enum rag_status guard_check(const struct guard *g, enum guard_stage stage,
         run.rule = &g->policy.rules[i];
         if (!applies(run.rule, stage, text->collection))
             continue;
+        if (ended && run.rule->action != GUARD_MASK)
+            continue;
         status = check_rule(g, &run, &seen, reterr);
-        if (status != RAG_OK || ret->verdict < GUARD_DROP)
+        if (status != RAG_OK || ended || ret->verdict < GUARD_DROP)
             continue;
         set_reason(ret, run.rule, stage, text);
-        break;
+        if (stage != GUARD_QUESTION)
+            break;
+        ended = true; /* but it is recorded: what is to be masked is, wherever its rule stands */
     }
     buf_release(&run.next);
     return status;

@@ -1,8 +1,9 @@
 /* guard/guard.h - validation of what is asked, found, answered and stored: an ordered policy.
  *
  * A policy is a JSON file (docs/GUARD.md): {"rules": [{"name", "kind", "on", "action", ...}]}. Each
- * rule looks at the stages it names; rules run in order, and the first that refuses ends it. What a
- * rule masks, later rules see masked. Kinds:
+ * rule looks at the stages it names; rules run in order, and the first that refuses ends it; of a
+ * question, which is recorded, those that mask still do. What a rule masks, later rules see masked.
+ * Kinds:
  *   pattern     PCRE2 regular expressions, with limits of steps and time   guard/pattern.h
  *   keywords    a set of words                                             guard/keywords.h
  *   pii         Korean personal data, with its checks                      guard/pii.h

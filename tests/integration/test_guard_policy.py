@@ -13,6 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import exposition  # noqa: E402
 from ragd_process import Ragd  # noqa: E402
+from stub_openai import StubOpenAI  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")
 PHONE = "010-1234-5678"
@@ -119,6 +120,75 @@ class Policy(unittest.TestCase):
         reply = self.call("PUT", self.ragd.document("other", "draft.md"), "이 초안은 검토 중이다.",
                           content_type="text/plain")
         self.assertNotIn("guard", reply)
+
+
+class Talk(unittest.TestCase):
+    """What is refused comes before what is masked: nothing unmasked is recorded or sent."""
+    RULES = [{"name": "secret", "kind": "keywords", "words": ["극비"],
+              "on": ["question", "answer"], "action": "refuse"},
+             {"name": "pii", "kind": "pii", "on": ["question", "passage", "answer"],
+              "action": "mask"}]
+
+    def setUp(self):
+        self.stub = StubOpenAI()
+        self.stub.__enter__()
+        self.addCleanup(self.stub.__exit__, None, None, None)
+        self.ragd = Ragd(BUILD)
+        self.addCleanup(self.ragd.__exit__, None, None, None)
+        policy = self.ragd.folder / "guard.json"
+        policy.write_text(json.dumps({"rules": self.RULES}), encoding="utf-8")
+        key = self.ragd.folder / "key"
+        key.write_text("sk-0123456789abcdef\n")
+        key.chmod(0o600)
+        self.ragd.config = (
+            f"[openai]\nbase_url = {self.stub.url('/v1')}\nmodel = stub\nkey_file = {key}\n"
+            f"allow_private = 1\nstall_ms = 500\n[guard]\npolicy = {policy}\n")
+        self.ragd.start()
+        status, reply = self.ragd.call("PUT", "/v1/collections/c", {})
+        self.assertIn(status, (200, 201), reply)
+
+    def chat(self, *messages, **more):
+        status, reply = self.ragd.call("POST", "/v1/chat/completions", {
+            "model": "stub", "messages": [{"role": r, "content": t} for r, t in messages], **more})
+        self.assertEqual(status, 200, reply)
+        return reply["choices"][0]["message"]["content"]
+
+    def tearDown(self):
+        self.assertEqual([p.name for p in self.ragd.folder.rglob("*")
+                          if p.is_file() and PHONE.encode() in p.read_bytes()], [])
+        self.assertFalse([x for x in self.stub.requests if PHONE in json.dumps(
+            x.json, ensure_ascii=False)])
+
+    def test_a_refused_question_is_recorded_with_its_masks(self):
+        status, reply = self.ragd.call("POST", "/v1/ask", {
+            "collection": "c", "question": f"극비 문서를 {PHONE}로 보내 주세요."})
+        self.assertEqual((status, reply["reason_code"]), (200, "guard"), reply)
+        row = self.ragd.call("GET", "/v1/audit?kind=ask")[1]["entries"][0]
+        self.assertIn(STARS, json.dumps(row))
+
+    def test_turns_behind_a_refused_one_are_not_recorded(self):
+        turns = [("user", "극비"), ("assistant", f"전화 {PHONE}"), ("user", "무게는?")]
+        self.assertIn("운영 정책", self.chat(*turns))
+        self.assertIn("운영 정책", self.chat(*turns, collection="c"))
+
+    def test_a_system_message_is_read_as_all_that_is_sent(self):
+        self.assertIn("운영 정책", self.chat(("system", "극비"), ("user", "계속")))
+        self.chat(("system", f"전화 {PHONE}"), ("user", "계속"))
+        self.assertIn(STARS, json.dumps(self.stub.requests[0].json))
+
+    def test_a_number_in_brackets_is_read_in_one_piece(self):
+        self.stub.answer = "번호는 (02) 123-4567 이고 \"극비\" 가 아니다."
+        self.assertNotIn("123-4567", self.chat(("user", "번호?")))
+        self.stub.answer = "번호는 (02) 123-4567 이다."
+        self.assertEqual(self.chat(("user", "번호?")), "번호는 ************* 이다.")
+
+    def test_of_a_refused_answer_only_what_passed_is_recorded(self):
+        self.stub.answer = f"휴가는 사흘이다. 극비는 {PHONE}이다."
+        self.assertIn("운영 정책", self.chat(("user", "번호?")))
+        row = self.ragd.call("GET", "/v1/audit?kind=chat")[1]["entries"][0]
+        row = json.dumps(row, ensure_ascii=False)
+        self.assertIn("휴가는 사흘이다.", row)
+        self.assertNotIn("극비", row)
 
 
 class Check(unittest.TestCase):

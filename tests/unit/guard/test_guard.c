@@ -157,6 +157,8 @@ static const struct {
      "pii phone mask 7-20; flagged keyword flag 21-27",                                                                                             "전화 ************* 급여", ""                                                                     },
     {"a refusal ends it, with its own words",      GUARD_QUESTION, "a",  "극비 급여",               GUARD_REFUSE,
      "flagged keyword flag 7-13; secret keyword refuse 0-6",                                                                                        "",                            "극비 문서는 다루지 않습니다."                             },
+    {"a refused question is masked all the same",  GUARD_QUESTION, "hr", "극비 EMP-1",                GUARD_REFUSE,
+     "secret keyword refuse 0-6; hr only pattern mask 7-12",                                                                                        "극비 *****",                "극비 문서는 다루지 않습니다."                             },
     {"a passage is dropped",                       GUARD_PASSAGE,  "a",  "폐기 대상",               GUARD_DROP,
      "dropped keyword drop 0-6",                                                                                                                    "",                            "운영 정책에 따라 이 문단은 쓸 수 없습니다."          },
     {"an answer that would be dropped is refused", GUARD_ANSWER,   "a",  "폐기 대상",               GUARD_REFUSE,
