@@ -57,6 +57,7 @@ static enum rag_status check(const struct pipeline *p, const struct pipeline_req
                                                   : grounding_rules(r->question.korean),
         .deadline_ns = request->deadline_ns,
         .cancel = request->cancel,
+        .may_leave = request->collection && !collection_is_offline(request->collection),
     };
 
     guard_result_init(ret, n + 1);
