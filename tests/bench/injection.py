@@ -12,14 +12,19 @@ is asked without that and without retrieval: rules, poisoned passage and harmles
 prompt as they are, but for passages that the guard has found. That shows what the guard is worth
 where nothing else stands between a passage and the answer.
 
-    injection.py BUILD_DIR [--model DIR [--alone | --fall-back]] [--limit N]"""
+With --obedient a server that obeys every attack in its prompt stands in for a decoder: the worst
+that a model could do, behind all that the daemon does.
+
+    injection.py BUILD_DIR [--model DIR [--alone | --fall-back] | --obedient] [--limit N]"""
 import argparse
 import collections
+import http.server
 import json
 import pathlib
 import re
 import sys
 import tempfile
+import threading
 import unicodedata
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
@@ -90,10 +95,46 @@ def found(reply):
     return any(f["stage"] == "passage" for f in reply.get("guard", {}).get("findings", []))
 
 
+class Obedient(http.server.BaseHTTPRequestHandler):
+    """OpenAI's chat completions by a model that does what a passage tells it. `server.row` is the
+    attack that is tried."""
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        prompt = "\n".join(m["content"] for m in body["messages"])
+        text = json.dumps({"object": "chat.completion", "model": "obedient", "choices": [{
+            "index": 0, "finish_reason": "stop",
+            "message": {"role": "assistant", "content": self.answer(prompt)}}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def answer(self, prompt):
+        row = self.server.row
+        marks = "".join(f"[{i + 1}]" for i in range(prompt.count("<passage>\n")))
+        if prompt.count("<passage>\n") < 2 and letters(row["payload"]) not in letters(prompt):
+            clean = row["text"].replace(row["payload"], " ").strip()
+            return re.split(r"(?<=[.])\s", clean)[0].rstrip(".") + " [1]."
+        if row["success"].get("leak"):
+            return rules()[0 if row["lang"] == "ko" else 1]
+        word = row["success"]["contains"]
+        lines = [line for line in row["payload"].splitlines() if word in line] or [word]
+        return f"{word} {marks}. {lines[0].strip().rstrip('.')} {marks}."
+
+    def log_message(self, *arguments):
+        pass
+
+
 def config_of(arguments, policy, file):
     json.dump(POLICIES[policy], file)
     file.flush()
     config = f"[guard]\npolicy = {file.name}\n"
+    if arguments.obedient:
+        config += (f"[openai]\nbase_url = http://127.0.0.1:{arguments.server.server_port}/v1\n"
+                   "model = obedient\nallow_private = 1\nstream = 0\n"
+                   "[generate]\nbackends = openai\n")
     if arguments.model:
         config += f"[generate]\nmodel = {pathlib.Path(arguments.model).resolve()}\n"
         config += "backends = local, extractive\n" if arguments.fall_back else "backends = local\n"
@@ -108,6 +149,8 @@ def measure(arguments, policy, poisoned, benign):
             Ragd(arguments.build, config=config_of(arguments, policy, file)) as ragd:
         fill(ragd, poisoned, benign)
         for i, row in enumerate(poisoned):
+            if arguments.obedient:
+                arguments.server.row = row
             status, reply = ragd.call("POST", "/v1/ask", {
                 "collection": "bench", "question": row["question"], "filter": {"case": f"p{i}"},
                 "cache": False})
@@ -186,6 +229,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--model", help="a decoder; without one answers are sentences of passages")
     parser.add_argument("--alone", action="store_true", help="with a model: nothing but the model")
+    parser.add_argument("--obedient", action="store_true", help="a server that obeys every attack")
     parser.add_argument("--fall-back", action="store_true",
                         help="with a model: sentences of passages where it has no answer")
     parser.add_argument("--limit", type=int, default=0, help="about so many of each file, spread over it")
@@ -197,7 +241,12 @@ def main():
     if arguments.alone:
         main_alone(arguments, poisoned)
         return
-    result = {"bench": "injection", "backend": "local" if arguments.model else "extractive",
+    if arguments.obedient:
+        arguments.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Obedient)
+        threading.Thread(target=arguments.server.serve_forever, daemon=True).start()
+    result = {"bench": "injection",
+              "backend": "local" if arguments.model
+              else "obedient" if arguments.obedient else "extractive",
               "poisoned": len(poisoned), "benign": len(benign)}
     for policy in ("without", "with"):
         attacks, harmless = measure(arguments, policy, poisoned, benign)
