@@ -114,11 +114,43 @@ static enum rag_status make_room(struct answer_cache *c, struct book *b)
     return RAG_OK;
 }
 
+static bool is_same(const struct book *b, size_t i, uint64_t key, float similarity)
+{
+    return b->report_keys[i] == key &&
+           fabsf(b->reports[i].similarity - similarity) <= (float)SIMILARITY_NOISE;
+}
+
+/* Was just this said before? */
+static bool is_known(const struct book *b, uint64_t key, float similarity, bool correct)
+{
+    for (size_t i = 0; i < b->n_reports; i++)
+        if (is_same(b, i, key, similarity) && b->reports[i].correct == correct)
+            return true;
+    return false;
+}
+
+/* A report of the same entry at the same similarity takes the place of an earlier one: the bound
+ * is of pairs of questions, not of how often somebody says so. */
+static void drop_same(struct book *b, uint64_t key, float similarity)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->n_reports; i++) {
+        if (is_same(b, i, key, similarity))
+            continue;
+        b->report_keys[n] = b->report_keys[i];
+        b->reports[n++] = b->reports[i];
+    }
+    b->n_reports = n;
+}
+
 enum rag_status cache_report_add(struct answer_cache *c, struct book *b, uint64_t key,
                                  float similarity, bool correct)
 {
-    enum rag_status status = make_room(c, b);
+    enum rag_status status;
 
+    drop_same(b, key, similarity);
+    status = make_room(c, b);
     if (status != RAG_OK)
         return status;
     b->report_keys[b->n_reports] = key;
@@ -142,8 +174,11 @@ static enum rag_status learn(struct answer_cache *c, struct entry *e, float simi
 {
     struct book *b = e->partition->book;
     struct cache_report_row row = {e->collection_id, report_key(e->key), similarity, correct};
-    enum rag_status status = cache_report_add(c, b, row.key, similarity, correct);
+    enum rag_status status;
 
+    if (is_known(b, row.key, similarity, correct))
+        return RAG_OK;
+    status = cache_report_add(c, b, row.key, similarity, correct);
     if (status != RAG_OK)
         return status;
     b->threshold =

@@ -392,8 +392,14 @@ static void false_reports_raise_the_collections_threshold(void **state)
     assert_int_equal(find(t, &asked, &a), CACHE_HIT);
     hit.entry = a.id;
     answer_cached_release(&a);
+    /* however often the same is said, it is one pair of questions */
     for (int i = 0; i < 40; i++)
         assert_int_equal(report(t, &hit, false), RAG_OK);
+    assert_true(answer_cache_threshold(t->cache, t->f.collection) == 0.8);
+    for (int i = 0; i < 40; i++) {
+        hit.similarity = 0.85F + (float)i * 0.0005F;
+        assert_int_equal(report(t, &hit, false), RAG_OK);
+    }
     assert_true(answer_cache_threshold(t->cache, t->f.collection) > 0.85);
     assert_true(answer_cache_threshold(t->cache, t->f.collection) < 0.9);
     assert_true(answer_cache_threshold(t->cache, other) == 0.8);

@@ -454,8 +454,10 @@ static void reports_are_there_after_a_crash(void **state)
     assert_int_equal(find(t, &key, &a), CACHE_HIT);
     hit.entry = a.id;
     answer_cached_release(&a);
-    for (int i = 0; i < 40; i++)
+    for (int i = 0; i < 40; i++) {
+        hit.similarity = 0.85F + (float)i * 0.0005F; /* another question each */
         assert_int_equal(answer_cache_feedback(t->cache, &hit, NULL, false, NULL), RAG_OK);
+    }
     threshold = answer_cache_threshold(t->cache, t->f.collection);
     assert_true(threshold > 0.85);
     open_as_after_a_crash(t, &crashed);
@@ -501,8 +503,10 @@ static void reports_of_a_collection_go_with_it(void **state)
     assert_int_equal(find(t, &key, &a), CACHE_HIT);
     hit.entry = a.id;
     answer_cached_release(&a);
-    for (int i = 0; i < 40; i++)
+    for (int i = 0; i < 40; i++) {
+        hit.similarity = 0.85F + (float)i * 0.0005F; /* another question each */
         assert_int_equal(answer_cache_feedback(t->cache, &hit, NULL, false, NULL), RAG_OK);
+    }
     assert_int_equal(answer_cache_collection_deleted(t->cache, t->f.collection), 1);
     assert_true(answer_cache_threshold(t->cache, t->f.collection) == 0.8);
     answer_cache_close(t->cache);
@@ -522,8 +526,10 @@ static void only_the_latest_reports_are_kept(void **state)
     assert_int_equal(find(t, &key, &a), CACHE_HIT);
     hit.entry = a.id;
     answer_cached_release(&a);
-    for (int i = 0; i < CACHE_OBSERVATIONS_MAX + 20; i++)
+    for (int i = 0; i < CACHE_OBSERVATIONS_MAX + 20; i++) {
+        hit.similarity = (float)i / (CACHE_OBSERVATIONS_MAX + 20); /* another question each */
         assert_int_equal(answer_cache_feedback(t->cache, &hit, NULL, true, NULL), RAG_OK);
+    }
     n = query_number(t->f.dir, "cache.db", "SELECT count(*) FROM reports");
     assert_int_equal(n, CACHE_OBSERVATIONS_MAX);
     cache_reopen(t);
