@@ -97,7 +97,8 @@ void doctor_check_state(struct doctor *d)
     if (!d->state_dir)
         return;
     if (stat(d->state_dir, &sb) != 0 || statvfs(d->state_dir, &fs) != 0) {
-        doctor_finding(d, FINDING_FAIL, "state", "'%s': %s", d->state_dir, strerror(errno));
+        doctor_finding(d, FINDING_FAIL, "state", "'%s': %s; --state names another folder",
+                       d->state_dir, strerror(errno));
         return;
     }
     if (sb.st_mode & 0077)

@@ -78,6 +78,8 @@ int main(int argc, char **argv)
         argv[1] = (char *)(uintptr_t) "version";
     if (argc < 2 || strcmp(argv[1], "help") == 0) {
         command = argc > 2 ? ragctl_command_find(argv[2]) : NULL;
+        if (argc > 2 && !command)
+            return unknown_command(argv[2]);
         help = help || argc > 1;
     } else {
         command = ragctl_command_find(argv[1]);

@@ -164,7 +164,8 @@ static void append_cached(struct buf *out, const struct ask_screen *screen,
     if (!from)
         return;
     buf_init(&line, ERROR_BYTES_MAX);
-    buf_append_str(&line, "(from the cache: asked before as \"");
+    buf_printf(&line, "(from the cache, entry %.0f: asked before as \"",
+               json_number(json_member(from, "entry")));
     print_one_line(&line, question, strlen(question), LACK_COLUMNS);
     buf_append_str(&line, "\")");
     append_dim(out, screen, buf_str(&line));

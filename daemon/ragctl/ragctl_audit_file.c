@@ -411,7 +411,9 @@ static void print_text(const struct check *c)
     if (c->n_erased > 0)
         printf(", %" PRIu64 " erased", c->n_erased);
     printf("\n");
-    if (c->filtered)
+    if (c->filtered && c->n_gaps == 0)
+        printf("note:  a part of the log, without gaps\n");
+    else if (c->filtered)
         printf("note:  a part of the log, with %" PRIu64 " gaps; rows beside a gap could be "
                "compared with nothing\n",
                c->n_gaps);

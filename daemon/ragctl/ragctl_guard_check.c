@@ -121,8 +121,13 @@ static void print_text(const struct guard_result *r, const struct buf *text)
         print_table_cell(&table, "%s", f->rule);
         print_table_cell(&table, "%s", f->detail);
         print_table_cell(&table, "%s", guard_action_name(f->action));
-        print_table_cell(&table, "%u-%u", f->start, f->end);
-        print_table_cell(&table, "%s", buf_str(&found));
+        if (f->end > f->start) {
+            print_table_cell(&table, "%u-%u", f->start, f->end);
+            print_table_cell(&table, "%s", buf_str(&found));
+        } else {
+            print_table_cell(&table, "whole"); /* of the text as a whole: it has no place */
+            print_table_cell(&table, "score %.2f", f->score);
+        }
         buf_release(&found);
     }
     buf_printf(&out, "verdict: %s\n", guard_action_name(r->verdict));
