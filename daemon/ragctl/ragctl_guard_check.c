@@ -126,7 +126,10 @@ static void print_text(const struct guard_result *r, const struct buf *text)
             print_table_cell(&table, "%s", buf_str(&found));
         } else {
             print_table_cell(&table, "whole"); /* of the text as a whole: it has no place */
-            print_table_cell(&table, "score %.2f", f->score);
+            if (strcmp(f->detail, "unchecked") == 0)
+                print_table_cell(&table, "on_error: it could not be checked here");
+            else
+                print_table_cell(&table, "score %.2f", f->score);
         }
         buf_release(&found);
     }
