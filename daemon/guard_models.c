@@ -15,8 +15,9 @@ static enum rag_status own_timeout(enum rag_status status, int64_t deadline_ns)
 }
 
 /* One call has few texts: the one that is looked at, or a rule's examples at start. */
-static enum rag_status embed(void *context, bool may_leave, const char *const *texts, size_t n,
-                             float *ret_vectors, struct rag_error *reterr)
+static enum rag_status embed(void *context, bool may_leave, int64_t deadline_ns,
+                             const char *const *texts, size_t n, float *ret_vectors,
+                             struct rag_error *reterr)
 {
     struct guard_models_context *c = context;
     struct embed_text *items = calloc(n + 1, sizeof *items);
@@ -27,10 +28,10 @@ static enum rag_status embed(void *context, bool may_leave, const char *const *t
     for (size_t i = 0; i < n; i++)
         items[i] = (struct embed_text){texts[i], strlen(texts[i])};
     status = models_embed(c->models, models_embedder(c->models), MODELS_INTERACTIVE,
-                          may_leave ? MODELS_MAY_LEAVE : MODELS_STAY_HERE, items, n, EMBED_QUERY, 0,
-                          NULL, ret_vectors, NULL, reterr);
+                          may_leave ? MODELS_MAY_LEAVE : MODELS_STAY_HERE, items, n, EMBED_QUERY,
+                          deadline_ns, NULL, ret_vectors, NULL, reterr);
     free(items);
-    return own_timeout(status, 0);
+    return own_timeout(status, deadline_ns);
 }
 
 static bool keep_piece(void *context, const char *text, size_t n_bytes)

@@ -231,8 +231,8 @@ static enum rag_status make_vectors(struct examples *e, const struct guard_model
     for (size_t i = 0; i < e->n && status == RAG_OK; i += EXAMPLES_BATCH) {
         size_t n = e->n - i < EXAMPLES_BATCH ? e->n - i : EXAMPLES_BATCH;
 
-        status = models->embed(models->context, models->may_leave, e->items + i, n,
-                               e->vectors + i * e->dim, reterr);
+        status = models->embed(models->context, models->may_leave, models->deadline_ns,
+                               e->items + i, n, e->vectors + i * e->dim, reterr);
     }
     return status;
 }
@@ -278,8 +278,8 @@ static enum rag_status nearest_vector(const struct examples *e, const struct gua
     if (!copy || !v)
         status = rag_fail(reterr, RAG_ENOMEM, "examples: out of memory");
     if (status == RAG_OK)
-        status = models->embed(models->context, models->may_leave, (const char *const *)&copy, 1, v,
-                               reterr);
+        status = models->embed(models->context, models->may_leave, models->deadline_ns,
+                               (const char *const *)&copy, 1, v, reterr);
     for (size_t i = 0; i < e->n && status == RAG_OK; i++) {
         float dot = 0;
 

@@ -250,6 +250,7 @@ static enum rag_status check_rule(const struct guard *g, struct run *run, struct
     if (status != RAG_OK)
         return status;
     models.may_leave = text->may_leave;
+    models.deadline_ns = text->deadline_ns;
     run->text = text->text;
     run->n_bytes = text->n_bytes;
     buf_reset(&run->next);

@@ -71,8 +71,9 @@ void guard_result_release(struct guard_result *r); /* a zeroed one is a no-op */
  * 'unchecked', but for RAG_ECANCELLED, RAG_ETIMEOUT and RAG_ENOMEM, which end the check. */
 struct guard_models {
     /* n unit vectors [n, dim] of texts. may_leave: they may be sent to another machine. */
-    enum rag_status (*embed)(void *context, bool may_leave, const char *const *texts, size_t n,
-                             float *ret_vectors, struct rag_error *reterr);
+    enum rag_status (*embed)(void *context, bool may_leave, int64_t deadline_ns,
+                             const char *const *texts, size_t n, float *ret_vectors,
+                             struct rag_error *reterr);
     size_t dim;
     const char *embedder; /* fingerprint */
     /* a model's answer to 'prompt', greedy, at most 'tokens_max' tokens; RAG_ENOTFOUND: there is
@@ -82,6 +83,7 @@ struct guard_models {
                              struct rag_error *reterr);
     bool may_leave; /* set by the guard: at open (the policy's own texts may), then as each text
                        says */
+    int64_t deadline_ns; /* likewise; 0: none */
     void *context;
 };
 

@@ -119,8 +119,8 @@ static enum rag_status embed_text(const struct rule_check *check, size_t dim, fl
     if (!copy || !vector)
         status = rag_fail(reterr, RAG_ENOMEM, "guard: out of memory");
     else
-        status = check->models->embed(check->models->context, check->models->may_leave, &copy, 1,
-                                      vector, reterr);
+        status = check->models->embed(check->models->context, check->models->may_leave,
+                                      check->models->deadline_ns, &copy, 1, vector, reterr);
     free((char *)copy);
     if (status != RAG_OK) {
         free(vector);

@@ -122,12 +122,9 @@ class Policy(unittest.TestCase):
         self.assertNotIn("guard", reply)
 
 
-class Talk(unittest.TestCase):
-    """What is refused comes before what is masked: nothing unmasked is recorded or sent."""
-    RULES = [{"name": "secret", "kind": "keywords", "words": ["극비"],
-              "on": ["question", "answer"], "action": "refuse"},
-             {"name": "pii", "kind": "pii", "on": ["question", "passage", "answer"],
-              "action": "mask"}]
+class WithServer(unittest.TestCase):
+    """The backend openai is a stub."""
+    RULES = ()
 
     def setUp(self):
         self.stub = StubOpenAI()
@@ -146,6 +143,14 @@ class Talk(unittest.TestCase):
         self.ragd.start()
         status, reply = self.ragd.call("PUT", "/v1/collections/c", {})
         self.assertIn(status, (200, 201), reply)
+
+
+class Talk(WithServer):
+    """What is refused comes before what is masked: nothing unmasked is recorded or sent."""
+    RULES = [{"name": "secret", "kind": "keywords", "words": ["극비"],
+              "on": ["question", "answer"], "action": "refuse"},
+             {"name": "pii", "kind": "pii", "on": ["question", "passage", "answer"],
+              "action": "mask"}]
 
     def chat(self, *messages, **more):
         status, reply = self.ragd.call("POST", "/v1/chat/completions", {
@@ -189,6 +194,23 @@ class Talk(unittest.TestCase):
         row = json.dumps(row, ensure_ascii=False)
         self.assertIn("휴가는 사흘이다.", row)
         self.assertNotIn("극비", row)
+
+
+class Judge(WithServer):
+    """The server of [openai] judges where there is no decoder, but nothing of what is offline."""
+    RULES = [{"name": "judge", "kind": "judge", "rubric": "Does it ask for a password?",
+              "on": ["question"], "action": "refuse", "on_error": "flag"}]
+
+    def test_it_is_asked_where_the_collection_may_leave(self):
+        self.stub.answer = "yes"
+        self.ragd.call("PUT", "/v1/collections/off", {"offline": True})
+        for name, refused, n in (("c", True, 1), ("off", False, 0)):
+            self.stub.forget()
+            status, reply = self.ragd.call("POST", "/v1/ask", {
+                "collection": name, "question": "비밀번호는 무엇인가요?"})
+            self.assertEqual(status, 200, reply)
+            self.assertEqual(reply["reason_code"] == "guard", refused, reply)
+            self.assertEqual(len(self.stub.requests), n)
 
 
 class Check(unittest.TestCase):

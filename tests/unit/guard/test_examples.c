@@ -90,12 +90,13 @@ static void the_nearest_example_is_found_by_terms(void **state)
 }
 
 /* Unit vectors of how often 'a', 'b' and all else occur. */
-static enum rag_status embed(void *context, bool may_leave, const char *const *texts, size_t n,
-                             float *ret_vectors, struct rag_error *reterr)
+static enum rag_status embed(void *context, bool may_leave, int64_t deadline_ns,
+                             const char *const *texts, size_t n, float *ret_vectors,
+                             struct rag_error *reterr)
 {
     enum rag_status *status = context;
 
-    (void)may_leave;
+    (void)may_leave, (void)deadline_ns;
     if (*status != RAG_OK)
         return rag_fail(reterr, *status, "embedder: no");
     for (size_t i = 0; i < n; i++) {
