@@ -223,10 +223,10 @@ int ragctl_guard_train(const struct ragctl_options *options, int argc, char **ar
 {
     struct train_args args = {.seed = SEED_DEFAULT};
     const struct ragctl_arg table[] = {
-        {.name = "--out", .text = &args.out},
-        {                                   .name = "--embedder",                .text = &args.embedder                },
-        { .name = "--seed",              .number = &args.seed,              .min = 0, .max = INT64_MAX},
-        {           .name = "--threads", .number = &args.threads,                           .min = 0, .max = COMPUTE_THREADS_MAX},
+        {.name = "--out",             .text = &args.out},
+        {                   .name = "--embedder",     .text = &args.embedder                 },
+        {    .name = "--seed",           .number = &args.seed,                            .max = INT64_MAX},
+        { .name = "--threads", .number = &args.threads,                  .max = COMPUTE_THREADS_MAX},
     };
     char **words = calloc((size_t)argc + 1, sizeof *words);
     struct rag_error error = {RAG_ENOMEM, "guard train: out of memory"};
