@@ -200,6 +200,34 @@ static enum rag_status open_cache(struct daemon *d, struct rag_error *reterr)
     return RAG_OK;
 }
 
+/* What computes, here or elsewhere, and the policy, which borrows of it. */
+static enum rag_status open_models(struct daemon *d, struct rag_error *reterr)
+{
+    const struct config *config = d->config;
+    struct app *app = &d->app;
+    enum rag_status status = remotes_open(config, true, &app->remotes, reterr);
+
+    if (status == RAG_OK)
+        status = models_open_configured(config, &app->remotes, app->metrics, &app->models, reterr);
+    if (status == RAG_OK) {
+        remotes_log(&app->remotes, config);
+        models_log(app->models);
+        status = generators_open(config, app->models, &app->remotes, &app->generators, reterr);
+    }
+    if (status != RAG_OK)
+        return status;
+    app->guard_models = (struct guard_models_context){app->models, &app->generators, {0}};
+    status = guard_open_configured(config, app->analyzer, &app->guard_models, &app->guard, reterr);
+    if (status != RAG_OK)
+        return status;
+    log_event(LOG_INFO, NULL, "guard_opened", "policy=\"%s\" fingerprint=%.16s",
+              config->guard_policy ? config->guard_policy : "built-in",
+              guard_fingerprint(app->guard));
+    generators_log(&app->generators);
+    generators_load(&app->generators, config);
+    return RAG_OK;
+}
+
 static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
 {
     const struct config *config = d->config;
@@ -219,22 +247,9 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
     if (status == RAG_OK)
         status = open_cache(d, reterr);
     if (status == RAG_OK)
-        status = remotes_open(config, true, &app->remotes, reterr);
-    if (status == RAG_OK)
-        status = models_open_configured(config, &app->remotes, app->metrics, &app->models, reterr);
-    if (status == RAG_OK) {
-        remotes_log(&app->remotes, config);
-        models_log(app->models);
-        status = generators_open(config, app->models, &app->remotes, &app->generators, reterr);
-    }
+        status = open_models(d, reterr);
     if (status != RAG_OK)
         return status;
-    app->guard_models = (struct guard_models_context){app->models, &app->generators, {0}};
-    status = guard_open_configured(config, app->analyzer, &app->guard_models, &app->guard, reterr);
-    if (status != RAG_OK)
-        return status;
-    generators_log(&app->generators);
-    generators_load(&app->generators, config);
     embedding = (struct embedding_worker_options){
         .store = app->store,
         .models = app->models,
