@@ -18,6 +18,16 @@ void answer_out_release(struct answer_out *a)
     buf_release(&a->piece);
 }
 
+enum rag_status answer_out_ground(struct answer_out *a, struct grounding_options options,
+                                  const struct grounded_prompt *prompt, struct rag_error *reterr)
+{
+    options.n_passages = prompt->n_passages;
+    options.korean = prompt->korean;
+    options.refusal = prompt->refusal;
+    a->result->passages_dropped = prompt->n_dropped;
+    return grounding_open(&options, &a->grounding, reterr);
+}
+
 /* Out with a->piece. false: stop. */
 static bool show(struct answer_out *a)
 {

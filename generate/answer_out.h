@@ -27,6 +27,10 @@ void answer_out_init(struct answer_out *a, const struct generator_sink *sink,
                      struct generator_result *result);
 void answer_out_release(struct answer_out *a);
 
+/* The text is held to the passages of a prompt: 'options' with what the prompt says of them. */
+enum rag_status answer_out_ground(struct answer_out *a, struct grounding_options options,
+                                  const struct grounded_prompt *prompt, struct rag_error *reterr);
+
 /* More of the model's text, whole characters. false: it need not go on. */
 bool answer_out_text(struct answer_out *a, const char *text, size_t n);
 /* The model has ended, as result->finish_reason says (FINISH_CANCELLED also when answer_out_text()

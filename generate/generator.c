@@ -21,6 +21,27 @@ const char *finish_reason_name(enum finish_reason reason)
     return names[reason];
 }
 
+enum rag_status generator_request_check(const struct generator_request *request,
+                                        struct rag_error *reterr)
+{
+    if (request->n_messages == 0 || request->messages[request->n_messages - 1].role != ROLE_USER)
+        return rag_fail(reterr, RAG_EINVAL, "messages: the last one must be the user's");
+    if (request->n_passages > PASSAGES_MAX)
+        return rag_fail(reterr, RAG_EINVAL, "passages: %zu, the limit is %d", request->n_passages,
+                        PASSAGES_MAX);
+    if (request->grounding == GROUNDING_STRICT && request->sampling.schema)
+        return rag_fail(reterr, RAG_EINVAL,
+                        "schema: an answer from passages is held to its citations sentence by "
+                        "sentence, so it cannot be JSON of a schema");
+    return RAG_OK;
+}
+
+size_t generator_new_tokens(const struct generator_request *request, size_t n_default)
+{
+    return request->sampling.max_new_tokens > 0 ? (size_t)request->sampling.max_new_tokens
+                                                : n_default;
+}
+
 void generator_result_init(struct generator_result *result)
 {
     memset(result, 0, sizeof *result);

@@ -71,6 +71,12 @@ struct generator_request {
     const void *analyzer; /* const struct analyzer *, the collection's; or NULL */
 };
 
+/* What no backend with a model can do: RAG_EINVAL says why. */
+enum rag_status generator_request_check(const struct generator_request *request,
+                                        struct rag_error *reterr);
+/* Tokens of an answer: what is asked for, else the backend's default. */
+size_t generator_new_tokens(const struct generator_request *request, size_t n_default);
+
 /* Receives the answer in whole pieces. Return false to stop: the call then ends with
  * finish_reason FINISH_CANCELLED. */
 struct generator_sink {

@@ -119,8 +119,7 @@ static enum rag_status count_tokens(void *context, const struct message *message
 /* Tokens of an answer: what is asked for, at most half the context, so that a prompt has room. */
 static size_t answer_tokens(const struct local *self, const struct generator_request *request)
 {
-    size_t n = request->sampling.max_new_tokens > 0 ? (size_t)request->sampling.max_new_tokens
-                                                    : self->new_tokens;
+    size_t n = generator_new_tokens(request, self->new_tokens);
 
     return n <= self->context_tokens / 2 ? n : self->context_tokens / 2;
 }
@@ -139,16 +138,12 @@ static enum rag_status generate_grounded(struct local *self,
     if (status == RAG_OK) {
         struct grounding_options options = {
             .request = request,
-            .n_passages = prompt.n_passages,
-            .korean = prompt.korean,
-            .refusal = prompt.refusal,
             .unsupported = self->unsupported,
             .pair_score = self->pair_score,
             .pair_score_context = self->pair_score_context,
         };
 
-        a->result->passages_dropped = prompt.n_dropped;
-        status = grounding_open(&options, &a->grounding, reterr);
+        status = answer_out_ground(a, options, &prompt, reterr);
     }
     if (status == RAG_OK)
         status = render(self, prompt.messages, prompt.n_messages, &counter.list, reterr);
@@ -163,8 +158,7 @@ static enum rag_status generate_plain(struct local *self, const struct generator
                                       struct answer_out *a, struct rag_error *reterr)
 {
     struct token_list list = {0};
-    size_t n_new = request->sampling.max_new_tokens > 0 ? (size_t)request->sampling.max_new_tokens
-                                                        : self->new_tokens;
+    size_t n_new = generator_new_tokens(request, self->new_tokens);
     enum rag_status status = render(self, request->messages, request->n_messages, &list, reterr);
 
     if (status == RAG_OK && list.n >= self->context_tokens)
@@ -194,15 +188,9 @@ static enum rag_status generate(struct generator *generator,
     ret->backend = generator->name;
     ret->model_fingerprint = self->fingerprint;
     ret->finish_reason = FINISH_STOP;
-    if (request->n_messages == 0 || request->messages[request->n_messages - 1].role != ROLE_USER)
-        return rag_fail(reterr, RAG_EINVAL, "messages: the last one must be the user's");
-    if (request->n_passages > PASSAGES_MAX)
-        return rag_fail(reterr, RAG_EINVAL, "passages: %zu, the limit is %d", request->n_passages,
-                        PASSAGES_MAX);
-    if (request->grounding == GROUNDING_STRICT && request->sampling.schema)
-        return rag_fail(reterr, RAG_EINVAL,
-                        "schema: an answer from passages is held to its citations sentence by "
-                        "sentence, so it cannot be JSON of a schema");
+    status = generator_request_check(request, reterr);
+    if (status != RAG_OK)
+        return status;
     answer_out_init(&a, sink, ret);
     if (request->grounding == GROUNDING_STRICT)
         status = generate_grounded(self, request, &a, reterr);

@@ -440,8 +440,7 @@ static enum rag_status harmless_passages(const struct openai *self,
 
 static size_t answer_tokens(const struct openai *self, const struct generator_request *request)
 {
-    size_t n = request->sampling.max_new_tokens > 0 ? (size_t)request->sampling.max_new_tokens
-                                                    : self->new_tokens;
+    size_t n = generator_new_tokens(request, self->new_tokens);
 
     return n <= self->context_tokens / 2 ? n : self->context_tokens / 2;
 }
@@ -465,16 +464,12 @@ static enum rag_status generate_grounded(struct openai *self,
     if (status == RAG_OK) {
         struct grounding_options options = {
             .request = request,
-            .n_passages = prompt.n_passages,
-            .korean = prompt.korean,
-            .refusal = prompt.refusal,
             .unsupported = self->unsupported,
             .pair_score = self->pair_score,
             .pair_score_context = self->pair_score_context,
         };
 
-        a->result->passages_dropped = prompt.n_dropped;
-        status = grounding_open(&options, &a->grounding, reterr);
+        status = answer_out_ground(a, options, &prompt, reterr);
     }
     if (status == RAG_OK)
         status = ask(self, request, prompt.messages, prompt.n_messages, n_new, a, reterr);
@@ -488,20 +483,12 @@ static enum rag_status generate_grounded(struct openai *self,
 static enum rag_status check(const struct generator_request *r, struct rag_error *reterr)
 {
     struct json *schema = NULL;
-    enum rag_status status = RAG_OK;
+    enum rag_status status;
 
     if (r->offline)
         return rag_fail(reterr, RAG_EDENIED, "openai: the collection is offline, nothing is sent");
-    if (r->n_messages == 0 || r->messages[r->n_messages - 1].role != ROLE_USER)
-        return rag_fail(reterr, RAG_EINVAL, "messages: the last one must be the user's");
-    if (r->n_passages > PASSAGES_MAX)
-        return rag_fail(reterr, RAG_EINVAL, "passages: %zu, the limit is %d", r->n_passages,
-                        PASSAGES_MAX);
-    if (r->sampling.schema && r->grounding == GROUNDING_STRICT)
-        return rag_fail(reterr, RAG_EINVAL,
-                        "schema: an answer from passages is held to its citations sentence by "
-                        "sentence, so it cannot be JSON of a schema");
-    if (r->sampling.schema)
+    status = generator_request_check(r, reterr);
+    if (status == RAG_OK && r->sampling.schema)
         status =
             json_parse(r->sampling.schema, strlen(r->sampling.schema), "schema", &schema, reterr);
     json_free(schema);
@@ -523,8 +510,7 @@ static enum rag_status generate(struct generator *generator,
     ret->finish_reason = FINISH_STOP;
     if (status != RAG_OK)
         return status;
-    n_new = request->sampling.max_new_tokens > 0 ? (size_t)request->sampling.max_new_tokens
-                                                 : self->new_tokens;
+    n_new = generator_new_tokens(request, self->new_tokens);
     answer_out_init(&a, sink, ret);
     if (request->grounding == GROUNDING_STRICT)
         status = generate_grounded(self, request, &a, reterr);
