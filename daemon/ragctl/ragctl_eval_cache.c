@@ -11,9 +11,8 @@
 #include "base/json_writer.h"
 #include "daemon/ragctl/ragctl_args.h"
 #include "daemon/ragctl/ragctl_eval.h"
-#include "daemon/reexec.h"
+#include "daemon/ragctl/ragctl_verb.h"
 #include "nn/compute_pool.h"
-#include "nn/mapped_file.h"
 
 #define SEED_DEFAULT      42
 #define ERROR_DEFAULT     "0.01"
@@ -263,12 +262,8 @@ int ragctl_eval_cache(const struct ragctl_options *options, int argc, char **arg
     if (status != RAG_OK)
         return ragctl_usage("eval", &error);
     /* The whole process may begin anew: nothing was read yet. */
-    if (o.embedder || o.reranker) {
-        if (reexec_for_compute(&error) != RAG_OK)
-            ragctl_note(options, "%s", error.text);
-        if (mapped_file_guard(&error) != RAG_OK)
-            return ragctl_fail(options, &error);
-    }
+    if ((o.embedder || o.reranker) && ragctl_prepare_compute(options, &error) != RAG_OK)
+        return ragctl_fail(options, &error);
     e.report.source = o.path;
     e.report.seed = (uint64_t)o.seed;
     e.report.traffic.answer_ms = (double)o.answer_ms;
