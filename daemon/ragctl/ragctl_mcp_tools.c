@@ -67,9 +67,22 @@ static void take_reply(const struct mcp *m, struct mcp_result *result)
     buf_append(&result->structured, buf_str(&m->client.body), m->client.body.len);
 }
 
-static void text_is_structured(struct mcp_result *result)
+/* The same, and as text too. */
+static void take_reply_as_text(const struct mcp *m, struct mcp_result *result)
 {
+    take_reply(m, result);
     buf_append(&result->text, buf_str(&result->structured), result->structured.len);
+}
+
+/* A request without a body whose reply is the result. */
+static enum rag_status pass_on(struct mcp *m, const char *method, const char *path,
+                               struct mcp_result *result, struct rag_error *reterr)
+{
+    enum rag_status status = ragctl_client_call(&m->client, method, path, NULL, reterr);
+
+    if (status == RAG_OK)
+        take_reply_as_text(m, result);
+    return status;
 }
 
 /* ---- search ---- */
@@ -136,15 +149,9 @@ static enum rag_status call_list_collections(struct mcp *m, const struct json *a
                                              const struct json *token, struct mcp_result *result,
                                              struct rag_error *reterr)
 {
-    enum rag_status status;
-
     (void)arguments;
     (void)token;
-    status = ragctl_client_call(&m->client, "GET", "/v1/collections", NULL, reterr);
-    if (status == RAG_OK)
-        take_reply(m, result);
-    text_is_structured(result);
-    return status;
+    return pass_on(m, "GET", "/v1/collections", result, reterr);
 }
 
 static enum rag_status call_list_documents(struct mcp *m, const struct json *arguments,
@@ -172,11 +179,8 @@ static enum rag_status call_list_documents(struct mcp *m, const struct json *arg
             buf_append_str(&path, "&after=");
             http_encode_segment(&path, after);
         }
-        status = ragctl_client_call(&m->client, "GET", buf_str(&path), NULL, reterr);
+        status = pass_on(m, "GET", buf_str(&path), result, reterr);
     }
-    if (status == RAG_OK)
-        take_reply(m, result);
-    text_is_structured(result);
     buf_release(&path);
     return status;
 }
@@ -314,8 +318,7 @@ static enum rag_status call_put_document(struct mcp *m, const struct json *argum
     if (status == RAG_OK)
         status = put(m, &path, type, text, header, reterr);
     if (status == RAG_OK)
-        take_reply(m, result);
-    text_is_structured(result);
+        take_reply_as_text(m, result);
     free(header);
     buf_release(&path);
     return status;
@@ -332,10 +335,7 @@ static enum rag_status call_delete_document(struct mcp *m, const struct json *ar
     buf_init(&path, HTTP_TARGET_BYTES_MAX);
     status = document_path(m, arguments, &path, result, reterr);
     if (status == RAG_OK)
-        status = ragctl_client_call(&m->client, "DELETE", buf_str(&path), NULL, reterr);
-    if (status == RAG_OK)
-        take_reply(m, result);
-    text_is_structured(result);
+        status = pass_on(m, "DELETE", buf_str(&path), result, reterr);
     buf_release(&path);
     return status;
 }
