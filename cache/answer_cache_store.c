@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/f16.h"
+#include "base/id_list.h"
 #include "cache/answer_cache_internal.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "entries are stored as they are");
@@ -286,9 +287,7 @@ struct loading {
     struct answer_cache *c;
     struct store_collection *collections; /* that are there */
     size_t n_collections;
-    uint64_t *evicted; /* ids that did not fit; owned */
-    size_t n_evicted;
-    size_t cap;
+    struct id_list evicted; /* that did not fit */
     float vector[EMBEDDING_DIM_MAX];
 };
 
@@ -313,21 +312,6 @@ static bool set_age(const struct answer_cache *c, struct entry *e)
         return false;
     e->expires_ns = clock_monotonic_ns() + (ttl - (now - e->created_ms)) * 1000000;
     return true;
-}
-
-static enum rag_status note_evicted(struct loading *l, uint64_t id)
-{
-    if (l->n_evicted == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 256;
-        uint64_t *ids = realloc(l->evicted, cap * sizeof *ids);
-
-        if (!ids)
-            return RAG_ENOMEM;
-        l->evicted = ids;
-        l->cap = cap;
-    }
-    l->evicted[l->n_evicted++] = id;
-    return RAG_OK;
 }
 
 /* Rows come by when they were used, so that what does not fit is older than what does. */
@@ -360,7 +344,7 @@ static enum rag_status load_entry(void *context, const struct cache_row *row)
     c->last_id = row->id > c->last_id ? row->id : c->last_id;
     while (c->oldest != e &&
            (c->stats.n > c->options.entries_max || c->stats.bytes > c->options.bytes_max)) {
-        status = note_evicted(l, c->oldest->id);
+        status = id_list_add(&l->evicted, c->oldest->id);
         if (status != RAG_OK)
             return status;
         cache_unlink(c, c->oldest);
@@ -397,7 +381,7 @@ static void load_reset(void *context)
 {
     struct loading *l = context;
 
-    l->n_evicted = 0;
+    l->evicted.n = 0;
     cache_tables_empty(l->c);
     l->c->last_id = 0;
 }
@@ -429,14 +413,14 @@ enum rag_status cache_load(struct answer_cache *c, char *ret_why, struct rag_err
     }
     if (status == RAG_OK) {
         c->last_id = last_id > c->last_id ? last_id : c->last_id;
-        for (size_t i = 0; i < l->n_evicted; i++)
-            cache_rows_delete(c->rows, l->evicted[i]);
+        for (size_t i = 0; i < l->evicted.n; i++)
+            cache_rows_delete(c->rows, l->evicted.ids[i]);
         for (struct book *b = c->books; b; b = b->next)
             if (b->n_reports > 0)
                 cache_learn(c, b);
     }
     arena_release(&arena);
-    free(l->evicted);
+    id_list_release(&l->evicted);
     free(l);
     return status;
 }

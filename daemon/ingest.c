@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/id_list.h"
 #include "base/json.h"
 #include "base/json_writer.h"
 #include "daemon/collection_index.h"
@@ -13,13 +14,6 @@
 #include "retrieve/fields.h"
 #include "text/grapheme.h"
 #include "text/nfc.h"
-
-/* Chunks that a document held. */
-struct removed {
-    uint64_t *ids; /* owned */
-    size_t n;
-    size_t cap;
-};
 
 /* Everything of one document on its way in. */
 struct work {
@@ -32,7 +26,7 @@ struct work {
     uint64_t *chunk_ids;        /* [chunks.n] */
     struct postings *postings;  /* [chunks.n] */
     struct bm25_batch *batch;   /* has the removals of the old version */
-    struct removed removed;     /* the chunks of the old version */
+    struct id_list removed;     /* the chunks of the old version */
 };
 struct postings {
     struct bm25_posting *items; /* owned */
@@ -47,7 +41,7 @@ static void work_release(struct work *w)
     free(w->postings);
     free(w->stored);
     free(w->chunk_ids);
-    free(w->removed.ids);
+    id_list_release(&w->removed);
     free(w->metadata);
     bm25_batch_free(w->batch);
     chunk_list_release(&w->chunks);
@@ -249,23 +243,8 @@ static enum rag_status prepare_chunks(const struct ingest *ingest, struct work *
 struct removal {
     const struct ingest *ingest;
     struct bm25_batch *batch;
-    struct removed *removed;
+    struct id_list *removed;
 };
-
-static enum rag_status note_removed(struct removed *r, uint64_t id)
-{
-    if (r->n == r->cap) {
-        size_t cap = r->cap ? r->cap * 2 : 64;
-        uint64_t *ids = realloc(r->ids, cap * sizeof *ids);
-
-        if (!ids)
-            return RAG_ENOMEM;
-        r->ids = ids;
-        r->cap = cap;
-    }
-    r->ids[r->n++] = id;
-    return RAG_OK;
-}
 
 /* Re-analysing the old text gives the very postings that were added, so that df is
  * corrected in O(document). */
@@ -282,7 +261,7 @@ static enum rag_status remove_one(void *context, const struct store_passage *p,
     if (status == RAG_OK)
         status = bm25_batch_remove(r->batch, p->id, postings, n);
     if (status == RAG_OK)
-        status = note_removed(r->removed, p->id);
+        status = id_list_add(r->removed, p->id);
     free(postings);
     if (status != RAG_OK)
         return rag_fail(reterr, status, "passage %llu: out of memory", (unsigned long long)p->id);
@@ -290,7 +269,7 @@ static enum rag_status remove_one(void *context, const struct store_passage *p,
 }
 
 static enum rag_status prepare_removal(const struct ingest *ingest, struct bm25_batch *batch,
-                                       uint64_t version_id, struct removed *removed,
+                                       uint64_t version_id, struct id_list *removed,
                                        struct rag_error *reterr)
 {
     struct removal r = {ingest, batch, removed};
@@ -608,7 +587,7 @@ enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c,
                               struct rag_error *reterr)
 {
     struct bm25_batch *batch = NULL;
-    struct removed removed = {0};
+    struct id_list removed = {0};
     struct store_document old;
     enum rag_status status;
     uint64_t version = 0;
@@ -651,7 +630,7 @@ enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c,
         *ret_change = change;
 out:
     bm25_batch_free(batch);
-    free(removed.ids);
+    id_list_release(&removed);
     buf_release(&nfc);
     arena_release(&arena);
     return status;

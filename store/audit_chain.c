@@ -71,21 +71,6 @@ bool audit_checkpoint_signed_by(const struct audit_checkpoint *c,
 
 /* ---- erasures ---- */
 
-enum rag_status audit_seqs_add(struct audit_seqs *list, uint64_t seq)
-{
-    if (list->n == list->cap) {
-        size_t cap = list->cap ? list->cap * 2 : 64;
-        uint64_t *items = realloc(list->items, cap * sizeof *items);
-
-        if (!items)
-            return RAG_ENOMEM;
-        list->items = items;
-        list->cap = cap;
-    }
-    list->items[list->n++] = seq;
-    return RAG_OK;
-}
-
 static int by_seq(const void *a, const void *b)
 {
     const uint64_t *x = a;
@@ -96,17 +81,17 @@ static int by_seq(const void *a, const void *b)
 
 uint64_t audit_erasures_unrecorded(struct audit_erasures *e)
 {
-    struct audit_seqs *recorded = &e->recorded;
+    struct id_list *recorded = &e->recorded;
     size_t r = 0;
 
     if (recorded->n > 1)
-        qsort(recorded->items, recorded->n, sizeof *recorded->items, by_seq);
+        qsort(recorded->ids, recorded->n, sizeof *recorded->ids, by_seq);
     for (size_t i = 0; i < e->gone.n; i++) {
-        uint64_t seq = e->gone.items[i];
+        uint64_t seq = e->gone.ids[i];
 
-        while (r < recorded->n && recorded->items[r] < seq)
+        while (r < recorded->n && recorded->ids[r] < seq)
             r++;
-        if (r == recorded->n || recorded->items[r] != seq)
+        if (r == recorded->n || recorded->ids[r] != seq)
             return seq;
     }
     return 0;
@@ -114,7 +99,6 @@ uint64_t audit_erasures_unrecorded(struct audit_erasures *e)
 
 void audit_erasures_release(struct audit_erasures *e)
 {
-    free(e->gone.items);
-    free(e->recorded.items);
-    memset(e, 0, sizeof *e);
+    id_list_release(&e->gone);
+    id_list_release(&e->recorded);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/id_list.h"
 #include "base/sha256.h"
 #include "base/status.h"
 
@@ -47,16 +48,10 @@ bool audit_checkpoint_signed_by(const struct audit_checkpoint *c,
 
 /* Payloads that are gone, and those that rows "audit.erase" name: each of the first needs one of
  * the second. A zeroed one is empty. */
-struct audit_seqs {
-    uint64_t *items; /* owned */
-    size_t n;
-    size_t cap;
-};
 struct audit_erasures {
-    struct audit_seqs gone;
-    struct audit_seqs recorded;
+    struct id_list gone;
+    struct id_list recorded;
 };
-enum rag_status audit_seqs_add(struct audit_seqs *list, uint64_t seq); /* RAG_OK, RAG_ENOMEM */
 /* The first row that lost its payload unrecorded, or 0. 'gone' was filled in ascending order. */
 uint64_t audit_erasures_unrecorded(struct audit_erasures *e);
 void audit_erasures_release(struct audit_erasures *e);

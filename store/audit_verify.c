@@ -71,7 +71,7 @@ static enum rag_status note_erasure(struct walk *w, const char *payload)
         return RAG_OK; /* the chain holds what was written; it just names no row */
     if (json_is_object(root) && json_get_int(root, "seq", 1, INT64_MAX, &seq, NULL) == RAG_OK &&
         seq > 0)
-        status = audit_seqs_add(&w->erasures.recorded, (uint64_t)seq);
+        status = id_list_add(&w->erasures.recorded, (uint64_t)seq);
     json_free(root);
     return status;
 }
@@ -85,7 +85,7 @@ static enum rag_status check_payload(struct walk *w, sqlite3_stmt *statement,
 
     if (sqlite3_column_type(statement, 5) == SQLITE_NULL) {
         w->report->n_erased++;
-        return audit_seqs_add(&w->erasures.gone, row->seq);
+        return id_list_add(&w->erasures.gone, row->seq);
     }
     payload = column_text(statement, 5);
     if (!salt || sqlite3_column_bytes(statement, 4) != AUDIT_SALT_BYTES) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/bounds.h"
+#include "base/id_list.h"
 #include "base/sha256.h"
 
 #define CACHE_APPLICATION_ID 0x52616743 /* "RagC" */
@@ -102,30 +103,8 @@ static enum rag_status check(const struct cache_rows_options *o, struct cache_fi
     return status;
 }
 
-/* Rows that are of no use, to be deleted when the reading is done. */
-struct useless {
-    uint64_t *ids; /* owned */
-    size_t n;
-    size_t cap;
-};
-
-static enum rag_status note_useless(struct useless *u, uint64_t id)
-{
-    if (u->n == u->cap) {
-        size_t cap = u->cap ? u->cap * 2 : 64;
-        uint64_t *ids = realloc(u->ids, cap * sizeof *ids);
-
-        if (!ids)
-            return RAG_ENOMEM;
-        u->ids = ids;
-        u->cap = cap;
-    }
-    u->ids[u->n++] = id;
-    return RAG_OK;
-}
-
 static enum rag_status read_entry(const struct cache_rows_options *o, sqlite3_stmt *statement,
-                                  struct useless *useless)
+                                  struct id_list *useless)
 {
     struct cache_row row = {
         .id = (uint64_t)sqlite3_column_int64(statement, 0),
@@ -145,7 +124,7 @@ static enum rag_status read_entry(const struct cache_rows_options *o, sqlite3_st
     }
     if (whole)
         status = o->entry(o->context, &row);
-    return status == RAG_EFORMAT ? note_useless(useless, row.id) : status;
+    return status == RAG_EFORMAT ? id_list_add(useless, row.id) : status;
 }
 
 static enum rag_status read_entries(const struct cache_rows_options *o, struct cache_file *f,
@@ -154,7 +133,7 @@ static enum rag_status read_entries(const struct cache_rows_options *o, struct c
     static const char sql[] =
         "SELECT id, collection_id, used_ms, sum, body FROM entries ORDER BY used_ms";
     static const char delete_sql[] = "DELETE FROM entries WHERE id=?1";
-    struct useless useless = {NULL, 0, 0};
+    struct id_list useless = {0}; /* rows to be deleted when the reading is done */
     sqlite3_stmt *statement = NULL;
     enum rag_status status = database_statement(&f->db, sql, &statement, reterr);
     bool row = true;
@@ -169,7 +148,7 @@ static enum rag_status read_entries(const struct cache_rows_options *o, struct c
     sqlite3_reset(statement);
     for (size_t i = 0; status == RAG_OK && i < useless.n; i++)
         status = database_run_for(&f->db, delete_sql, (int64_t)useless.ids[i], reterr);
-    free(useless.ids);
+    id_list_release(&useless);
     return status;
 }
 

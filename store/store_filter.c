@@ -6,10 +6,10 @@
  *
  * metadata.value has no declared type, so SQLite keeps numbers and texts apart and orders every
  * number before every text before every blob; a range of one kind is closed off with that. */
-#include <stdlib.h>
 
 #include "base/bounds.h"
 #include "base/buf.h"
+#include "base/id_list.h"
 #include "store/store_internal.h"
 
 #define SQL_BYTES_MAX (1u << 20)
@@ -101,29 +101,15 @@ static void bind_all(sqlite3_stmt *statement, int64_t collection_id,
             at = bind_clause(statement, at, &clauses[i]);
 }
 
-struct ids {
-    uint64_t *items; /* owned */
-    size_t n;
-    size_t cap;
-};
-
-static enum rag_status ids_add(struct ids *ids, uint64_t id, struct rag_error *reterr)
+static enum rag_status ids_add(struct id_list *ids, uint64_t id, struct rag_error *reterr)
 {
-    if (ids->n == ids->cap) {
-        size_t cap = ids->cap ? ids->cap * 2 : 1024;
-        uint64_t *more = realloc(ids->items, cap * sizeof *more);
-
-        if (!more)
-            return rag_fail(reterr, RAG_ENOMEM, "filter: out of memory");
-        ids->items = more;
-        ids->cap = cap;
-    }
-    ids->items[ids->n++] = id;
+    if (id_list_add(ids, id) != RAG_OK)
+        return rag_fail(reterr, RAG_ENOMEM, "filter: out of memory");
     return RAG_OK;
 }
 
-static enum rag_status collect(struct database *db, sqlite3_stmt *statement, struct ids *chunks,
-                               struct ids *versions, struct rag_error *reterr)
+static enum rag_status collect(struct database *db, sqlite3_stmt *statement, struct id_list *chunks,
+                               struct id_list *versions, struct rag_error *reterr)
 {
     enum rag_status status;
     bool row = true;
@@ -137,19 +123,20 @@ static enum rag_status collect(struct database *db, sqlite3_stmt *statement, str
         status = ids_add(chunks, (uint64_t)sqlite3_column_int64(statement, 0), reterr);
         version = (uint64_t)sqlite3_column_int64(statement, 1);
         /* a version's chunks come together */
-        if (status == RAG_OK && (versions->n == 0 || versions->items[versions->n - 1] != version))
+        if (status == RAG_OK && (versions->n == 0 || versions->ids[versions->n - 1] != version))
             status = ids_add(versions, version, reterr);
         if (status != RAG_OK)
             return status;
     }
 }
 
-static enum rag_status to_set(const struct ids *ids, struct id_set *ret, struct rag_error *reterr)
+static enum rag_status to_set(const struct id_list *list, struct id_set *ret,
+                              struct rag_error *reterr)
 {
-    enum rag_status status = id_set_init(ret, ids->items, ids->n);
+    enum rag_status status = id_set_init(ret, list->ids, list->n);
 
     if (status != RAG_OK)
-        rag_fail(reterr, status, "filter: %zu ids cannot be held", ids->n);
+        rag_fail(reterr, status, "filter: %zu ids cannot be held", list->n);
     return status;
 }
 
@@ -174,8 +161,8 @@ enum rag_status store_filter_owners(struct store *s, int64_t collection_id,
     size_t driver = choose_driver(clauses, n);
     sqlite3_stmt *statement = NULL;
     struct database *db = NULL;
-    struct ids versions = {0};
-    struct ids chunks = {0};
+    struct id_list versions = {0};
+    struct id_list chunks = {0};
     enum rag_status status;
     struct buf sql;
     int code;
@@ -208,8 +195,8 @@ enum rag_status store_filter_owners(struct store *s, int64_t collection_id,
             id_set_release(ret_chunks);
     }
 out:
-    free(chunks.items);
-    free(versions.items);
+    id_list_release(&chunks);
+    id_list_release(&versions);
     buf_release(&sql);
     return status;
 }

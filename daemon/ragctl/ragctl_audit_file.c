@@ -159,7 +159,7 @@ static enum rag_status check_payload(struct check *c, const struct row *r, const
 
     if (!r->payload) {
         c->n_erased++;
-        return audit_seqs_add(&c->erasures.gone, r->row.seq);
+        return id_list_add(&c->erasures.gone, r->row.seq);
     }
     if (audit_payload_hash(r->salt, r->payload, r->payload_bytes, digest) != RAG_OK)
         return RAG_ENOMEM;
@@ -167,7 +167,7 @@ static enum rag_status check_payload(struct check *c, const struct row *r, const
         problem(c, r->row.seq, "row %" PRIu64 " was changed: its payload is not the one recorded",
                 r->row.seq);
     if (strcmp(r->row.kind, "audit.erase") == 0 && json_number(named) > 0)
-        return audit_seqs_add(&c->erasures.recorded, (uint64_t)json_number(named));
+        return id_list_add(&c->erasures.recorded, (uint64_t)json_number(named));
     return RAG_OK;
 }
 
