@@ -65,6 +65,35 @@ static void answered(struct pipeline_answer *a, struct passage *room)
     a->result.n_citations = 1;
 }
 
+/* There and back. */
+struct trip {
+    struct passage room[COUNT(passages)];
+    struct pipeline_answer a;
+    struct pipeline_answer b; /* as it came back */
+    const char *request_id;
+    struct buf payload;
+};
+
+static void travel(struct trip *t, const char *request_id)
+{
+    struct rag_error error = {RAG_OK, ""};
+
+    init(&t->b);
+    buf_init(&t->payload, 1u << 20);
+    answer_payload_write(&t->a, request_id, &t->payload);
+    assert_int_equal(buf_status(&t->payload), RAG_OK);
+    if (answer_payload_read(buf_str(&t->payload), t->payload.len, &t->b, &t->request_id, &error) !=
+        RAG_OK)
+        fail_msg("%s", error.text);
+}
+
+static void trip_release(struct trip *t)
+{
+    buf_release(&t->payload);
+    pipeline_answer_release(&t->a);
+    pipeline_answer_release(&t->b);
+}
+
 static void same_passage(const struct passage *p, size_t i)
 {
     assert_int_equal(p->id, passages[i].id);
@@ -78,89 +107,56 @@ static void same_passage(const struct passage *p, size_t i)
 
 static void one_that_cites_nothing_keeps_all_passages(void **state)
 {
-    struct passage room[COUNT(passages)];
-    struct rag_error error = {RAG_OK, ""};
-    const char *request_id = NULL;
-    struct pipeline_answer a;
-    struct pipeline_answer b;
-    struct buf payload;
+    struct trip t;
 
     (void)state;
-    answered(&a, room);
-    init(&b);
-    a.result.n_citations = 0;
-    buf_init(&payload, 1u << 20);
-    answer_payload_write(&a, "r", &payload);
-    assert_int_equal(answer_payload_read(buf_str(&payload), payload.len, &b, &request_id, &error),
-                     RAG_OK);
+    answered(&t.a, t.room);
+    t.a.result.n_citations = 0;
+    travel(&t, "r");
     for (size_t i = 0; i < COUNT(passages); i++)
-        same_passage(&b.retrieval.passages[i], i);
-    buf_release(&payload);
-    pipeline_answer_release(&a);
-    pipeline_answer_release(&b);
+        same_passage(&t.b.retrieval.passages[i], i);
+    trip_release(&t);
 }
 
 static void an_answer_comes_back_as_it_was(void **state)
 {
-    struct passage room[COUNT(passages)];
-    struct rag_error error = {RAG_OK, ""};
-    const char *request_id = NULL;
-    struct pipeline_answer a;
-    struct pipeline_answer b;
-    struct buf payload;
+    struct trip t;
 
     (void)state;
-    answered(&a, room);
-    init(&b);
-    buf_init(&payload, 1u << 20);
-    answer_payload_write(&a, "0123", &payload);
-    assert_int_equal(buf_status(&payload), RAG_OK);
-    if (answer_payload_read(buf_str(&payload), payload.len, &b, &request_id, &error) != RAG_OK)
-        fail_msg("%s", error.text);
-    assert_string_equal(request_id, "0123");
-    assert_false(b.refused);
-    assert_string_equal(buf_str(&b.result.answer), buf_str(&a.result.answer));
-    assert_string_equal(b.result.short_answer, "15일");
-    assert_string_equal(b.result.backend, "extractive");
-    assert_true(b.result.confidence == 0.75f && b.verdict.relevance == 0.5f);
-    assert_int_equal(b.n_given, COUNT(passages));
-    assert_int_equal(b.retrieval.passages[1].id, 0); /* not cited: nothing of it is kept */
-    assert_string_equal(b.retrieval.passages[1].text, "");
-    same_passage(&b.retrieval.passages[0], 0);
-    assert_int_equal(b.result.n_citations, 1);
-    assert_memory_equal(&b.result.citations[0], &a.result.citations[0], sizeof(struct citation));
-    buf_release(&payload);
-    pipeline_answer_release(&a);
-    pipeline_answer_release(&b);
+    answered(&t.a, t.room);
+    travel(&t, "0123");
+    assert_string_equal(t.request_id, "0123");
+    assert_false(t.b.refused);
+    assert_string_equal(buf_str(&t.b.result.answer), buf_str(&t.a.result.answer));
+    assert_string_equal(t.b.result.short_answer, "15일");
+    assert_string_equal(t.b.result.backend, "extractive");
+    assert_true(t.b.result.confidence == 0.75f && t.b.verdict.relevance == 0.5f);
+    assert_int_equal(t.b.n_given, COUNT(passages));
+    assert_int_equal(t.b.retrieval.passages[1].id, 0); /* not cited: nothing of it is kept */
+    assert_string_equal(t.b.retrieval.passages[1].text, "");
+    same_passage(&t.b.retrieval.passages[0], 0);
+    assert_int_equal(t.b.result.n_citations, 1);
+    assert_memory_equal(&t.b.result.citations[0], &t.a.result.citations[0],
+                        sizeof(struct citation));
+    trip_release(&t);
 }
 
 static void a_refusal_comes_back_with_its_reason(void **state)
 {
-    struct passage room[COUNT(passages)];
-    struct rag_error error = {RAG_OK, ""};
-    const char *request_id = NULL;
-    struct pipeline_answer a;
-    struct pipeline_answer b;
-    struct buf payload;
+    struct trip t;
 
     (void)state;
-    answered(&a, room);
-    init(&b);
-    a.refused = true;
-    a.reason = "2031년은 문서에 없습니다";
-    a.reason_code = "missing_constraint";
-    buf_init(&payload, 1u << 20);
-    answer_payload_write(&a, "r", &payload);
-    assert_int_equal(answer_payload_read(buf_str(&payload), payload.len, &b, &request_id, &error),
-                     RAG_OK);
-    assert_true(b.refused);
-    assert_string_equal(b.reason, a.reason);
-    assert_string_equal(b.reason_code, a.reason_code);
-    assert_int_equal(b.result.answer.len, 0);
-    assert_int_equal(b.result.n_citations, 0);
-    buf_release(&payload);
-    pipeline_answer_release(&a);
-    pipeline_answer_release(&b);
+    answered(&t.a, t.room);
+    t.a.refused = true;
+    t.a.reason = "2031년은 문서에 없습니다";
+    t.a.reason_code = "missing_constraint";
+    travel(&t, "r");
+    assert_true(t.b.refused);
+    assert_string_equal(t.b.reason, t.a.reason);
+    assert_string_equal(t.b.reason_code, t.a.reason_code);
+    assert_int_equal(t.b.result.answer.len, 0);
+    assert_int_equal(t.b.result.n_citations, 0);
+    trip_release(&t);
 }
 
 #define HEAD                                                                                       \
