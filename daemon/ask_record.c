@@ -53,6 +53,8 @@ static void write_passages(struct json_writer *w, const struct retrieval *r, siz
     for (size_t i = 0; i < r->n_passages; i++) {
         const struct passage *s = &r->passages[i];
 
+        if (s->id == 0) /* of a cached answer that does not cite it */
+            continue;
         json_begin_object(w, NULL);
         json_put_int(w, "chunk", (int64_t)s->id);
         json_put_string(w, "document", s->document);

@@ -445,7 +445,7 @@ static enum rag_status compare_stored(const struct ingest *ingest, struct collec
     return status;
 }
 
-/* What the policy refuses leaves a row too. Returns RAG_EDENIED, or what kept the row away. */
+/* What the policy refuses leaves a row too. Returns RAG_EINVAL, or what kept the row away. */
 static enum rag_status audit_refused(const struct ingest *ingest, struct pending_audit *pending,
                                      const char *collection, const struct ingest_source *s,
                                      const struct work *w, const struct ingest_guarded *guarded,
@@ -458,7 +458,7 @@ static enum rag_status audit_refused(const struct ingest *ingest, struct pending
                      s->principal, s->request_id, &result, 0, &error);
 
     if (status == RAG_OK)
-        return RAG_EDENIED; /* reterr says which rule */
+        return RAG_EINVAL; /* reterr says which rule */
     return rag_fail(reterr, status, "%s", error.text);
 }
 
@@ -479,7 +479,7 @@ static enum rag_status prepare(const struct ingest *ingest, const struct collect
     if (status == RAG_OK) {
         status = ingest_guard_check(ingest, c->name, buf_str(&w->name), &w->extracted, &w->title,
                                     &w->metadata, guarded, reterr);
-        if (status == RAG_EDENIED)
+        if (status == RAG_EINVAL && guarded->verdict == GUARD_REFUSE)
             return audit_refused(ingest, pending, c->name, s, w, guarded, reterr);
     }
     if (status == RAG_OK)

@@ -48,7 +48,8 @@ static void take(const struct check *check, const struct guard_result *r)
         check->guarded->verdict = r->verdict;
 }
 
-/* Check n bytes and mask them in place. RAG_EDENIED: refused. */
+/* Check n bytes and mask them in place. RAG_EINVAL: refused; no right is missing, so the next
+ * document may pass. */
 static enum rag_status check_text(const struct check *check, char *text, size_t n,
                                   struct rag_error *reterr)
 {
@@ -68,7 +69,7 @@ static enum rag_status check_text(const struct check *check, char *text, size_t 
         memcpy(text, r.masked.data, n);
     if (status == RAG_OK && r.verdict == GUARD_REFUSE)
         status =
-            rag_fail(reterr, RAG_EDENIED, "document '%.200s': refused by the policy, rule '%s': %s",
+            rag_fail(reterr, RAG_EINVAL, "document '%.200s': refused by the policy, rule '%s': %s",
                      check->name, r.findings[r.n_findings - 1].rule, r.reason);
     guard_result_release(&r);
     return status;

@@ -172,6 +172,7 @@ struct retrieval {
     struct question question;
     struct passage *passages; /* final order; at most max(rerank head, top_k) */
     size_t n_passages;
+    size_t n_guarded;             /* of passages[]: checked by the policy already */
     size_t n_fetched;             /* passages[n_passages..n_fetched) are only in 'rankings' */
     size_t n_candidates;          /* distinct ones that bm25 and dense returned */
     enum search_mode mode;        /* what ran: bm25, dense or hybrid */

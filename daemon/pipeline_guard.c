@@ -140,11 +140,11 @@ enum rag_status pipeline_guard_passages(const struct pipeline *p,
                                         size_t n_wanted, struct rag_error *reterr)
 {
     enum rag_status status = RAG_OK;
-    size_t n_kept = 0;
-    size_t i = 0;
+    size_t n_kept = r->n_guarded;
+    size_t i = r->n_guarded;
     int64_t begun;
 
-    if (!pipeline_is_guarded(p, request, GUARD_PASSAGE))
+    if (n_kept >= n_wanted || !pipeline_is_guarded(p, request, GUARD_PASSAGE))
         return RAG_OK;
     begun = pipeline_stage_begin(request, STAGE_GUARD);
     for (; i < r->n_passages && n_kept < n_wanted && status == RAG_OK; i++) {
@@ -158,6 +158,7 @@ enum rag_status pipeline_guard_passages(const struct pipeline *p,
     memmove(r->passages + n_kept, r->passages + i, (r->n_fetched - i) * sizeof *r->passages);
     r->n_passages -= i - n_kept;
     r->n_fetched -= i - n_kept;
+    r->n_guarded = n_kept;
     pipeline_stage_done(r, STAGE_GUARD, begun);
     return status;
 }

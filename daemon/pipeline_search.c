@@ -674,6 +674,10 @@ enum rag_status pipeline_find(const struct pipeline *p, const struct pipeline_re
     id_set_release(&versions);
     if (status == RAG_OK)
         status = pipeline_still_wanted(request, reterr);
+    /* another server reads what the policy let through, and as it let it through */
+    if (status == RAG_OK && p->models && models_reranker_is_remote(p->models) &&
+        !collection_is_offline(request->collection))
+        status = pipeline_guard_passages(p, request, r, p->rerank_head, reterr);
     if (status == RAG_OK)
         status = pipeline_rerank(p, request, r, reterr);
     number_results(r);

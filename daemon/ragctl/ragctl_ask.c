@@ -172,28 +172,34 @@ static void append_cached(struct buf *out, const struct ask_screen *screen,
     buf_release(&line);
 }
 
-/* What the policy did, an action and a rule each: passages it dropped, data it masked. */
-static void append_guard(struct buf *out, const struct ask_screen *screen, const struct json *reply)
+void ragctl_ask_guard(const struct json *reply, struct buf *out)
 {
     const struct json *findings = json_member(json_member(reply, "guard"), "findings");
-    struct buf line;
     size_t n = 0;
 
     if (json_size(findings) == 0)
         return;
-    buf_init(&line, ERROR_BYTES_MAX);
-    buf_append_str(&line, "(guard: ");
+    buf_append_str(out, "(guard: ");
     for (const struct json *f = json_first(findings); f && n < GUARD_SHOWN_MAX; f = json_next(f)) {
         const char *detail = ragctl_text(f, "detail");
 
-        buf_printf(&line, "%s%s ", n++ > 0 ? ", " : "", ragctl_text(f, "action"));
-        print_one_line(&line, detail, strlen(detail), 40);
-        buf_printf(&line, " in the %s", ragctl_text(f, "stage"));
+        buf_printf(out, "%s%s ", n++ > 0 ? ", " : "", ragctl_text(f, "action"));
+        print_one_line(out, detail, strlen(detail), 40);
+        buf_printf(out, " in the %s", ragctl_text(f, "stage"));
     }
     if (json_size(findings) > n)
-        buf_printf(&line, ", and %zu more", json_size(findings) - n);
-    buf_append_char(&line, ')');
-    append_dim(out, screen, buf_str(&line));
+        buf_printf(out, ", and %zu more", json_size(findings) - n);
+    buf_append_char(out, ')');
+}
+
+static void append_guard(struct buf *out, const struct ask_screen *screen, const struct json *reply)
+{
+    struct buf line;
+
+    buf_init(&line, ERROR_BYTES_MAX);
+    ragctl_ask_guard(reply, &line);
+    if (line.len > 0)
+        append_dim(out, screen, buf_str(&line));
     buf_release(&line);
 }
 

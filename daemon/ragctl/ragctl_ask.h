@@ -48,6 +48,8 @@ enum rag_status ragctl_ask_once(struct ragctl_client *client, const struct ask *
  * citation with the text it quotes, or why there is no answer. Appended to out. */
 void ragctl_ask_format(const struct json *reply, const struct ask_screen *screen, bool streamed,
                        size_t columns, struct buf *out);
+/* What the policy did, an action and a kind each, in brackets; nothing where it did nothing. */
+void ragctl_ask_guard(const struct json *reply, struct buf *out);
 /* Its sources alone; quotations are cut at quote_columns. */
 void ragctl_ask_sources(const struct json *reply, size_t quote_columns, size_t columns,
                         struct buf *out);

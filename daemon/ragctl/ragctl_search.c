@@ -6,6 +6,7 @@
 #include "base/bounds.h"
 #include "base/json_writer.h"
 #include "daemon/ragctl/ragctl.h"
+#include "daemon/ragctl/ragctl_ask.h"
 #include "daemon/ragctl/ragctl_client.h"
 #include "daemon/ragctl/ragctl_filter.h"
 #include "daemon/ragctl/ragctl_print.h"
@@ -144,6 +145,10 @@ static void print_results(const struct json *reply, bool full, bool stages)
         append_result(&out, r, columns, full);
     if (json_size(results) == 0)
         buf_append_str(&out, "nothing found\n");
+    if (json_member(reply, "guard")) {
+        ragctl_ask_guard(reply, &out);
+        buf_append_char(&out, '\n');
+    }
     if (stages) {
         append_stages(&out, results);
         append_summary(&out, reply);

@@ -98,7 +98,7 @@ class Policy(unittest.TestCase):
         self.assertFalse(self.put("team.md", TEXT)["unchanged"])
 
     def test_a_refused_document_is_not_stored(self):
-        error = self.put("plan.md", "이것은 극비 계획이다.", expect=(403,))["error"]
+        error = self.put("plan.md", "이것은 극비 계획이다.", expect=(400,))["error"]
         self.assertIn("극비 문서는 저장하지 않습니다.", error["message"])
         self.assertIn("'secret'", error["message"])
         self.call("GET", self.ragd.document("handbook", "plan.md"), expect=(404,))
@@ -112,6 +112,17 @@ class Policy(unittest.TestCase):
                           content_type="application/x-ndjson")
         self.assertEqual(reply["failed"], 1, reply)
         self.assertIn("극비", json.dumps(reply["errors"], ensure_ascii=False))
+
+    def test_an_ingest_goes_on_behind_a_refused_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in (("1.txt", "평범한 글"), ("2.txt", "극비 글"), ("3.txt", "또 다른 글")):
+                (pathlib.Path(folder) / name).write_text(text, encoding="utf-8")
+            run = subprocess.run([str(self.ragd.build / "ragctl"), "--socket", self.ragd.socket,
+                                  "ingest", "-c", "handbook", "--jobs", "1", folder],
+                                 capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(run.returncode, 1, run.stderr)
+        self.assertIn("2 ingested, 0 unchanged, 1 failed", run.stdout + run.stderr)
+        self.assertIn("'secret'", run.stderr)
 
     def test_a_flag_changes_nothing(self):
         reply = self.put("draft.md", "이 초안은 검토 중이다.")
