@@ -320,6 +320,11 @@ static enum rag_status give_feedback(struct app *app, const struct http_request 
     if (!app->cache ||
         answer_cache_hit(app->cache, (uint64_t)f->entry, f->request_id, &hit, NULL) != RAG_OK)
         return no_such_hit(reterr);
+    /* it moves the threshold of everybody's questions */
+    if (f->similarity >= 0 && !handle_is_admin(app, request))
+        return rag_fail(reterr, RAG_EDENIED,
+                        "'similarity': administrators only; without it the hit that you were given "
+                        "is meant");
     if (f->similarity >= 0) {
         hit.kind = CACHE_SEMANTIC;
         hit.similarity = (float)f->similarity;

@@ -90,19 +90,33 @@ static enum rag_status apply(const struct pipeline *p, const struct pipeline_req
     return status;
 }
 
+/* Did a rule fail to look? Then what it would have masked may still be in the text, which is
+ * recorded even where it is refused. */
+static bool is_unchecked(const struct guard_notes *notes, size_t from)
+{
+    for (size_t i = from; i < notes->n; i++)
+        if (strcmp(notes->items[i].finding.detail, "unchecked") == 0)
+            return true;
+    return false;
+}
+
 enum rag_status pipeline_guard_question(const struct pipeline *p,
                                         const struct pipeline_request *request, struct retrieval *r,
                                         char *text, bool *ret_refused, struct rag_error *reterr)
 {
     const struct guard_note where = {.stage = GUARD_QUESTION};
     enum rag_status status;
+    size_t n_before;
     int64_t begun;
 
     *ret_refused = false;
     if (*text == '\0' || !pipeline_is_guarded(p, request, GUARD_QUESTION))
         return RAG_OK;
     begun = pipeline_stage_begin(request, STAGE_GUARD);
+    n_before = r->guard.n;
     status = apply(p, request, r, &where, text, strlen(text), ret_refused, reterr);
+    if (*ret_refused && is_unchecked(&r->guard, n_before))
+        memset(text, '*', strlen(text));
     pipeline_stage_done(r, STAGE_GUARD, begun);
     return status;
 }

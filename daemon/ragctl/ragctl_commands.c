@@ -139,6 +139,7 @@ static const char cache_help[] =
     "                    questions must be more similar\n"
     "  --request ID      feedback: the request that got the answer, not ENTRY\n"
     "  --similarity X    feedback: of the hit meant, where ENTRY had several\n"
+    "                    (administrators)\n"
     "  --limit N         list: at most so many (default 50)\n"
     "  --yes             clear: every collection\n"
     "\n"

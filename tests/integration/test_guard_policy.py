@@ -207,6 +207,19 @@ class Talk(WithServer):
         self.assertNotIn("극비", row)
 
 
+class Unchecked(WithServer):
+    """A rule that masks and cannot look to its end: nobody knows what it would have masked."""
+    RULES = [{"name": "slow", "kind": "pattern", "patterns": ["(a+)+$", "010-\\d{4}-\\d{4}"],
+              "on": ["question"], "action": "mask"}]
+
+    def test_what_could_not_be_read_is_refused_and_recorded_as_stars(self):
+        question = "a" * 3000 + "! " + PHONE
+        status, reply = self.ragd.call("POST", "/v1/ask", {"collection": "c", "question": question})
+        self.assertEqual((status, reply["refused"], reply["reason_code"]), (200, True, "guard"))
+        row = self.ragd.call("GET", "/v1/audit?kind=ask")[1]["entries"][0]["payload"]
+        self.assertEqual(row["question"], "*" * len(question.encode()))
+
+
 class Judge(WithServer):
     """The server of [openai] judges where there is no decoder, but nothing of what is offline."""
     RULES = [{"name": "judge", "kind": "judge", "rubric": "Does it ask for a password?",
