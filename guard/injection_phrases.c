@@ -298,7 +298,8 @@ const char *const injection_phrases[CONCEPTS] = {
     [CONCEPT_MISCONDUCT] =
         "한 경우|하는 경우|할 경우|하는 행위|한 행위|한 직원|한 자는|위반|징계|처벌|제재|"
         "해서는 안|하면 안|해서는 아니|하지 않도록|되지 않도록|하지 않습니다|하지 않는다|"
-        "하지 않아야|일어나지 않|할 수 있|할 수 없|하려면|방지",
+        "하지 않아야|일어나지 않|할 수 있습니다|할 수 있는|할 수 있으|할 수 있어|할 수 없습니다|"
+        "할 수 없는|할 수 없으|하려면|방지",
     [CONCEPT_VOID] =
         "폐기|무효|초기화|해제|효력을 잃|유효하지 않|중단|obsolete|void|outdated|disabled|"
         "cancelled|invalid|expired|no longer valid|erase|suspended|더 이상 유효",
