@@ -8,14 +8,6 @@
 #include "daemon/pipeline_internal.h"
 #include "generate/grounding.h"
 
-void guard_notes_release(struct guard_notes *notes)
-{
-    if (!notes)
-        return;
-    free(notes->items);
-    memset(notes, 0, sizeof *notes);
-}
-
 static enum rag_status add_notes(struct guard_notes *notes, const struct guard_note *where,
                                  const struct guard_result *result)
 {

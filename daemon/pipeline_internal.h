@@ -1,6 +1,7 @@
 /* daemon/pipeline_internal.h - what the files of the pipeline share.
  *
  *   pipeline.c           ask: the steps in their order, verify, record
+ *   pipeline_stage.c     names and times of the steps, what they share
  *   pipeline_guard.c     the policy on question, passages and answer
  *   pipeline_cache.c     answers given before
  *   pipeline_condense.c  a follow-up made to stand alone
