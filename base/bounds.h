@@ -228,7 +228,8 @@
 #define EMBEDDING_CACHE_DEFAULT 512   /* those of the last minutes */
 
 /* ---- validation of one question (daemon/pipeline_guard.c) ---- */
-#define GUARD_NOTES_MAX 1024 /* findings kept for the record: 50 passages with 20 each */
+#define GUARD_CLEAN_PLACES (1u << 16) /* chunks known to hold nothing that the policy finds */
+#define GUARD_NOTES_MAX    1024       /* findings kept for the record: 50 passages with 20 each */
 
 /* ---- embedding and reranking ---- */
 #define MODEL_JSON_BYTES_MAX     (16u << 20) /* config.json and its like; some list 100,000 tokens */

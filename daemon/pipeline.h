@@ -86,8 +86,12 @@ struct pipeline {
     size_t rerank_head;
     size_t n_passages; /* given to a generator, unless the request says top_k */
     struct gate_options gate;
-    float rerank_pass_min;      /* 0: never; see pipeline_ask() */
-    const struct guard *guard;  /* NULL: nothing is validated */
+    float rerank_pass_min;     /* 0: never; see pipeline_ask() */
+    const struct guard *guard; /* NULL: nothing is validated */
+    /* [GUARD_CLEAN_PLACES], owned: ids of chunks, each at its place modulo the number, in which the
+     * policy has found nothing. An id stands for one text for ever, and the policy for the daemon's
+     * life, so such a passage need not be read again. */
+    atomic_uint_least64_t *guard_clean;
     struct answer_cache *cache; /* NULL: every question is answered anew */
     bool cache_semantic;        /* questions that mean the same too */
     bool cache_shared;          /* among the readers of a collection, else each principal's own */

@@ -121,9 +121,14 @@ static enum rag_status guard_passage(const struct pipeline *p,
 {
     const char **const fields[] = {&s->text, &s->title, &s->heading, &s->context};
     struct guard_note where = {GUARD_PASSAGE, rank, s->id, false, {0}};
+    atomic_uint_least64_t *clean = &p->guard_clean[s->id % GUARD_CLEAN_PLACES];
     enum rag_status status = RAG_OK;
+    size_t n_before = r->guard.n;
     bool refused = false;
 
+    *ret_keep = true;
+    if (atomic_load_explicit(clean, memory_order_relaxed) == s->id)
+        return RAG_OK;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0] && status == RAG_OK && !refused; i++) {
         size_t n = i == 0 ? s->text_bytes : strlen(*fields[i]);
         char *copy;
@@ -138,6 +143,8 @@ static enum rag_status guard_passage(const struct pipeline *p,
         *fields[i] = copy;
     }
     *ret_keep = !refused;
+    if (status == RAG_OK && !refused && r->guard.n == n_before && !r->guard.truncated)
+        atomic_store_explicit(clean, s->id, memory_order_relaxed);
     return status;
 }
 

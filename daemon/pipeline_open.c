@@ -1,5 +1,6 @@
 #include "daemon/pipeline_open.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/version.h"
@@ -85,6 +86,9 @@ enum rag_status pipeline_open(struct app *app, size_t n_side, struct rag_error *
     p->n_order = config_backends(config, p->order);
     for (int i = 0; i < CONFIG_BACKENDS_MAX; i++)
         p->backends[i] = generators_of(g, (enum config_backend)i);
+    p->guard_clean = calloc(GUARD_CLEAN_PLACES, sizeof *p->guard_clean);
+    if (!p->guard_clean)
+        return rag_fail(reterr, RAG_ENOMEM, "start: out of memory");
     status = hash_settings(app, p->settings, reterr);
     return status == RAG_OK ? side_work_start(n_side, &p->side, reterr) : status;
 }
@@ -92,5 +96,6 @@ enum rag_status pipeline_open(struct app *app, size_t n_side, struct rag_error *
 void pipeline_close(struct app *app)
 {
     side_work_stop(app->pipeline.side);
+    free(app->pipeline.guard_clean);
     memset(&app->pipeline, 0, sizeof app->pipeline);
 }
