@@ -41,7 +41,7 @@ class Base(unittest.TestCase):
         return json.loads(self.run_it(*arguments, "--json", status=status).stdout)
 
     def ingest_docs(self):
-        self.run_it("ingest", "-c", "docs", ROOT / "docs", ROOT / "ARCHITECTURE.md")
+        self.run_it("ingest", "-c", "docs", "--jobs", "1", ROOT / "docs", ROOT / "ARCHITECTURE.md")
 
     def collections(self):
         return [c["name"] for c in self.json("collection", "list")["collections"]]
