@@ -247,6 +247,21 @@
 #define MODEL_ARENA_BYTES_MAX    (256u << 20) /* those in NFC, and arrays over them */
 #define CROSS_TOKENS_MAX_DEFAULT 512          /* of a pair: what rerankers were trained with */
 
+/* ---- question adapters (embed/question_adapter*.h) ---- */
+#define ADAPTER_WEIGHTS_MAX                                                                        \
+    (1u << 20) /* 1,024 squared: applied in half a millisecond; wider ones need a rank */
+#define ADAPTER_RANK_MAX      256     /* more is no low rank at the widths of encoders */
+#define ADAPTER_PAIRS_MIN     40      /* fewer teach nothing that a fifth of them could confirm */
+#define ADAPTER_PAIRS_MAX     200000  /* 800 MB of vectors at a width of 1,024 */
+#define ADAPTER_PASSAGES_MAX  1000000 /* likewise 4 GB, the caller's */
+#define ADAPTER_NEGATIVES_MAX 16      /* of a question: columns of every batch */
+#define ADAPTER_BATCH_MAX     1024    /* with its negatives 17,408 columns: 70 MB of scores */
+#define ADAPTER_OTHERS_MAX    8192    /* likewise */
+#define ADAPTER_STEPS_MAX     20000   /* 10 minutes at 30 ms a step of a core */
+#define ADAPTER_WATCHED_MAX   1000    /* pairs that are ranked at each look; and among: */
+#define ADAPTER_COLUMNS_MAX   4096    /* passages: 3 GFLOP a look at a width of 384 */
+#define ADAPTER_GAIN_ERRORS   1.64    /* one-sided 5% */
+
 /* ---- taking turns before the models ---- */
 #define MODELS_QUEUE_MAX     512 /* waiting requests: more than workers, each holds its texts */
 #define MODELS_SLICE_MS      40  /* that a question waits for others; long enough to be efficient */

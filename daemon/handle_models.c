@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "daemon/handle.h"
 #include "daemon/models.h"
@@ -376,37 +377,12 @@ static void shorten(float *v, size_t model_dim, size_t dim)
         v[i] = (float)((double)v[i] / length);
 }
 
-/* RFC 4648 over the little-endian bytes of n floats. */
+/* The little-endian bytes of n floats. */
 static void put_base64(struct json_writer *w, const char *key, const float *v, size_t n,
                        struct buf *scratch)
 {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint32_t group = 0;
-    size_t n_bytes = n * 4;
-
     buf_reset(scratch);
-    for (size_t i = 0; i < n_bytes; i++) {
-        uint32_t bits;
-
-        memcpy(&bits, &v[i / 4], sizeof bits);
-        group = group << 8 | (bits >> (8 * (i % 4)) & 0xFF);
-        if (i % 3 != 2)
-            continue;
-        for (int shift = 18; shift >= 0; shift -= 6)
-            buf_append_char(scratch, letters[group >> shift & 63]);
-        group = 0;
-    }
-    if (n_bytes % 3 == 1) {
-        buf_append_char(scratch, letters[group >> 2 & 63]);
-        buf_append_char(scratch, letters[group << 4 & 63]);
-        buf_append_str(scratch, "==");
-    } else if (n_bytes % 3 == 2) {
-        buf_append_char(scratch, letters[group >> 10 & 63]);
-        buf_append_char(scratch, letters[group >> 4 & 63]);
-        buf_append_char(scratch, letters[group << 2 & 63]);
-        buf_append_char(scratch, '=');
-    }
+    base64_append(v, n * sizeof *v, scratch);
     json_put_string(w, key, buf_str(scratch));
 }
 

@@ -12,59 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/bounds.h"
 #include "base/utf8.h"
 #include "nn/tokenizer_internal.h"
 
 #define CLUSTER_BYTES_MAX 5 /* that are looked up as a whole */
-
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* RFC 4648, padding at the end only. malloc'ed. */
-static enum rag_status base64_read(const char *text, uint8_t **ret, size_t *ret_n,
-                                   struct rag_error *reterr)
-{
-    size_t n_text = strlen(text);
-    uint32_t bits = 0;
-    unsigned n_bits = 0;
-    size_t n = 0;
-    uint8_t *out;
-
-    if (n_text / 4 * 3 > TOKENIZER_CHARSMAP_BYTES_MAX)
-        return rag_fail(reterr, RAG_ELIMIT, "precompiled_charsmap: %zu bytes, the limit is %u",
-                        n_text / 4 * 3, TOKENIZER_CHARSMAP_BYTES_MAX);
-    while (n_text > 0 && text[n_text - 1] == '=')
-        n_text--;
-    out = malloc(n_text + 1);
-    if (!out)
-        return rag_fail(reterr, RAG_ENOMEM, "precompiled_charsmap: out of memory");
-    for (size_t i = 0; i < n_text; i++) {
-        int digit = base64_digit(text[i]);
-
-        if (digit < 0) {
-            free(out);
-            return rag_fail(reterr, RAG_EFORMAT, "precompiled_charsmap: byte %zu is not base64", i);
-        }
-        bits = bits << 6 | (uint32_t)digit;
-        n_bits += 6;
-        if (n_bits >= 8) {
-            n_bits -= 8;
-            out[n++] = (uint8_t)(bits >> n_bits);
-        }
-    }
-    *ret = out;
-    *ret_n = n;
-    return RAG_OK;
-}
 
 /* darts-clone's unit: bit 31 value or not, bits 0-7 label, bit 8 has a leaf, bits 10-30 offset
  * (shifted by 8 when bit 9 is set). */
@@ -163,7 +116,8 @@ enum rag_status charsmap_read(const char *base64, struct charsmap *ret, struct r
 {
     uint8_t *data = NULL;
     size_t n = 0;
-    enum rag_status status = base64_read(base64, &data, &n, reterr);
+    enum rag_status status = base64_read(base64, "precompiled_charsmap",
+                                         TOKENIZER_CHARSMAP_BYTES_MAX, &data, &n, reterr);
 
     if (status == RAG_OK)
         status = charsmap_read_bytes(data, n, ret, reterr);
