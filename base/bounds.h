@@ -66,6 +66,7 @@
 #define FILTER_VALUES_MAX   256    /* of one clause: 32 x 256 fit in SQLite's 32,766 parameters */
 #define FUSION_WEIGHT_MAX   1000   /* of one list, relative to the other */
 #define FUSION_RRF_K_MAX    100000 /* beyond it ranks no longer count */
+#define LEXICAL_WEIGHT_MAX  1000   /* of one share of the rerank by words, relative to the others */
 
 /* ---- sampling ---- */
 #define SAMPLING_TEMPERATURE_MAX   2.0f  /* as OpenAI has it; beyond it text is noise */

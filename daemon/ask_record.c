@@ -2,6 +2,7 @@
 
 #include "base/json_writer.h"
 #include "daemon/pipeline_internal.h"
+#include "daemon/ranking_settings.h"
 #include "daemon/reply.h"
 #include "daemon/sampling_settings.h"
 
@@ -10,12 +11,15 @@
 static void write_settings(struct json_writer *w, const struct pipeline *p,
                            const struct pipeline_request *request, const struct pipeline_answer *a)
 {
+    float relevance_min = p->gate.relevance_min;
+
+    (void)collection_gate(request->collection, &relevance_min);
     json_begin_object(w, "settings");
     json_put_string(w, "analyzer", analyzer_fingerprint(p->analyzer));
     json_put_int(w, "candidates", (int64_t)p->n_candidates);
     json_put_int(w, "rerank_head", (int64_t)p->rerank_head);
     json_put_int(w, "top_k", (int64_t)(request->top_k ? request->top_k : p->n_passages));
-    json_put_double(w, "gate_relevance_min", (double)p->gate.relevance_min);
+    json_put_double(w, "gate_relevance_min", (double)relevance_min);
     if (request->filter_text)
         json_put_raw(w, "filter", request->filter_text);
     if (p->local)
@@ -30,6 +34,11 @@ static void write_models(struct json_writer *w, const struct pipeline *p, const 
     json_begin_object(w, "retrieval");
     if (r->ran[STAGE_FETCH]) /* else it ended before, or the cache answered */
         reply_write_retrieval(w, r);
+    if (r->ran[STAGE_RERANK]) {
+        json_begin_object(w, "lexical");
+        lexical_settings_write(w, &r->lexical);
+        json_end_object(w);
+    }
     if (r->ran[STAGE_DENSE] && p->models && models_embedder(p->models)) {
         struct bi_encoder_info info;
 

@@ -7,6 +7,7 @@
 
 #include "base/bounds.h"
 #include "daemon/fusion_settings.h"
+#include "daemon/ranking_settings.h"
 
 void collection_principals_free(char **list, size_t n)
 {
@@ -120,6 +121,36 @@ static enum rag_status read_fusion(struct collection_settings *s, const struct j
     return fusion_settings_read(object, &s->fusion, reterr);
 }
 
+/* "lexical": an empty object is the default again. */
+static enum rag_status read_lexical(struct collection_settings *s, const struct json *body,
+                                    struct rag_error *reterr)
+{
+    const struct json *object = NULL;
+    enum rag_status status = json_get_object(body, "lexical", &object, reterr);
+
+    if (status != RAG_OK || !object)
+        return status;
+    if (!s->lexical_set)
+        s->lexical = LEXICAL_WEIGHTS_DEFAULT;
+    s->lexical_set = json_size(object) > 0;
+    return lexical_settings_read(object, &s->lexical, reterr);
+}
+
+/* "gate": likewise. */
+static enum rag_status read_gate(struct collection_settings *s, const struct json *body,
+                                 float relevance_min, struct rag_error *reterr)
+{
+    const struct json *object = NULL;
+    enum rag_status status = json_get_object(body, "gate", &object, reterr);
+
+    if (status != RAG_OK || !object)
+        return status;
+    if (!s->gate_set)
+        s->gate_relevance_min = relevance_min;
+    s->gate_set = json_size(object) > 0;
+    return gate_settings_read(object, &s->gate_relevance_min, reterr);
+}
+
 /* "backends": an empty array is the daemon's order again. */
 static enum rag_status read_backends(struct collection_settings *s, const struct json *body,
                                      struct rag_error *reterr)
@@ -150,12 +181,12 @@ static enum rag_status read_backends(struct collection_settings *s, const struct
 
 /* Change *s by the members of body; on failure *s may be partly changed. */
 enum rag_status collection_settings_read(struct collection_settings *s, const struct json *body,
-                                         const struct fusion_options *fusion,
+                                         const struct collection_defaults *defaults,
                                          struct rag_error *reterr)
 {
-    static const char *const keys[] = {"readers",     "writers",           "offline",
-                                       "chunk_chars", "chunk_overlap",     "fusion",
-                                       "backends",    "fusion_tuned_with", NULL};
+    static const char *const keys[] = {"readers",       "writers", "offline",  "chunk_chars",
+                                       "chunk_overlap", "fusion",  "backends", "fusion_tuned_with",
+                                       "lexical",       "gate",    NULL};
     int64_t chars = (int64_t)s->chunks.chunk_chars;
     int64_t overlap = (int64_t)s->chunks.overlap_chars;
     enum rag_status status;
@@ -179,7 +210,11 @@ enum rag_status collection_settings_read(struct collection_settings *s, const st
                           "'chunk_overlap': %lld is not below half of chunk_chars (%lld)",
                           (long long)overlap, (long long)chars);
     if (status == RAG_OK)
-        status = read_fusion(s, body, fusion, reterr);
+        status = read_fusion(s, body, &defaults->fusion, reterr);
+    if (status == RAG_OK)
+        status = read_lexical(s, body, reterr);
+    if (status == RAG_OK)
+        status = read_gate(s, body, defaults->gate_relevance_min, reterr);
     if (status == RAG_OK)
         status = read_backends(s, body, reterr);
     if (status == RAG_OK) {
@@ -209,6 +244,16 @@ void collection_settings_write(const struct collection_settings *s, struct json_
     }
     if (s->fusion_set && s->fusion_tuned_with[0])
         json_put_string(w, "fusion_tuned_with", s->fusion_tuned_with);
+    if (s->lexical_set) {
+        json_begin_object(w, "lexical");
+        lexical_settings_write(w, &s->lexical);
+        json_end_object(w);
+    }
+    if (s->gate_set) {
+        json_begin_object(w, "gate");
+        gate_settings_write(w, s->gate_relevance_min);
+        json_end_object(w);
+    }
     if (s->n_backends > 0) {
         json_begin_array(w, "backends");
         for (size_t i = 0; i < s->n_backends; i++)

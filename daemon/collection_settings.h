@@ -13,6 +13,7 @@
 #include "daemon/config.h"
 #include "embed/chunker.h"
 #include "retrieve/fusion.h"
+#include "retrieve/rerank_lexical.h"
 
 struct collection_settings {
     char **readers; /* principals, or "*" for everybody who may connect; owned */
@@ -27,16 +28,26 @@ struct collection_settings {
     struct fusion_options fusion;
     /* fingerprint of the embedder that it was measured with; "" unknown */
     char fusion_tuned_with[SHA256_HEX_BYTES];
+    bool lexical_set; /* else LEXICAL_WEIGHTS_DEFAULT */
+    struct lexical_weights lexical;
+    bool gate_set; /* else the daemon's */
+    float gate_relevance_min;
+};
+
+/* The daemon's, of collections that set none. */
+struct collection_defaults {
+    struct fusion_options fusion;
+    float gate_relevance_min;
 };
 
 void collection_principals_free(char **list, size_t n); /* readers or writers; NULL is a no-op */
 void collection_settings_release(struct collection_settings *s); /* a zeroed one is a no-op */
 
-/* Change *s by the members of body (NULL: none); on failure *s may be partly changed. fusion: the
- * daemon's, of members that a first "fusion" leaves out. RAG_EINVAL names the member, RAG_ENOMEM.
- */
+/* Change *s by the members of body (NULL: none); on failure *s may be partly changed. defaults:
+ * of members that a first "fusion", "lexical" or "gate" leaves out. RAG_EINVAL names the member,
+ * RAG_ENOMEM. */
 enum rag_status collection_settings_read(struct collection_settings *s, const struct json *body,
-                                         const struct fusion_options *fusion,
+                                         const struct collection_defaults *defaults,
                                          struct rag_error *reterr);
 /* The members of an open object. */
 void collection_settings_write(const struct collection_settings *s, struct json_writer *w);

@@ -142,7 +142,7 @@ static enum rag_status open_one(struct collections *cs, const struct store_colle
     status = json_parse(stored->settings, strlen(stored->settings), "stored settings", &settings,
                         reterr);
     if (status == RAG_OK)
-        status = collection_settings_read(&c->settings, settings, &cs->options.fusion, reterr);
+        status = collection_settings_read(&c->settings, settings, &cs->options.defaults, reterr);
     json_free(settings);
     if (status != RAG_OK)
         goto out;
@@ -339,7 +339,7 @@ static enum rag_status create(struct collections *cs, const char *name, const st
 
     if (!c)
         return rag_fail(reterr, RAG_ENOMEM, "collection '%s': out of memory", name);
-    status = collection_settings_read(&c->settings, body, &cs->options.fusion, reterr);
+    status = collection_settings_read(&c->settings, body, &cs->options.defaults, reterr);
     if (status == RAG_OK &&
         (own_list(&c->settings.readers, &c->settings.n_readers, principal) != RAG_OK ||
          own_list(&c->settings.writers, &c->settings.n_writers, principal) != RAG_OK ||
@@ -366,19 +366,15 @@ static enum rag_status create(struct collections *cs, const char *name, const st
 static enum rag_status change(struct collections *cs, struct collection *c, const struct json *body,
                               struct rag_error *reterr)
 {
-    struct collection_settings fresh = {.chunks = c->settings.chunks,
-                                        .offline = c->settings.offline,
-                                        .fusion_set = c->settings.fusion_set,
-                                        .fusion = c->settings.fusion,
-                                        .n_backends = c->settings.n_backends};
+    struct collection_settings fresh = c->settings;
     enum rag_status status;
     char *settings = NULL;
     bool created;
     int64_t id;
 
-    memcpy(fresh.backends, c->settings.backends, sizeof fresh.backends);
-    memcpy(fresh.fusion_tuned_with, c->settings.fusion_tuned_with, sizeof fresh.fusion_tuned_with);
-    status = collection_settings_read(&fresh, body, &cs->options.fusion, reterr);
+    fresh.readers = fresh.writers = NULL;
+    fresh.n_readers = fresh.n_writers = 0;
+    status = collection_settings_read(&fresh, body, &cs->options.defaults, reterr);
     /* Lists that the body does not name stay: they move over, and back on failure. */
     if (!fresh.readers) {
         fresh.readers = c->settings.readers;
@@ -493,6 +489,30 @@ bool collection_fusion(struct collection *c, struct fusion_options *ret)
     own = c->settings.fusion_set;
     if (own)
         *ret = c->settings.fusion;
+    pthread_mutex_unlock(&c->mutex);
+    return own;
+}
+
+bool collection_lexical(struct collection *c, struct lexical_weights *ret)
+{
+    bool own;
+
+    pthread_mutex_lock(&c->mutex);
+    own = c->settings.lexical_set;
+    if (own)
+        *ret = c->settings.lexical;
+    pthread_mutex_unlock(&c->mutex);
+    return own;
+}
+
+bool collection_gate(struct collection *c, float *ret_relevance_min)
+{
+    bool own;
+
+    pthread_mutex_lock(&c->mutex);
+    own = c->settings.gate_set;
+    if (own)
+        *ret_relevance_min = c->settings.gate_relevance_min;
     pthread_mutex_unlock(&c->mutex);
     return own;
 }

@@ -55,8 +55,8 @@ struct collections_options {
     const char *state_dir;              /* snapshots go to state_dir/index/ */
     struct bm25_options bm25;
     struct chunker_options chunks; /* defaults of new collections */
-    struct fusion_options fusion;  /* of collections that set none */
-    const char *const *admins;     /* principals that pass every access list */
+    struct collection_defaults defaults;
+    const char *const *admins; /* principals that pass every access list */
     size_t n_admins;
 };
 
@@ -97,11 +97,14 @@ enum rag_status collections_each(struct collections *cs, const char *principal,
                                  enum rag_status (*visit)(void *context, struct collection *c,
                                                           struct rag_error *reterr),
                                  void *context, struct rag_error *reterr);
-/* Write readers, writers, offline, chunk sizes and the collection's own fusion, if it has one, as
+/* Write readers, writers, offline, chunk sizes and what else the collection has set itself, as
  * members of an open object. */
 void collection_write_settings(struct collection *c, struct json_writer *w);
 /* How its lists are fused: false when it has no settings of its own (*ret is not written). */
 bool collection_fusion(struct collection *c, struct fusion_options *ret);
+/* The weights of its rerank by words, the threshold of its gate: likewise. */
+bool collection_lexical(struct collection *c, struct lexical_weights *ret);
+bool collection_gate(struct collection *c, float *ret_relevance_min);
 /* Its own list of backends, but for those that are not on this machine when it is offline (the
  * extractive one when nothing remains); 0: it has no list, the daemon's holds. */
 size_t collection_backends(struct collection *c, enum config_backend ret[CONFIG_BACKENDS_MAX]);

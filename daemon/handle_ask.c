@@ -64,7 +64,7 @@ static enum rag_status read_history(struct query *q, struct rag_error *reterr)
     return RAG_OK;
 }
 
-/* How this one search is to be made: "mode", "fusion", "rerank", "stages". */
+/* How this one search is to be made: "mode", "fusion", "rerank", "stages", "explain". */
 static enum rag_status read_search(struct app *app, struct query *q, struct rag_error *reterr)
 {
     const struct json *fusion = NULL;
@@ -79,6 +79,8 @@ static enum rag_status read_search(struct app *app, struct query *q, struct rag_
         status = json_get_bool(q->body, "rerank", &rerank, reterr);
     if (status == RAG_OK)
         status = json_get_bool(q->body, "stages", &q->request.rankings, reterr);
+    if (status == RAG_OK)
+        status = json_get_bool(q->body, "explain", &q->request.explain, reterr);
     if (status == RAG_OK)
         status = json_get_object(q->body, "fusion", &fusion, reterr);
     q->request.no_rerank = !rerank;
@@ -118,8 +120,8 @@ static enum rag_status read_generation(struct app *app, struct query *q, struct 
 static enum rag_status query_read(struct app *app, struct http_request *request, bool ask,
                                   struct query *q, struct rag_error *reterr)
 {
-    static const char *const search_keys[] = {"collection", "query",  "top_k",  "filter", "stages",
-                                              "mode",       "fusion", "rerank", NULL};
+    static const char *const search_keys[] = {"collection", "query",  "top_k",  "filter",  "stages",
+                                              "mode",       "fusion", "rerank", "explain", NULL};
     static const char *const ask_keys[] = {"collection", "question",    "top_k",    "filter",
                                            "stream",     "deadline_ms", "messages", "backend",
                                            "sampling",   "cache",       NULL};
@@ -263,6 +265,8 @@ void handle_search(struct http_request *request, struct http_response *response,
         reply_write_retrieval(&w, &r);
         if (q.request.rankings)
             reply_write_rankings(&w, &r, top_k);
+        if (q.request.explain)
+            reply_write_explanation(&w, &r, top_k);
         json_put_int(&w, "candidates", (int64_t)r.n_candidates);
         reply_write_guard(&w, &r.guard);
         reply_write_stages(&w, &r);

@@ -4,6 +4,7 @@
 #include "daemon/collection_index.h"
 #include "daemon/fusion_settings.h"
 #include "daemon/handle.h"
+#include "daemon/ranking_settings.h"
 
 /* "fusion" of a collection that has none of its own, so that what holds is always shown. */
 static void write_default_fusion(const struct app *app, struct collection *c, struct json_writer *w)
@@ -17,6 +18,29 @@ static void write_default_fusion(const struct app *app, struct collection *c, st
         json_end_object(w);
     }
     json_put_string(w, "fusion_from", is_own ? "collection" : "daemon");
+}
+
+/* "lexical" and "gate" likewise. */
+static void write_default_ranking(const struct app *app, struct collection *c,
+                                  struct json_writer *w)
+{
+    struct lexical_weights lexical;
+    float relevance_min;
+    bool is_own = collection_lexical(c, &lexical);
+
+    if (!is_own) {
+        json_begin_object(w, "lexical");
+        lexical_settings_write(w, &LEXICAL_WEIGHTS_DEFAULT);
+        json_end_object(w);
+    }
+    json_put_string(w, "lexical_from", is_own ? "collection" : "daemon");
+    is_own = collection_gate(c, &relevance_min);
+    if (!is_own) {
+        json_begin_object(w, "gate");
+        gate_settings_write(w, app->pipeline.gate.relevance_min);
+        json_end_object(w);
+    }
+    json_put_string(w, "gate_from", is_own ? "collection" : "daemon");
 }
 
 static enum rag_status write_collection(struct app *app, struct collection *c, const char *key,
@@ -41,6 +65,7 @@ static enum rag_status write_collection(struct app *app, struct collection *c, c
         json_put_string(w, "created", created);
         collection_write_settings(c, w);
         write_default_fusion(app, c, w);
+        write_default_ranking(app, c, w);
         json_put_string(w, "analyzer", analyzer_fingerprint(app->analyzer));
         json_begin_object(w, "index");
         json_put_int(w, "passages", (int64_t)index.n_passages);

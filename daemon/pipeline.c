@@ -121,32 +121,31 @@ static enum rag_status verify_citations(const struct pipeline_answer *a, struct 
 }
 
 /* A passage that the cross-encoder is sure of overrules "low_relevance", where that is allowed. */
-static void reconsider(const struct pipeline *p, struct pipeline_answer *a)
+static void reconsider(const struct pipeline *p, const struct retrieval *r, size_t n_given,
+                       struct gate_verdict *v)
 {
-    const struct retrieval *r = &a->retrieval;
-
-    if (a->verdict.pass || p->rerank_pass_min <= 0 ||
-        strcmp(a->verdict.code, "low_relevance") != 0 || strcmp(r->reranker, "lexical") == 0 ||
-        strcmp(r->reranker, "none") == 0)
+    if (v->pass || p->rerank_pass_min <= 0 || strcmp(v->code, "low_relevance") != 0 ||
+        strcmp(r->reranker, "lexical") == 0 || strcmp(r->reranker, "none") == 0)
         return;
-    for (size_t i = 0; i < a->n_given && !a->verdict.pass; i++)
-        a->verdict.pass = r->passages[i].rerank_rank != RANK_NONE &&
-                          r->passages[i].rerank_score >= p->rerank_pass_min;
-    if (a->verdict.pass)
-        a->verdict.reason[0] = a->verdict.code[0] = '\0';
+    for (size_t i = 0; i < n_given && !v->pass; i++)
+        v->pass = r->passages[i].rerank_rank != RANK_NONE &&
+                  r->passages[i].rerank_score >= p->rerank_pass_min;
+    if (v->pass)
+        v->reason[0] = v->code[0] = '\0';
 }
 
-static void pass_gate(const struct pipeline *p, const struct pipeline_request *request,
-                      struct pipeline_answer *a)
+void pipeline_gate(const struct pipeline *p, const struct pipeline_request *request,
+                   struct retrieval *r, size_t n_given, struct gate_verdict *ret)
 {
-    struct lexical_query query = pipeline_lexical_query(p, &a->retrieval);
+    struct lexical_query query = pipeline_lexical_query(p, r);
     struct gate_options gate = p->gate;
     int64_t begun = pipeline_stage_begin(request, STAGE_GATE);
 
     gate.filtered = request->n_filter > 0;
-    gate_decide(&query, a->retrieval.passages, a->n_given, &gate, &a->verdict);
-    reconsider(p, a);
-    pipeline_stage_done(&a->retrieval, STAGE_GATE, begun);
+    (void)collection_gate(request->collection, &gate.relevance_min);
+    gate_decide(&query, r->passages, n_given, &gate, ret);
+    reconsider(p, r, n_given, ret);
+    pipeline_stage_done(r, STAGE_GATE, begun);
 }
 
 static void conclude(struct pipeline_answer *a)
@@ -219,7 +218,7 @@ static enum rag_status answer(const struct pipeline *p, const struct pipeline_re
 
     if (sink && sink->on_passages)
         sink->on_passages(sink->context, &a->retrieval, a->n_given);
-    pass_gate(p, asked, a);
+    pipeline_gate(p, asked, &a->retrieval, a->n_given, &a->verdict);
     if (a->verdict.pass)
         status = pipeline_generate(p, asked, sink, a, reterr);
     if (status == RAG_OK)

@@ -43,6 +43,7 @@
 #include "retrieve/fusion.h"
 #include "retrieve/gate.h"
 #include "retrieve/passage.h"
+#include "retrieve/rerank_lexical.h"
 #include "store/audit.h"
 #include "store/store.h"
 #include "text/analyzer.h"
@@ -119,6 +120,7 @@ struct pipeline_request {
     enum search_mode mode;
     const struct fusion_options *fusion; /* NULL: the collection's */
     bool no_rerank;
+    bool explain;                    /* of a search: also what the gate of an ask would say */
     bool rankings;                   /* keep each stage's own list, both fusions included */
     struct generator *generator;     /* this one and no other; NULL: the configured ones */
     const struct sampling *sampling; /* NULL: the pipeline's */
@@ -176,12 +178,14 @@ struct retrieval {
     struct question question;
     struct passage *passages; /* final order; at most max(rerank head, top_k) */
     size_t n_passages;
-    size_t n_guarded;             /* of passages[]: checked by the policy already */
-    size_t n_fetched;             /* passages[n_passages..n_fetched) are only in 'rankings' */
-    size_t n_candidates;          /* distinct ones that bm25 and dense returned */
-    enum search_mode mode;        /* what ran: bm25, dense or hybrid */
-    struct fusion_options fusion; /* hybrid: what it was fused with */
-    const char *reranker;         /* "lexical", the name of a cross-encoder, or "none" */
+    size_t n_guarded;               /* of passages[]: checked by the policy already */
+    size_t n_fetched;               /* passages[n_passages..n_fetched) are only in 'rankings' */
+    size_t n_candidates;            /* distinct ones that bm25 and dense returned */
+    enum search_mode mode;          /* what ran: bm25, dense or hybrid */
+    struct fusion_options fusion;   /* hybrid: what it was fused with */
+    struct lexical_weights lexical; /* of the order by words, where there is one */
+    struct gate_verdict gate;       /* of a search that explains itself */
+    const char *reranker;           /* "lexical", the name of a cross-encoder, or "none" */
     struct ranking rankings[RANKINGS_MAX];
     size_t n_rankings;
     struct degraded degraded[DEGRADED_MAX];

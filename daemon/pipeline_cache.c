@@ -13,6 +13,7 @@
 #include "daemon/cache_scope.h"
 #include "daemon/fusion_settings.h"
 #include "daemon/pipeline_internal.h"
+#include "daemon/ranking_settings.h"
 #include "daemon/sampling_settings.h"
 #include "retrieve/bm25.h"
 
@@ -45,8 +46,12 @@ static void write_settings(const struct pipeline *p, const struct pipeline_reque
     struct generator *backends[CONFIG_BACKENDS_MAX];
     size_t n_backends = pipeline_backends(p, request, backends);
     struct fusion_options fusion = p->fusion;
+    struct lexical_weights lexical = LEXICAL_WEIGHTS_DEFAULT;
+    float relevance_min = p->gate.relevance_min;
 
     (void)collection_fusion(request->collection, &fusion);
+    (void)collection_lexical(request->collection, &lexical);
+    (void)collection_gate(request->collection, &relevance_min);
     json_begin_object(w, NULL);
     json_put_int(w, "top_k", (int64_t)(request->top_k ? request->top_k : p->n_passages));
     json_put_bool(w, "offline", collection_is_offline(request->collection));
@@ -54,6 +59,12 @@ static void write_settings(const struct pipeline *p, const struct pipeline_reque
         json_put_raw(w, "filter", request->filter_text);
     json_begin_object(w, "fusion");
     fusion_settings_write(w, &fusion);
+    json_end_object(w);
+    json_begin_object(w, "lexical");
+    lexical_settings_write(w, &lexical);
+    json_end_object(w);
+    json_begin_object(w, "gate");
+    gate_settings_write(w, relevance_min);
     json_end_object(w);
     json_begin_array(w, "backends");
     for (size_t i = 0; i < n_backends; i++)

@@ -12,7 +12,6 @@
 #define RAG_DAEMON_PIPELINE_INTERNAL_H
 
 #include "daemon/pipeline.h"
-#include "retrieve/rerank_lexical.h"
 
 /* Say what is being done; returns the time. */
 int64_t pipeline_stage_begin(const struct pipeline_request *request, enum stage stage);
@@ -110,6 +109,10 @@ enum rag_status pipeline_find(const struct pipeline *p, const struct pipeline_re
 /* Step 6: reorder r->passages[0..min(rerank_head, n_passages)). */
 enum rag_status pipeline_rerank(const struct pipeline *p, const struct pipeline_request *request,
                                 struct retrieval *r, struct rag_error *reterr);
+
+/* Step 7, of the first n_given passages. */
+void pipeline_gate(const struct pipeline *p, const struct pipeline_request *request,
+                   struct retrieval *r, size_t n_given, struct gate_verdict *ret);
 
 /* Who may answer, in the order in which they are tried: the one that the request names, else those
  * of the collection, else the configured ones; of an offline collection nobody on another machine.

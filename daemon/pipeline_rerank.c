@@ -28,7 +28,7 @@ static struct passage *find(struct passage *passages, size_t n, uint64_t id)
     return NULL;
 }
 
-/* The head in the order of its words, as a copy; fills lexical_score in both. */
+/* The head in the order of its words, as a copy; fills words and lexical_score in both. */
 static enum rag_status read_words(const struct pipeline *p, struct retrieval *r, size_t head,
                                   struct passage **ret, struct rag_error *reterr)
 {
@@ -38,13 +38,15 @@ static enum rag_status read_words(const struct pipeline *p, struct retrieval *r,
 
     if (copy) {
         memcpy(copy, r->passages, head * sizeof *copy);
-        status = rerank_lexical(&query, copy, head);
+        status = rerank_lexical(&query, &r->lexical, copy, head);
     }
     if (status != RAG_OK)
         return rag_fail(reterr, status, "rerank: out of memory");
     for (size_t i = 0; i < head; i++) {
-        copy[i].lexical_score = copy[i].rerank_score;
-        find(r->passages, head, copy[i].id)->lexical_score = copy[i].rerank_score;
+        struct passage *s = find(r->passages, head, copy[i].id);
+
+        s->words = copy[i].words;
+        s->lexical_score = copy[i].lexical_score;
     }
     *ret = copy;
     return RAG_OK;
@@ -79,7 +81,7 @@ static enum rag_status fuse_words(struct retrieval *r, const struct passage *wor
         /* rrf pays for a rank whatever the score: what bm25 gave none, having none of the words,
          * gets none here. convex needs it, as the least of the list. */
         if (options.method != FUSION_RRF || words[i].bm25_rank != RANK_NONE)
-            items[n_words++] = (struct ranked){words[i].id, words[i].lexical_score};
+            items[n_words++] = (struct ranked){words[i].id, words[i].rerank_score};
         if (words[i].dense_rank != RANK_NONE)
             near[n_near++] = &words[i];
     }

@@ -520,9 +520,11 @@ static enum rag_status find(struct hunt *h, struct rag_error *reterr)
 
 /* ---- 2 to 6 ---- */
 
-static void choose_fusion(const struct pipeline *p, const struct pipeline_request *request,
-                          struct retrieval *r)
+static void choose_settings(const struct pipeline *p, const struct pipeline_request *request,
+                            struct retrieval *r)
 {
+    if (!collection_lexical(request->collection, &r->lexical))
+        r->lexical = LEXICAL_WEIGHTS_DEFAULT;
     if (request->fusion)
         r->fusion = *request->fusion;
     else if (!collection_fusion(request->collection, &r->fusion))
@@ -560,7 +562,7 @@ enum rag_status pipeline_find(const struct pipeline *p, const struct pipeline_re
         .n_rankings = request->rankings ? top_k : 0,
     };
 
-    choose_fusion(p, request, r);
+    choose_settings(p, request, r);
     /* a weight of 0 leaves the vectors out, but for who wants to compare the lists */
     h.dense =
         request->mode != SEARCH_BM25 &&
@@ -616,6 +618,11 @@ enum rag_status pipeline_search(const struct pipeline *p, const struct pipeline_
         status = pipeline_find(p, &asked, r, reterr);
     if (status == RAG_OK)
         status = pipeline_guard_passages(p, &asked, r, top_k, reterr);
+    if (status == RAG_OK && asked.explain) {
+        size_t n_given = p->n_passages < top_k ? p->n_passages : top_k;
+
+        pipeline_gate(p, &asked, r, n_given < r->n_passages ? n_given : r->n_passages, &r->gate);
+    }
     buf_release(&question);
     pipeline_stage_done(r, STAGE_TOTAL, begun_all);
     return status;

@@ -266,7 +266,7 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
         .state_dir = config->state_dir,
         .bm25 = {(float)config->bm25_k1,      (float)config->bm25_b        },
         .chunks = {(size_t)config->chunk_chars, (size_t)config->chunk_overlap},
-        .fusion = fusion_configured(config),
+        .defaults = {fusion_configured(config), (float)config->gate_relevance_min},
         .admins = d->admins,
         .n_admins = d->n_admins,
     };

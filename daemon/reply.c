@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "daemon/fusion_settings.h"
+#include "daemon/ranking_settings.h"
 
 void reply_write_citation(struct json_writer *w, const char *key, const struct pipeline_answer *a,
                           size_t i)
@@ -231,6 +232,42 @@ void reply_write_rankings(struct json_writer *w, const struct retrieval *r, size
             write_ranked(w, &r->passages[i], r->passages[i].score);
         json_end_array(w);
     }
+    json_end_object(w);
+}
+
+static void write_words(struct json_writer *w, const struct lexical_evidence *e)
+{
+    json_begin_object(w, NULL);
+    json_put_exact(w, "bm25", (double)e->bm25);
+    json_put_exact(w, "sentence", (double)e->sentence);
+    json_put_exact(w, "window", (double)e->window);
+    json_put_exact(w, "proximity", (double)e->proximity);
+    if (e->form)
+        json_put_bool(w, "kind", e->kind);
+    else
+        json_put_null(w, "kind");
+    json_end_object(w);
+}
+
+void reply_write_explanation(struct json_writer *w, const struct retrieval *r, size_t n)
+{
+    json_begin_object(w, "explanation");
+    json_begin_array(w, "words");
+    for (size_t i = 0; i < n && i < r->n_passages; i++) {
+        if (r->passages[i].words.read)
+            write_words(w, &r->passages[i].words);
+        else
+            json_put_null(w, NULL);
+    }
+    json_end_array(w);
+    json_begin_object(w, "lexical");
+    lexical_settings_write(w, &r->lexical);
+    json_end_object(w);
+    json_begin_object(w, "gate");
+    json_put_bool(w, "pass", r->gate.pass);
+    json_put_exact(w, "relevance", (double)r->gate.relevance);
+    json_put_string(w, "reason_code", r->gate.code);
+    json_end_object(w);
     json_end_object(w);
 }
 

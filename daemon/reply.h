@@ -31,6 +31,9 @@ void reply_write_ranks(struct json_writer *w, const struct retrieval *r, const s
                        bool exact);
 /* "stages": the ranking of each stage as [{document, chunk, score}], at most n long. */
 void reply_write_rankings(struct json_writer *w, const struct retrieval *r, size_t n);
+/* "explanation": {words: [what the rerank by words read in each of passages[0..n), in their order,
+ * null where it did not], lexical: its weights, gate: {pass, relevance, reason_code}}. */
+void reply_write_explanation(struct json_writer *w, const struct retrieval *r, size_t n);
 /* "mode", "fusion", "reranker", "degraded": what ran and what was left out. */
 void reply_write_retrieval(struct json_writer *w, const struct retrieval *r);
 /* "degraded": [{stage, reason}], empty when nothing was left out. */

@@ -2,10 +2,22 @@
 #ifndef RAG_RETRIEVE_PASSAGE_H
 #define RAG_RETRIEVE_PASSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define RANK_NONE 0u /* ranks count from 1; 0: the stage did not return it */
+
+/* What the rerank by words read in one passage; shares of the question's idf mass, 0..1. */
+struct lexical_evidence {
+    float bm25;      /* bm25_score / the question's mass; a heavy title can push it past one */
+    float sentence;  /* coverage of the best sentence, the title's terms given in part */
+    float window;    /* coverage of the best two sentences in a row */
+    float proximity; /* in the best sentence */
+    bool read;       /* false: the rerank stage did not come to it, and the rest is 0 */
+    bool form;       /* the question asks for a date or a quantity, */
+    bool kind;       /* and the best sentence has what could be it */
+};
 
 struct passage {
     uint64_t id;
@@ -25,8 +37,9 @@ struct passage {
     uint32_t dense_rank;
     float fused_score;
     uint32_t fused_rank;
-    float lexical_score; /* 0..1, comparable between questions: generators read it; 0 where the
-                          * rerank stage did not read the passage */
+    struct lexical_evidence words;
+    float lexical_score; /* 0..1, of 'words' by the default weights whatever the collection's are,
+                          * comparable between questions: generators read it; 0 where not read */
     float rerank_score;  /* 0..1; of the cross-encoder where one read it, else from words */
     uint32_t rerank_rank;
     float score; /* of the last stage that ranked it */

@@ -8,32 +8,12 @@
 #include "text/overlap.h"
 #include "text/sentence.h"
 
-/* Shares of the final score. bm25 keeps what the whole passage says, the best sentence and
- * the proximity inside it say whether it is said in one place. Chosen on pairs of
- * documentation headings and sections, where everything between half and twice these
- * values is within .005 of MRR@10. */
-#define SHARE_BM25      1.0f
-#define SHARE_SENTENCE  0.5f
-#define SHARE_WINDOW    0.1f
-#define SHARE_PROXIMITY 0.3f
-
-#define SHARE_KIND 0.1f /* only of questions for a date or a quantity */
-
 /* A term that the title has is known to be meant wherever the sentence stands, but a
  * sentence that repeats it is the better one. */
 #define GIVEN_BY_TITLE 0.6f
 
 /* Sentences are compared by coverage and this much of proximity. */
 #define PICK_PROXIMITY 0.3f
-
-/* What one passage has of the question. */
-struct evidence {
-    float bm25;      /* bm25_score / the question's mass: BM25's tf part is below 1 */
-    float sentence;  /* coverage of the best sentence, the title's terms given in part */
-    float window;    /* coverage of the best two sentences in a row */
-    float proximity; /* in the best sentence */
-    bool kind;       /* the best sentence has what could be the date or quantity asked for */
-};
 
 /* Which question terms the title and the heading have, in part. */
 static enum rag_status read_given(const struct overlap_query *q, const struct analyzer *analyzer,
@@ -102,7 +82,8 @@ static bool has_kind(const struct lexical_query *query, const char *text,
 
 static enum rag_status read_passage(const struct lexical_query *query,
                                     const struct overlap_query *q, const struct passage *p,
-                                    struct overlap_text *t, float *given, struct evidence *ret)
+                                    struct overlap_text *t, float *given,
+                                    struct lexical_evidence *ret)
 {
     struct sentence *sentences = NULL;
     size_t n = 0;
@@ -116,7 +97,9 @@ static enum rag_status read_passage(const struct lexical_query *query,
         status = sentence_split(p->text, p->text_bytes, &sentences, &n);
     if (status != RAG_OK)
         return status;
-    *ret = (struct evidence){.bm25 = q->total > 0 ? p->bm25_score / q->total : 0};
+    *ret = (struct lexical_evidence){.bm25 = q->total > 0 ? p->bm25_score / q->total : 0,
+                                     .read = true,
+                                     .form = asks_for_form(query->question)};
     for (size_t i = 0; i < n; i++) {
         size_t from = overlap_find(t, sentences[i].byte_start);
         size_t to = overlap_find(t, sentences[i].byte_end);
@@ -134,22 +117,23 @@ static enum rag_status read_passage(const struct lexical_query *query,
             ret->window = two.coverage;
         before = from;
     }
-    ret->kind =
-        n > 0 && asks_for_form(query->question) && has_kind(query, p->text, &sentences[best]);
+    ret->kind = n > 0 && ret->form && has_kind(query, p->text, &sentences[best]);
     free(sentences);
     return RAG_OK;
 }
 
-static float combine(const struct evidence *e, bool form)
+float lexical_score(const struct lexical_weights *w, const struct lexical_evidence *e)
 {
-    float bm25 = e->bm25 < 1 ? e->bm25 : 1; /* a heavy title can push tf past one */
-    float sum = SHARE_BM25 * bm25 + SHARE_SENTENCE * e->sentence + SHARE_WINDOW * e->window +
-                SHARE_PROXIMITY * e->proximity;
-    float shares = SHARE_BM25 + SHARE_SENTENCE + SHARE_WINDOW + SHARE_PROXIMITY;
+    float bm25 = e->bm25 < 1 ? e->bm25 : 1;
+    float sum = w->bm25 * bm25 + w->sentence * e->sentence + w->window * e->window +
+                w->proximity * e->proximity;
+    float shares = w->bm25 + w->sentence + w->window + w->proximity;
 
-    if (!form)
-        return sum / shares;
-    return (sum + (e->kind ? SHARE_KIND : 0)) / (shares + SHARE_KIND);
+    if (e->form) {
+        sum += e->kind ? w->kind : 0;
+        shares += w->kind;
+    }
+    return shares > 0 ? sum / shares : 0;
 }
 
 static void sort(struct passage *passages, size_t n)
@@ -166,32 +150,32 @@ static void sort(struct passage *passages, size_t n)
         passages[i].final_rank = (uint32_t)i + 1;
 }
 
-enum rag_status rerank_lexical(const struct lexical_query *query, struct passage *passages,
+enum rag_status rerank_lexical(const struct lexical_query *query,
+                               const struct lexical_weights *weights, struct passage *passages,
                                size_t n)
 {
+    const struct lexical_weights defaults = LEXICAL_WEIGHTS_DEFAULT;
     struct overlap_query q = {0};
     struct overlap_text t = {0};
-    float *scores = malloc((n + 1) * sizeof *scores);
+    struct lexical_evidence *read = calloc(n + 1, sizeof *read);
     float *given = malloc((query->terms->n + 1) * sizeof *given);
-    enum rag_status status = scores && given ? RAG_OK : RAG_ENOMEM;
+    enum rag_status status = read && given ? RAG_OK : RAG_ENOMEM;
 
     if (status == RAG_OK)
         status = overlap_query_init(query->terms, query->idf, &q);
-    for (size_t i = 0; i < n && status == RAG_OK; i++) {
-        struct evidence e;
-
-        status = read_passage(query, &q, &passages[i], &t, given, &e);
-        if (status == RAG_OK)
-            scores[i] = combine(&e, asks_for_form(query->question));
-    }
+    for (size_t i = 0; i < n && status == RAG_OK; i++)
+        status = read_passage(query, &q, &passages[i], &t, given, &read[i]);
     if (status == RAG_OK) {
-        for (size_t i = 0; i < n; i++)
-            passages[i].rerank_score = scores[i];
+        for (size_t i = 0; i < n; i++) {
+            passages[i].words = read[i];
+            passages[i].lexical_score = lexical_score(&defaults, &read[i]);
+            passages[i].rerank_score = lexical_score(weights, &read[i]);
+        }
         sort(passages, n);
     }
     overlap_text_release(&t);
     overlap_query_release(&q);
     free(given);
-    free(scores);
+    free(read);
     return status;
 }

@@ -20,7 +20,9 @@ struct collection_args {
     const char *writers;
     const char *offline;  /* "yes" or "no" */
     const char *backends; /* comma-separated; NULL: keep */
-    const char *fusion;   /* a JSON object; NULL: keep */
+    const char *fusion;   /* a JSON object; NULL: keep; likewise the next two */
+    const char *lexical;
+    const char *gate;
     int64_t chunk_chars;
     int64_t chunk_overlap;
     bool yes;
@@ -64,6 +66,10 @@ static enum rag_status make_settings(const struct collection_args *args, struct 
     if (args->chunk_overlap >= 0)
         json_put_int(&w, "chunk_overlap", args->chunk_overlap);
     status = ragctl_object_write(&w, "fusion", "--fusion", args->fusion, reterr);
+    if (status == RAG_OK)
+        status = ragctl_object_write(&w, "lexical", "--lexical", args->lexical, reterr);
+    if (status == RAG_OK)
+        status = ragctl_object_write(&w, "gate", "--gate", args->gate, reterr);
     json_end_object(&w);
     return status;
 }
@@ -106,10 +112,10 @@ static void append_vectors(struct buf *out, const struct json *vectors)
 
 static void print_show(const struct json *c)
 {
-    static const char *const keys[] = {"name",        "documents",   "chunks",        "generation",
-                                       "created",     "readers",     "writers",       "offline",
-                                       "backends",    "chunk_chars", "chunk_overlap", "fusion",
-                                       "fusion_from", "analyzer"};
+    static const char *const keys[] = {
+        "name",        "documents", "chunks",       "generation",  "created",       "readers",
+        "writers",     "offline",   "backends",     "chunk_chars", "chunk_overlap", "fusion",
+        "fusion_from", "lexical",   "lexical_from", "gate",        "gate_from",     "analyzer"};
     const struct json *index = json_member(c, "index");
     struct buf value;
     struct buf out;
@@ -273,6 +279,8 @@ static enum rag_status read_args(const struct ragctl_options *options, int argc,
         {.name = "--offline",            .text = &args->offline },
         {.name = "--backends",           .text = &args->backends},
         {.name = "--fusion",             .text = &args->fusion  },
+        {.name = "--lexical",            .text = &args->lexical },
+        {.name = "--gate",               .text = &args->gate    },
         {.name = "--chunk-chars",
          .number = &args->chunk_chars,
          .min = CHUNK_CHARS_MIN,

@@ -111,7 +111,11 @@ static const char collection_help[] =
     "                    from then on\n"
     "  --chunk-overlap N  characters that neighbours share (less than half a chunk)\n"
     "  --fusion JSON     how BM25 and vectors are joined: {\"method\":\"convex\",\n"
-    "                    \"weight_dense\":0.4}; {} is the daemon's way again\n";
+    "                    \"weight_dense\":0.4}; {} is the daemon's way again\n"
+    "  --lexical JSON    weights of the rerank by words: {\"sentence\":1}; {} is the\n"
+    "                    default again\n"
+    "  --gate JSON       when a question is refused: {\"relevance_min\":0.3}; {} is the\n"
+    "                    daemon's way again\n";
 
 static const char document_help[] =
     "  list              names, chunks, sizes, times, titles\n"

@@ -85,7 +85,8 @@ static void retrieve(struct corpus *c, const struct lexical_query *query, float 
         a->head[i].bm25_score = hits[i].score;
         a->head[i].bm25_rank = (uint32_t)i + 1;
     }
-    if (a->n_head > 0 && rerank_lexical(query, a->head, a->n_head) != RAG_OK)
+    if (a->n_head > 0 &&
+        rerank_lexical(query, &LEXICAL_WEIGHTS_DEFAULT, a->head, a->n_head) != RAG_OK)
         die("out of memory", NULL);
 }
 

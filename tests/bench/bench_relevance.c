@@ -303,7 +303,7 @@ static void ask(struct run *run, const struct options *options, const struct ana
     run->search_ms += clock_elapsed_ms(start);
     bm25_first = tally_add(&run->bm25, q, head, n);
     start = clock_monotonic_ns();
-    if (rerank_lexical(&query, head, n) != RAG_OK)
+    if (rerank_lexical(&query, &LEXICAL_WEIGHTS_DEFAULT, head, n) != RAG_OK)
         die("cannot rerank", NULL);
     ms = clock_elapsed_ms(start);
     run->rerank_ms += ms;

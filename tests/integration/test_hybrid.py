@@ -219,6 +219,47 @@ class Hybrid(WithModels):
         self.ragd.call("PUT", "/v1/collections/c", {"fusion": {}})
         self.assertEqual((get()["fusion"], get()["fusion_from"]), (default, "daemon"))
 
+    def test_weights_of_the_rerank_and_the_gate_of_the_collection(self):
+        get = lambda: self.ragd.call("GET", "/v1/collections/c")[1]  # noqa: E731
+        put = lambda body: self.ragd.call("PUT", "/v1/collections/c", body)  # noqa: E731
+        before = get()
+        self.assertEqual((before["lexical_from"], before["gate_from"]), ("daemon", "daemon"))
+        self.assertEqual(put({"lexical": {"sentence": 2}, "gate": {"relevance_min": 0.5}})[0], 200)
+        lexical = {**before["lexical"], "sentence": 2}
+        self.ragd.stop()
+        self.ragd.start()
+        self.assertEqual((get()["lexical"], get()["gate"]), (lexical, {"relevance_min": 0.5}))
+        reply = self.search("출장 여비 17번째 문서의 담당 부서", mode="bm25", explain=True, top_k=40)
+        self.assertEqual(reply["explanation"]["lexical"], lexical)
+        for result, words in zip(reply["results"], reply["explanation"]["words"]):
+            if words is None:
+                continue
+            score = sum(lexical[k] * min(1, words[k])
+                        for k in ("bm25", "sentence", "window", "proximity"))
+            self.assertIsNone(words["kind"])
+            self.assertAlmostEqual(result["rerank_score"], score / 3.4, places=4)
+        self.assertTrue(reply["explanation"]["gate"]["pass"])
+        for bad in ({"lexical": {"bm25": -1}}, {"lexical": {"words": 1}}, {"gate": {"relevance_min": 2}},
+                    {"lexical": {"bm25": 0, "sentence": 0, "window": 0, "proximity": 0}}):
+            status, reply = put(bad)
+            self.assertEqual(status, 400, reply)
+        self.assertEqual(get()["lexical"], lexical)
+        question = "출장 여비 17번째 문서의 담당 부서는 어디인가요?"
+        self.assertFalse(self.ask(question)["refused"])
+        put({"gate": {"relevance_min": 1}})
+        reply = self.ask(question)
+        self.assertEqual((reply["refused"], reply["reason_code"]), (True, "low_relevance"))
+        gate = self.search(question, explain=True)["explanation"]["gate"]
+        self.assertEqual((gate["pass"], gate["reason_code"]), (False, "low_relevance"))
+        put({"lexical": {}, "gate": {}})
+        self.assertFalse(self.ask(question)["refused"], "the cache knows the gate")
+        self.assertEqual({k: get()[k] for k in before if k.startswith(("lexical", "gate"))},
+                         {k: before[k] for k in before if k.startswith(("lexical", "gate"))})
+        done = self.ragd.ragctl("collection", "set", "c", "--lexical", '{"kind":1}', "--gate",
+                                '{"relevance_min":0.1}')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual((get()["lexical"]["kind"], get()["gate"]["relevance_min"]), (1, 0.1))
+
     def test_refusals_do_not_suffer(self):
         for question in ("화성 탐사선의 발사 비용은 얼마인가요?", "훈민정음이 반포된 해는 언제인가요?",
                          "고양이는 하루에 몇 시간을 자나요?"):

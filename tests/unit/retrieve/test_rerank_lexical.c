@@ -88,7 +88,7 @@ static void rerank(const char *text, struct passage *passages, size_t n)
     assert_int_equal(analyzer_question(a, text, strlen(text), &terms), RAG_OK);
     for (size_t i = 0; i < terms.n; i++)
         idf[i] = 3;
-    assert_int_equal(rerank_lexical(&query, passages, n), RAG_OK);
+    assert_int_equal(rerank_lexical(&query, &LEXICAL_WEIGHTS_DEFAULT, passages, n), RAG_OK);
     term_list_release(&terms);
     analyzer_close(a);
 }
