@@ -256,6 +256,7 @@
 #define ADAPTER_PAIRS_MAX     200000  /* 800 MB of vectors at a width of 1,024 */
 #define ADAPTER_PASSAGES_MAX  1000000 /* likewise 4 GB, the caller's */
 #define ADAPTER_NEGATIVES_MAX 16      /* of a question: columns of every batch */
+#define ADAPTER_RIGHT_MAX     64      /* passages that answer a question beside the right one */
 #define ADAPTER_BATCH_MAX     1024    /* with its negatives 17,408 columns: 70 MB of scores */
 #define ADAPTER_OTHERS_MAX    8192    /* likewise */
 #define ADAPTER_STEPS_MAX     20000   /* 10 minutes at 30 ms a step of a core */

@@ -18,6 +18,14 @@ void gemm_fp32(const float *x, size_t x_stride, size_t n_rows, const float *w, s
                 (blasint)y_stride);
 }
 
+void gemm_fp32_any(size_t m, size_t n, size_t k, struct gemm_fp32_operand a,
+                   struct gemm_fp32_operand b, float beta, float *c, size_t c_stride)
+{
+    cblas_sgemm(CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans,
+                b.transposed ? CblasTrans : CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f,
+                a.data, (blasint)a.stride, b.data, (blasint)b.stride, beta, c, (blasint)c_stride);
+}
+
 const char *gemm_fp32_core(void)
 {
     return openblas_get_corename();
