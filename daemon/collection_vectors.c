@@ -72,50 +72,93 @@ void space_free(struct embedders *embedders, struct space *s)
 
 /* ---- search ---- */
 
-enum rag_status collection_vectors_search(struct collection_vectors *v, const char *question,
-                                          size_t n_bytes, const struct id_set *keep, size_t k,
-                                          int64_t deadline_ns, const atomic_bool *cancel,
-                                          struct vector_hit *ret, size_t *ret_n,
-                                          struct rag_error *reterr)
-{
-    struct vector_index_stats stats;
-    struct space *s = NULL;
-    enum rag_status status;
-    float *vector = NULL;
+/* What a search holds on to. */
+struct held {
+    struct space *space;
+    struct collection_adapter *adapter; /* NULL: none that fits */
+};
 
-    if (v) {
+static struct held hold(struct collection_vectors *v, bool as_embedded)
+{
+    struct held h = {NULL, NULL};
+
+    pthread_mutex_lock(&v->mutex);
+    if (v->serving)
+        h.space = space_ref(v->serving);
+    if (!as_embedded && space_fits(v->serving, v->adapter))
+        h.adapter = collection_adapter_ref(v->adapter);
+    pthread_mutex_unlock(&v->mutex);
+    return h;
+}
+
+static void let_go(struct collection_vectors *v, struct held *h)
+{
+    struct space *s = NULL;
+
+    if (h->space) {
         pthread_mutex_lock(&v->mutex);
-        s = v->serving ? space_ref(v->serving) : NULL;
+        s = space_unref(h->space);
         pthread_mutex_unlock(&v->mutex);
     }
+    space_free(v->embedders, s);
+    collection_adapter_unref(h->adapter);
+}
+
+static enum rag_status can_serve(struct collection_vectors *v, const struct space *s,
+                                 struct rag_error *reterr)
+{
+    struct vector_index_stats stats;
+
     if (!s)
         return rag_fail(reterr, RAG_ENOTFOUND, "vectors: none serve");
     vector_index_stats(s->index, &stats);
-    if (stats.n == 0) {
-        status = rag_fail(reterr, RAG_ENOTFOUND, "vectors: none are there yet");
+    if (stats.n == 0)
+        return rag_fail(reterr, RAG_ENOTFOUND, "vectors: none are there yet");
+    if (atomic_load(&v->offline) && bi_encoder_remote(s->embedder->encoder))
+        return rag_fail(reterr, RAG_ENOTFOUND,
+                        "vectors: the embedder is another server and the collection is offline");
+    return RAG_OK;
+}
+
+enum rag_status collection_vectors_search(struct collection_vectors *v,
+                                          const struct vectors_query *query, struct vector_hit *ret,
+                                          size_t *ret_n, char ret_adapter[ADAPTER_ID_BYTES],
+                                          struct rag_error *reterr)
+{
+    enum rag_status status;
+    float *vector = NULL; /* and behind it, mapped */
+    float *asked;
+    struct held h;
+    size_t dim;
+
+    if (!v)
+        return rag_fail(reterr, RAG_ENOTFOUND, "vectors: none serve");
+    h = hold(v, query->as_embedded);
+    status = can_serve(v, h.space, reterr);
+    if (status != RAG_OK)
         goto out;
-    }
-    if (atomic_load(&v->offline) && bi_encoder_remote(s->embedder->encoder)) {
-        status = rag_fail(reterr, RAG_ENOTFOUND,
-                          "vectors: the embedder is another server and the collection is offline");
-        goto out;
-    }
-    vector = malloc(s->embedder->dim * sizeof *vector);
+    dim = h.space->embedder->dim;
+    vector = malloc(2 * dim * sizeof *vector);
+    asked = vector;
     if (!vector) {
         status = rag_fail(reterr, RAG_ENOMEM, "vectors: out of memory");
         goto out;
     }
-    status = models_embed_question(embedders_models(v->embedders), s->embedder->encoder,
-                                   collection_vectors_reach(v), question, n_bytes, deadline_ns,
-                                   cancel, vector, reterr);
+    status = models_embed_question(embedders_models(v->embedders), h.space->embedder->encoder,
+                                   collection_vectors_reach(v), query->question, query->n_bytes,
+                                   query->deadline_ns, query->cancel, vector, reterr);
+    if (status == RAG_OK && h.adapter) {
+        asked = vector + dim;
+        (void)question_adapter_apply(h.adapter->map, vector, asked);
+    }
     if (status == RAG_OK)
-        status = vector_index_search(s->index, vector, keep, k, NULL, ret, ret_n, reterr);
+        status = vector_index_search(h.space->index, asked, query->keep, query->k, NULL, ret, ret_n,
+                                     reterr);
+    if (status == RAG_OK)
+        memcpy(ret_adapter, h.adapter ? h.adapter->id : "", h.adapter ? ADAPTER_ID_BYTES : 1);
 out:
     free(vector);
-    pthread_mutex_lock(&v->mutex);
-    s = space_unref(s);
-    pthread_mutex_unlock(&v->mutex);
-    space_free(v->embedders, s);
+    let_go(v, &h);
     return status;
 }
 

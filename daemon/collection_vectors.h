@@ -23,6 +23,7 @@
 #include "base/id_set.h"
 #include "base/json_writer.h"
 #include "base/status.h"
+#include "daemon/collection_adapter.h"
 #include "retrieve/bm25.h"
 #include "store/vector_index.h"
 
@@ -52,14 +53,39 @@ void collection_vectors_close(struct collection_vectors *v);
  * this returns, nothing that is begun later is sent, and what was being sent is broken off. */
 void collection_vectors_set_offline(struct collection_vectors *v, bool offline);
 
+/* What to look for: a question, and among which. */
+struct vectors_query {
+    const char *question;
+    size_t n_bytes;
+    const struct id_set *keep; /* NULL: all */
+    size_t k;
+    bool as_embedded; /* without the collection's adapter */
+    int64_t deadline_ns;
+    const atomic_bool *cancel;
+};
+
 /* The k nearest to a question that is embedded here (role query, by the embedder that the serving
- * index is bound to). RAG_ENOTFOUND: no vectors serve (no model, or nothing embedded yet): not an
- * error for a caller that has BM25. Else the statuses of models_embed(), vector_index_search(). */
-enum rag_status collection_vectors_search(struct collection_vectors *v, const char *question,
-                                          size_t n_bytes, const struct id_set *keep, size_t k,
-                                          int64_t deadline_ns, const atomic_bool *cancel,
-                                          struct vector_hit *ret, size_t *ret_n,
+ * index is bound to) and mapped by the collection's adapter, where there is one of that embedder:
+ * ret_adapter is its id, else "". ret has room for k. RAG_ENOTFOUND: no vectors serve (no model, or
+ * nothing embedded yet): not an error for a caller that has BM25. Else the statuses of
+ * models_embed(), vector_index_search(). */
+enum rag_status collection_vectors_search(struct collection_vectors *v,
+                                          const struct vectors_query *query, struct vector_hit *ret,
+                                          size_t *ret_n, char ret_adapter[ADAPTER_ID_BYTES],
                                           struct rag_error *reterr);
+
+/* ---- the question adapter (docs/PROTOCOL.md, Adapter) ---- */
+/* A reference, or NULL; *ret_active: it was learned with the embedder that serves. */
+struct collection_adapter *collection_vectors_adapter(struct collection_vectors *v,
+                                                      bool *ret_active);
+/* Durable after return; a's reference stays the caller's. RAG_EINVAL: no embedder, or another one
+ * than it was learned with; statuses of store_adapter_put(). */
+enum rag_status collection_vectors_install(struct collection_vectors *v,
+                                           struct collection_adapter *a, bool *ret_replaced,
+                                           struct rag_error *reterr);
+/* Not NULL. RAG_ENOTFOUND: there is none. */
+enum rag_status collection_vectors_uninstall(struct collection_vectors *v,
+                                             struct rag_error *reterr);
 
 /* Document changes (daemon/ingest.c), called after the collection's BM25 index has them: chunks
  * that a document now holds, and chunks that it held (those which are still live stay). */

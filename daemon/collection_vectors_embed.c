@@ -328,6 +328,7 @@ static void step_replace(struct collection_vectors *v)
     vector_index_stats(v->target->index, &stats);
     log_event(LOG_INFO, NULL, "embedder_replaced", "collection=%s n=%" PRIu64 " model=%.16s",
               v->name, stats.n, v->target->embedder->binding);
+    collection_vectors_check_adapter(v);
 }
 
 static enum rag_status drop_others(struct collection_vectors *v, struct rag_error *reterr)

@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 
+#include "daemon/collection_adapter.h"
 #include "daemon/collection_vectors.h"
 #include "daemon/embedding_worker.h"
 
@@ -55,9 +56,12 @@ struct collection_vectors {
     atomic_bool held;        /* no step embeds: interrupted, or offline with a remote target */
     struct space *target;    /* stays; its index is thread-safe */
 
-    pthread_mutex_t mutex;  /* guards what follows; taken after the worker's */
-    pthread_cond_t settled; /* some of the queue is done, or it failed */
-    struct space *serving;  /* == target, another one, or NULL */
+    pthread_mutex_t adapter_mutex; /* held while another adapter is stored; taken before the next */
+
+    pthread_mutex_t mutex;              /* guards what follows; taken after the worker's */
+    pthread_cond_t settled;             /* some of the queue is done, or it failed */
+    struct space *serving;              /* == target, another one, or NULL */
+    struct collection_adapter *adapter; /* counted; NULL: none */
     struct chunk_queue queue;
     uint64_t n_queued;   /* ever */
     uint64_t n_finished; /* ever: taken out of the queue, embedded or not */
@@ -92,6 +96,14 @@ bool is_unit(const float *vector, size_t dim); /* within what float16 and the in
 enum rag_status space_reconcile(struct collection_vectors *v, struct space *s,
                                 struct chunk_queue *missing, size_t *ret_n_changed,
                                 struct rag_error *reterr);
+
+/* ---- collection_vectors_adapter.c ---- */
+/* Was it learned with this space's embedder? NULLs fit nothing. */
+bool space_fits(const struct space *s, const struct collection_adapter *a);
+/* What the store has, at open. A damaged one is no error: the log tells. */
+void collection_vectors_load_adapter(struct collection_vectors *v);
+/* Drop the adapter when its embedder neither serves nor is going to. */
+void collection_vectors_check_adapter(struct collection_vectors *v);
 
 /* Whether texts may be sent to another server now. */
 enum models_reach collection_vectors_reach(struct collection_vectors *v);

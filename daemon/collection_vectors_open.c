@@ -302,6 +302,7 @@ static struct collection_vectors *new_vectors(const struct collection_vectors_op
     v->path = strdup(o->path);
     v->member.vectors = v;
     pthread_mutex_init(&v->mutex, NULL);
+    pthread_mutex_init(&v->adapter_mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&v->settled, &attributes);
@@ -321,7 +322,9 @@ static void free_vectors(struct collection_vectors *v)
     space_free(v->embedders, spaces[1]);
     free(v->queue.ids);
     pthread_cond_destroy(&v->settled);
+    pthread_mutex_destroy(&v->adapter_mutex);
     pthread_mutex_destroy(&v->mutex);
+    collection_adapter_unref(v->adapter);
     free(v->name);
     free(v->path);
     free(v);
@@ -374,6 +377,7 @@ enum rag_status collection_vectors_open(const struct collection_vectors_options 
     v->n_changes = opened.n_changed + (strcmp(opened.how, "rebuilt") == 0);
     v->saved_ns = begun;
     log_opened(v, &opened, begun);
+    collection_vectors_load_adapter(v);
     embedding_worker_join(v->worker, &v->member);
     *ret = v;
     return RAG_OK;

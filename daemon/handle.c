@@ -7,6 +7,8 @@
 
 /* A question with its history is small; only documents are not. */
 #define SMALL     ((size_t)256 << 10)
+/* Base64 of ADAPTER_WEIGHTS_MAX float16. */
+#define MAP_BODY  ((size_t)3 << 20)
 /* A chat brings all its turns along each time. */
 #define CHAT_BODY ((size_t)2 << 20)
 
@@ -18,6 +20,9 @@ const struct http_route app_routes[] = {
     {"PUT",    "/v1/collections/{c}",                handle_collection_put,    JOB_INTERACTIVE, "collection", SMALL    },
     {"GET",    "/v1/collections/{c}",                handle_collection_get,    JOB_INTERACTIVE, "collection", SMALL    },
     {"DELETE", "/v1/collections/{c}",                handle_collection_delete, JOB_BULK,        "collection", SMALL    },
+    {"PUT",    "/v1/collections/{c}/adapter",        handle_adapter_put,       JOB_BULK,        "adapter",    MAP_BODY },
+    {"GET",    "/v1/collections/{c}/adapter",        handle_adapter_get,       JOB_BULK,        "adapter",    SMALL    },
+    {"DELETE", "/v1/collections/{c}/adapter",        handle_adapter_delete,    JOB_BULK,        "adapter",    SMALL    },
     {"POST",   "/v1/collections/{c}/check",          handle_collection_check,  JOB_BULK,        "check",      SMALL    },
     {"POST",   "/v1/collections/{c}/documents",      handle_documents_post,    JOB_BULK,        "ingest",     0        },
     {"GET",    "/v1/collections/{c}/documents",      handle_documents_list,    JOB_INTERACTIVE, "documents",

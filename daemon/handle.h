@@ -18,6 +18,9 @@ void handle_collection_put(struct http_request *request, struct http_response *r
 void handle_collection_get(struct http_request *request, struct http_response *response, void *app);
 void handle_collection_delete(struct http_request *request, struct http_response *response,
                               void *app);
+void handle_adapter_put(struct http_request *request, struct http_response *response, void *app);
+void handle_adapter_get(struct http_request *request, struct http_response *response, void *app);
+void handle_adapter_delete(struct http_request *request, struct http_response *response, void *app);
 void handle_collection_check(struct http_request *request, struct http_response *response,
                              void *app);
 void handle_documents_post(struct http_request *request, struct http_response *response, void *app);

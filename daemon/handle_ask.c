@@ -64,12 +64,13 @@ static enum rag_status read_history(struct query *q, struct rag_error *reterr)
     return RAG_OK;
 }
 
-/* How this one search is to be made: "mode", "fusion", "rerank", "stages", "explain". */
+/* How this one search is to be made: "mode", "fusion", "rerank", "adapter", "stages", "explain". */
 static enum rag_status read_search(struct app *app, struct query *q, struct rag_error *reterr)
 {
     const struct json *fusion = NULL;
     const char *mode = NULL;
     bool rerank = true;
+    bool adapter = true;
     enum rag_status status = json_get_string(q->body, "mode", 16, &mode, reterr);
 
     if (status == RAG_OK && mode && search_mode_parse(mode, &q->request.mode) != RAG_OK)
@@ -78,12 +79,15 @@ static enum rag_status read_search(struct app *app, struct query *q, struct rag_
     if (status == RAG_OK)
         status = json_get_bool(q->body, "rerank", &rerank, reterr);
     if (status == RAG_OK)
+        status = json_get_bool(q->body, "adapter", &adapter, reterr);
+    if (status == RAG_OK)
         status = json_get_bool(q->body, "stages", &q->request.rankings, reterr);
     if (status == RAG_OK)
         status = json_get_bool(q->body, "explain", &q->request.explain, reterr);
     if (status == RAG_OK)
         status = json_get_object(q->body, "fusion", &fusion, reterr);
     q->request.no_rerank = !rerank;
+    q->request.no_adapter = !adapter;
     if (status != RAG_OK || !fusion)
         return status;
     if (!collection_fusion(q->collection, &q->fusion))
@@ -120,8 +124,9 @@ static enum rag_status read_generation(struct app *app, struct query *q, struct 
 static enum rag_status query_read(struct app *app, struct http_request *request, bool ask,
                                   struct query *q, struct rag_error *reterr)
 {
-    static const char *const search_keys[] = {"collection", "query",  "top_k",  "filter",  "stages",
-                                              "mode",       "fusion", "rerank", "explain", NULL};
+    static const char *const search_keys[] = {"collection", "query",   "top_k",  "filter",
+                                              "stages",     "mode",    "fusion", "rerank",
+                                              "explain",    "adapter", NULL};
     static const char *const ask_keys[] = {"collection", "question",    "top_k",    "filter",
                                            "stream",     "deadline_ms", "messages", "backend",
                                            "sampling",   "cache",       NULL};

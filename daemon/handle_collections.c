@@ -43,6 +43,21 @@ static void write_default_ranking(const struct app *app, struct collection *c,
     json_put_string(w, "gate_from", is_own ? "collection" : "daemon");
 }
 
+/* "adapter", where there is one; without an embedder it rests in the store. */
+static void write_adapter(const struct app *app, struct collection *c, struct json_writer *w)
+{
+    struct collection_adapter *a = NULL;
+    bool active = false;
+
+    if (c->vectors)
+        a = collection_vectors_adapter(c->vectors, &active);
+    else
+        (void)collection_adapter_load(app->store, c->id, &a, NULL);
+    if (a)
+        collection_adapter_write(a, active, false, "adapter", w);
+    collection_adapter_unref(a);
+}
+
 static enum rag_status write_collection(struct app *app, struct collection *c, const char *key,
                                         struct json_writer *w, struct rag_error *reterr)
 {
@@ -76,6 +91,7 @@ static enum rag_status write_collection(struct app *app, struct collection *c, c
         json_put_int(w, "change", (int64_t)index.change);
         json_end_object(w);
         collection_vectors_write(c->vectors, w);
+        write_adapter(app, c, w);
         json_end_object(w);
     }
     arena_release(&arena);

@@ -120,6 +120,7 @@ struct pipeline_request {
     enum search_mode mode;
     const struct fusion_options *fusion; /* NULL: the collection's */
     bool no_rerank;
+    bool no_adapter;                 /* the question's vector as the embedder made it */
     bool explain;                    /* of a search: also what the gate of an ask would say */
     bool rankings;                   /* keep each stage's own list, both fusions included */
     struct generator *generator;     /* this one and no other; NULL: the configured ones */
@@ -185,6 +186,7 @@ struct retrieval {
     struct fusion_options fusion;   /* hybrid: what it was fused with */
     struct lexical_weights lexical; /* of the order by words, where there is one */
     struct gate_verdict gate;       /* of a search that explains itself */
+    char adapter[ADAPTER_ID_BYTES]; /* that mapped the question's vector; "" none */
     const char *reranker;           /* "lexical", the name of a cross-encoder, or "none" */
     struct ranking rankings[RANKINGS_MAX];
     size_t n_rankings;

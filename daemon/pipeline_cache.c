@@ -36,12 +36,13 @@ static bool is_wanted(const struct pipeline *p, const struct pipeline_request *r
     const struct sampling *sampling = request->sampling ? request->sampling : &p->sampling;
 
     return p->cache && !request->no_cache && sampling->temperature <= 0 &&
-           request->mode == SEARCH_AUTO && !request->fusion && !request->no_rerank;
+           request->mode == SEARCH_AUTO && !request->fusion && !request->no_rerank &&
+           !request->no_adapter;
 }
 
 /* All of this request that its answer depends on, beside the question, as text. */
 static void write_settings(const struct pipeline *p, const struct pipeline_request *request,
-                           struct json_writer *w)
+                           const char *adapter, struct json_writer *w)
 {
     struct generator *backends[CONFIG_BACKENDS_MAX];
     size_t n_backends = pipeline_backends(p, request, backends);
@@ -60,6 +61,7 @@ static void write_settings(const struct pipeline *p, const struct pipeline_reque
     json_begin_object(w, "fusion");
     fusion_settings_write(w, &fusion);
     json_end_object(w);
+    json_put_string(w, "adapter", adapter);
     json_begin_object(w, "lexical");
     lexical_settings_write(w, &lexical);
     json_end_object(w);
@@ -80,8 +82,20 @@ static void write_settings(const struct pipeline *p, const struct pipeline_reque
     json_end_object(w);
 }
 
+/* The adapter that the question's vector will be mapped by. */
+static void note_adapter(const struct pipeline_request *request, struct cache_step *s)
+{
+    bool active = false;
+    struct collection_adapter *a =
+        collection_vectors_adapter(request->collection->vectors, &active);
+
+    if (active)
+        memcpy(s->adapter, a->id, sizeof s->adapter);
+    collection_adapter_unref(a);
+}
+
 static enum rag_status hash_settings(const struct pipeline *p,
-                                     const struct pipeline_request *request,
+                                     const struct pipeline_request *request, const char *adapter,
                                      uint8_t ret[SHA256_BYTES])
 {
     struct json_writer w;
@@ -90,7 +104,7 @@ static enum rag_status hash_settings(const struct pipeline *p,
 
     buf_init(&text, SETTINGS_BYTES_MAX);
     json_writer_init(&w, &text);
-    write_settings(p, request, &w);
+    write_settings(p, request, adapter, &w);
     status = buf_status(&text);
     if (status == RAG_OK) {
         const struct sha256_part parts[] = {
@@ -166,12 +180,13 @@ enum rag_status pipeline_cache_same(const struct pipeline *p,
     a->cache_asked = true;
     buf_init(&s->canonical, PIPELINE_QUESTION_BYTES_MAX);
     s->key.collection_id = request->collection->id;
+    note_adapter(request, s);
     status = question_canonical(request->question, strlen(request->question), &s->canonical);
     s->key.question = buf_str(&s->canonical);
     s->key.request_id = request->request_id;
     s->key.request_id = request->request_id;
     if (status == RAG_OK)
-        status = hash_settings(p, request, s->key.settings);
+        status = hash_settings(p, request, s->adapter, s->key.settings);
     if (status == RAG_OK)
         status =
             cache_scope(p->cache_shared, request->collection, request->principal, s->key.scope);
@@ -375,6 +390,9 @@ void pipeline_cache_keep(const struct pipeline *p, const struct pipeline_request
     struct buf payload;
 
     if (!s->on || !may_keep(a))
+        return;
+    /* another one was installed since the key was made */
+    if (a->retrieval.ran[STAGE_DENSE] && strcmp(s->adapter, a->retrieval.adapter) != 0)
         return;
     buf_init(&payload, PAYLOAD_BYTES_MAX);
     answer_payload_write(a, request->request_id, &payload);

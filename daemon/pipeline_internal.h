@@ -60,8 +60,9 @@ enum rag_status pipeline_guard_answer(const struct pipeline *p,
 struct cache_step {
     bool on;
     struct cache_key key;
-    struct buf canonical; /* of key.question */
-    uint64_t generation;  /* of the collection, before anything was searched */
+    struct buf canonical;           /* of key.question */
+    char adapter[ADAPTER_ID_BYTES]; /* of key.settings; "" none */
+    uint64_t generation;            /* of the collection, before anything was searched */
     struct cache_meaning meaning;
     float *vector; /* owned, of the meaning; or NULL */
     bool has_meaning;

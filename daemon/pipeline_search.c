@@ -159,9 +159,18 @@ static void search_vectors(void *context)
     if (request->mode != SEARCH_DENSE && (deadline == 0 || budget < deadline))
         deadline = budget;
     h->dense_error = (struct rag_error){RAG_OK, ""};
-    h->dense_status = collection_vectors_search(
-        request->collection->vectors, h->r->text.data, h->r->text.len, h->keep, h->k_near, deadline,
-        request->cancel, h->near, &h->n_near, &h->dense_error);
+    h->dense_status =
+        collection_vectors_search(request->collection->vectors,
+                                  &(struct vectors_query){
+                                      .question = h->r->text.data,
+                                      .n_bytes = h->r->text.len,
+                                      .keep = h->keep,
+                                      .k = h->k_near,
+                                      .as_embedded = request->no_adapter,
+                                      .deadline_ns = deadline,
+                                      .cancel = request->cancel,
+                                  },
+                                  h->near, &h->n_near, h->r->adapter, &h->dense_error);
     h->dense_begun_ns = begun;
     h->dense_ms = clock_elapsed_ms(begun);
 }
@@ -173,6 +182,7 @@ static enum rag_status begin_vectors(struct hunt *h, struct rag_error *reterr)
     if (!h->near)
         return no_memory(reterr);
     h->n_near = 0;
+    h->r->adapter[0] = '\0';
     h->job = (struct side_job){.run = search_vectors, .context = h};
     side_work_begin(h->p->side, &h->job);
     return RAG_OK;

@@ -279,6 +279,8 @@ void reply_write_retrieval(struct json_writer *w, const struct retrieval *r)
         fusion_settings_write(w, &r->fusion);
         json_end_object(w);
     }
+    if (r->adapter[0])
+        json_put_string(w, "adapter", r->adapter);
     json_put_string(w, "reranker", r->reranker);
     reply_write_degraded(w, r);
 }

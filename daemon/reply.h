@@ -34,7 +34,7 @@ void reply_write_rankings(struct json_writer *w, const struct retrieval *r, size
 /* "explanation": {words: [what the rerank by words read in each of passages[0..n), in their order,
  * null where it did not], lexical: its weights, gate: {pass, relevance, reason_code}}. */
 void reply_write_explanation(struct json_writer *w, const struct retrieval *r, size_t n);
-/* "mode", "fusion", "reranker", "degraded": what ran and what was left out. */
+/* "mode", "fusion", "adapter", "reranker", "degraded": what ran and what was left out. */
 void reply_write_retrieval(struct json_writer *w, const struct retrieval *r);
 /* "degraded": [{stage, reason}], empty when nothing was left out. */
 void reply_write_degraded(struct json_writer *w, const struct retrieval *r);

@@ -15,6 +15,7 @@
  *   changes         one row for each publish and delete: the order of everything
  *   embedders       each embedding model that was used, by fingerprint, and how to load it again
  *   embeddings      a chunk's unit vector by one of them, float16, little-endian
+ *   adapters        a collection's map of questions' vectors (store/adapters.h)
  *
  * Invariants, between transactions
  *   1. documents.version_id is a version of the same collection in state 1, and every version in
@@ -27,7 +28,8 @@
  *   5. A version in state 1 has version_chunks of ordinals 0..n_chunks-1, and pieces of text that
  *      are text_bytes together. One in state 2 may have less.
  *   6. changes.change of a publish or delete is that of the transaction that set documents.
- *   7. Every row of embeddings has its chunk and its embedder, and a vector of 2 * dim bytes. */
+ *   7. Every row of embeddings has its chunk and its embedder, and a vector of 2 * dim bytes.
+ *   8. Every row of adapters has its collection, which is not deleted. */
 #include "store/store_internal.h"
 
 const char *const store_schema[] = {
@@ -80,5 +82,10 @@ const char *const store_schema[] = {
     "  chunk_id INTEGER NOT NULL, embedder_id INTEGER NOT NULL, vector BLOB NOT NULL,"
     "  UNIQUE(chunk_id, embedder_id));"
     "CREATE INDEX chunks_collection ON chunks(collection_id);",
+
+    "CREATE TABLE adapters("
+    "  collection_id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, dim INTEGER NOT NULL,"
+    "  rank INTEGER NOT NULL, weights BLOB NOT NULL, n_pairs INTEGER NOT NULL,"
+    "  measured TEXT NOT NULL, learned_ms INTEGER NOT NULL);",
 };
 const size_t store_schema_n = sizeof store_schema / sizeof store_schema[0];

@@ -488,6 +488,7 @@ static enum rag_status run_delete_collection(struct database *db, void *context,
 {
     static const char find[] = "SELECT id FROM collections WHERE name=?1 AND deleted=0";
     static const char mark[] = "UPDATE collections SET deleted=1 WHERE id=?1";
+    static const char adapter[] = "DELETE FROM adapters WHERE collection_id=?1";
     struct delete_job *j = context;
     sqlite3_stmt *statement;
     bool row = false;
@@ -504,6 +505,8 @@ static enum rag_status run_delete_collection(struct database *db, void *context,
     j->row.collection_id = sqlite3_column_int64(statement, 0);
     sqlite3_reset(statement);
     status = insert_change(db, &j->row, &j->change, reterr);
+    if (status == RAG_OK)
+        status = database_run_for(db, adapter, j->row.collection_id, reterr);
     /* its documents are invisible with it; reclaim.c retires them in slices */
     return status == RAG_OK ? database_run_for(db, mark, j->row.collection_id, reterr) : status;
 }

@@ -308,7 +308,7 @@ static void write_text_pairs(struct json_writer *w, const struct replay *r)
 {
     static const char *const keys[] = {"answer",  "outcome",           "reason_code", "reason",
                                        "backend", "model_fingerprint", NULL};
-    static const char *const retrieval[] = {"mode", "embedder", "cross_encoder", NULL};
+    static const char *const retrieval[] = {"mode", "embedder", "adapter", "cross_encoder", NULL};
 
     for (size_t i = 0; keys[i]; i++)
         write_texts(w, keys[i], ragctl_text(r->then, keys[i]), ragctl_text(r->now, keys[i]));
@@ -481,8 +481,9 @@ static void print_ranks(struct buf *out, const struct json *o)
 
 static void print_comparison(const struct json *o)
 {
-    static const char *const pairs[] = {"outcome",  "reason_code", "backend",  "model_fingerprint",
-                                        "analyzer", "mode",        "embedder", "cross_encoder"};
+    static const char *const pairs[] = {"outcome",           "reason_code", "backend",
+                                        "model_fingerprint", "analyzer",    "mode",
+                                        "embedder",          "adapter",     "cross_encoder"};
     const struct json *citations = json_member(o, "citations");
     const char *answer = ragctl_text(json_member(o, "answer"), "after");
     struct buf out;

@@ -236,7 +236,8 @@ static void a_database_of_the_format_before_is_taken_along(void **state)
     put_ids(f, "d", "ab", ids);
     store_close(f->store);
     run_sql(f->dir, "ragd.db",
-            "DROP TABLE embeddings; DROP TABLE embedders; DROP INDEX chunks_collection;"
+            "DROP TABLE adapters; DROP TABLE embeddings; DROP TABLE embedders;"
+            "DROP INDEX chunks_collection;"
             "PRAGMA user_version=1");
     f->store = open_store(f->dir);
     one = embedder(f, "one");
