@@ -207,6 +207,8 @@ static void write_ranked(struct json_writer *w, const struct passage *s, float s
     json_begin_object(w, NULL);
     json_put_string(w, "document", s->document);
     json_put_int(w, "chunk", (int64_t)s->id);
+    json_put_int(w, "byte_start", s->byte_start);
+    json_put_int(w, "byte_end", s->byte_end);
     json_put_double(w, "score", (double)score);
     json_end_object(w);
 }

@@ -111,19 +111,37 @@ enum rag_status evidence_find(const struct evidence_document *d, const char *evi
     return RAG_OK;
 }
 
-bool evidence_covered(const struct evidence_document *d, const struct evidence_place *place,
-                      size_t byte_start, size_t byte_end)
+/* Characters that the bytes share with the evidence; *ret_n: characters of the bytes. */
+static size_t shared_chars(const struct evidence_document *d, const struct evidence_place *place,
+                           size_t byte_start, size_t byte_end, size_t *ret_n)
 {
     const struct evidence_index *v = &d->views[place->view];
     size_t start = char_at(v->source_at, v->n_chars, byte_start);
     size_t end = char_at(v->source_at, v->n_chars, byte_end);
     size_t from = start > place->char_start ? start : place->char_start;
     size_t to = end < place->char_end ? end : place->char_end;
-    size_t shorter = place->char_end - place->char_start;
 
-    if (from >= to)
-        return false;
-    if (end - start < shorter)
-        shorter = end - start;
-    return (double)(to - from) >= EVIDENCE_OVERLAP_MIN * (double)shorter;
+    *ret_n = end > start ? end - start : 0;
+    return from < to ? to - from : 0;
+}
+
+bool evidence_covered(const struct evidence_document *d, const struct evidence_place *place,
+                      size_t byte_start, size_t byte_end)
+{
+    size_t n_span;
+    size_t n_shared = shared_chars(d, place, byte_start, byte_end, &n_span);
+    size_t n_evidence = place->char_end - place->char_start;
+    size_t shorter = n_span < n_evidence ? n_span : n_evidence;
+
+    return n_shared > 0 && (double)n_shared >= EVIDENCE_OVERLAP_MIN * (double)shorter;
+}
+
+bool evidence_held(const struct evidence_document *d, const struct evidence_place *place,
+                   size_t byte_start, size_t byte_end)
+{
+    size_t n_span;
+    size_t n_shared = shared_chars(d, place, byte_start, byte_end, &n_span);
+    size_t n_evidence = place->char_end - place->char_start;
+
+    return n_shared > 0 && (double)n_shared >= EVIDENCE_OVERLAP_MIN * (double)n_evidence;
 }

@@ -1,10 +1,11 @@
-/* eval/evidence.h - does a cited span cover a text that was marked as evidence?
+/* eval/evidence.h - does a cited span, or a passage, cover a text that was marked as evidence?
  *
  * A cited span counts when it overlaps the evidence by at least 60% of the characters of the
- * shorter of the two. Characters are those of the document's stored text; where the evidence
- * does not occur there as it is written (a table row whose cells were joined differently,
- * emphasis marks that a parser dropped) both are compared with white space left out, and then
- * with the marks of Markdown left out too. HTML is always compared without white space. */
+ * shorter of the two, a passage when it has at least 60% of those of the evidence. Characters are
+ * those of the document's stored text; where the evidence does not occur there as it is written (a
+ * table row whose cells were joined differently, emphasis marks that a parser dropped) both are
+ * compared with white space left out, and then with the marks of Markdown left out too. HTML is
+ * always compared without white space. */
 #ifndef RAG_EVAL_EVIDENCE_H
 #define RAG_EVAL_EVIDENCE_H
 
@@ -49,5 +50,9 @@ enum rag_status evidence_find(const struct evidence_document *d, const char *evi
 /* Does the cited span of the document's bytes count for the evidence at 'place'? */
 bool evidence_covered(const struct evidence_document *d, const struct evidence_place *place,
                       size_t byte_start, size_t byte_end);
+/* Does a passage at these bytes hold the evidence? A shorter one than the evidence, which would
+ * count as a cited span, does not. */
+bool evidence_held(const struct evidence_document *d, const struct evidence_place *place,
+                   size_t byte_start, size_t byte_end);
 
 #endif

@@ -53,6 +53,7 @@ void stage_quality_add(struct stage_quality *sum, const uint32_t *ranks, const f
     if (best == RANK_NOT_FOUND)
         return;
     sum->hit_at_1 += best <= 1;
+    sum->hit_at_3 += best <= 3;
     sum->hit_at_5 += best <= 5;
     sum->hit_at_10 += best <= 10;
     sum->hit_at_20 += best <= 20;
@@ -68,6 +69,7 @@ struct stage_quality stage_quality_mean(const struct stage_quality *sum)
     return (struct stage_quality){
         .n = sum->n,
         .hit_at_1 = sum->hit_at_1 / n,
+        .hit_at_3 = sum->hit_at_3 / n,
         .hit_at_5 = sum->hit_at_5 / n,
         .hit_at_10 = sum->hit_at_10 / n,
         .hit_at_20 = sum->hit_at_20 / n,

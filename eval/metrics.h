@@ -22,6 +22,7 @@
 struct stage_quality {
     size_t n; /* questions */
     double hit_at_1;
+    double hit_at_3;
     double hit_at_5;
     double hit_at_10;
     double hit_at_20;

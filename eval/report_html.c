@@ -52,6 +52,15 @@ static void put_head(const struct run *run, struct buf *out)
     buf_append_str(out, "</div>\n");
 }
 
+static void put_held_kpi(const struct run *run, struct buf *out)
+{
+    struct stage_quality q = stage_quality_mean(&run->held_paraphrases[RUN_FINAL]);
+
+    if (q.n > 0)
+        html_kpi(out, q.hit_at_3, "바꿔 말한 질문의 근거가 3위 안에",
+                 "paraphrases: evidence hit@3, final");
+}
+
 static void put_kpis(const struct run *run, const struct run_summary *s, struct buf *out)
 {
     struct stage_quality q = stage_quality_mean(&run->sums[RUN_FINAL]);
@@ -71,6 +80,7 @@ static void put_kpis(const struct run *run, const struct run_summary *s, struct 
               run->question_set ? "evidence cited" : "citation overlaps gold");
     kpi_tally(out, s->paraphrases.cited, "바꿔 말한 질문의 근거 인용",
               "paraphrases: evidence cited");
+    put_held_kpi(run, out);
     kpi_tally(out, s->refusal_precision, "거절의 정밀도", "refusal precision");
     kpi_tally(out, s->refusal_recall, "답 없는 질문을 거절", "refusal recall");
     kpi_tally(out, s->answered, "답 있는 질문에 답함", "answered rate");
@@ -81,7 +91,7 @@ static void stage_table(const struct run *run, const struct stage_quality sums[N
                         const char *label, struct buf *out)
 {
     buf_printf(out,
-               "<table><tr><th>%s</th><th>hit@1</th><th>hit@5</th><th>hit@10</th>"
+               "<table><tr><th>%s</th><th>hit@1</th><th>hit@3</th><th>hit@5</th><th>hit@10</th>"
                "<th>hit@20</th><th>MRR@10</th><th>nDCG@10</th></tr>\n",
                label);
     for (int s = 0; s < N_RUN_STAGES; s++) {
@@ -91,11 +101,42 @@ static void stage_table(const struct run *run, const struct stage_quality sums[N
             continue;
         buf_printf(out,
                    "<tr%s><td>%s</td><td>%.4f</td><td>%.4f</td><td>%.4f</td><td>%.4f</td>"
-                   "<td>%.4f</td><td>%.4f</td></tr>\n",
+                   "<td>%.4f</td><td>%.4f</td><td>%.4f</td></tr>\n",
                    s == RUN_FINAL ? " class=\"total\"" : "", run_stage_name((enum run_stage)s),
-                   q.hit_at_1, q.hit_at_5, q.hit_at_10, q.hit_at_20, q.mrr_at_10, q.ndcg_at_10);
+                   q.hit_at_1, q.hit_at_3, q.hit_at_5, q.hit_at_10, q.hit_at_20, q.mrr_at_10,
+                   q.ndcg_at_10);
     }
     buf_append_str(out, "</table>");
+}
+
+static void held_table(const struct run *run, const struct stage_quality sums[N_RUN_STAGES],
+                       const char *label, struct buf *out)
+{
+    if (sums[RUN_FINAL].n == 0)
+        return;
+    buf_printf(out, "<table><tr><th>%s</th><th>hit@1</th><th>hit@3</th><th>hit@10</th></tr>\n",
+               label);
+    for (int s = 0; s < N_RUN_STAGES; s++) {
+        struct stage_quality q = stage_quality_mean(&sums[s]);
+
+        if (run->ran[s])
+            buf_printf(out, "<tr%s><td>%s</td><td>%.4f</td><td>%.4f</td><td>%.4f</td></tr>\n",
+                       s == RUN_FINAL ? " class=\"total\"" : "", run_stage_name((enum run_stage)s),
+                       q.hit_at_1, q.hit_at_3, q.hit_at_10);
+    }
+    buf_append_str(out, "</table>");
+}
+
+static void put_held(const struct run *run, struct buf *out)
+{
+    if (run->held[RUN_FINAL].n == 0 && run->held_paraphrases[RUN_FINAL].n == 0)
+        return;
+    held_table(run, run->held, "근거가 있는 지문 passages with the evidence", out);
+    held_table(run, run->held_paraphrases, "바꿔 말한 질문 the same of the paraphrases", out);
+    buf_append_str(out,
+                   "<p class=\"note\">앞의 k개 지문 가운데 하나에 근거의 60% 이상이 있는 질문의 "
+                   "비율. · Share of questions of which one of the first k passages holds at "
+                   "least 60% of an evidence text.</p>\n");
 }
 
 static void put_warnings(const struct run *run, struct buf *out)
@@ -160,6 +201,7 @@ static void put_retrieval(const struct run *run, struct buf *out)
                run->sums[RUN_FINAL].n, run->sums[RUN_FINAL].n);
     if (run->paraphrases[RUN_FINAL].n > 0)
         stage_table(run, run->paraphrases, "바꿔 말한 질문 paraphrases", out);
+    put_held(run, out);
     put_comparisons(run, out);
     buf_append_str(out, "</section>\n");
     html_section(out, "정답 지문의 순위", "Rank of the gold passage in the final list");

@@ -8,8 +8,21 @@ static void put_share(struct json_writer *w, const char *key, struct tally t)
     json_put_double(w, key, metrics_share(t.part, t.whole));
 }
 
+/* The passage that holds the evidence; null where no question has any. */
+static void put_held(struct json_writer *w, const struct stage_quality *sum)
+{
+    struct stage_quality q = stage_quality_mean(sum);
+    double none = metrics_share(0, 0);
+
+    json_put_double(w, "evidence_hit_at_1", q.n > 0 ? q.hit_at_1 : none);
+    json_put_double(w, "evidence_hit_at_3", q.n > 0 ? q.hit_at_3 : none);
+    json_put_double(w, "evidence_hit_at_10", q.n > 0 ? q.hit_at_10 : none);
+}
+
+/* held: the same questions by the passage that holds the evidence. */
 static void put_stages(struct json_writer *w, const struct run *run,
-                       const struct stage_quality sums[N_RUN_STAGES])
+                       const struct stage_quality sums[N_RUN_STAGES],
+                       const struct stage_quality held[N_RUN_STAGES])
 {
     json_begin_object(w, "stages");
     for (int stage = 0; stage < N_RUN_STAGES; stage++) {
@@ -19,18 +32,22 @@ static void put_stages(struct json_writer *w, const struct run *run,
             continue;
         json_begin_object(w, run_stage_name((enum run_stage)stage));
         json_put_double(w, "hit_at_1", q.hit_at_1);
+        json_put_double(w, "hit_at_3", q.hit_at_3);
         json_put_double(w, "hit_at_5", q.hit_at_5);
         json_put_double(w, "hit_at_10", q.hit_at_10);
         json_put_double(w, "hit_at_20", q.hit_at_20);
         json_put_double(w, "mrr_at_10", q.mrr_at_10);
         json_put_double(w, "ndcg_at_10", q.ndcg_at_10);
+        if (run->question_set)
+            put_held(w, &held[stage]);
         json_end_object(w);
     }
     json_end_object(w);
 }
 
 static void put_group(struct json_writer *w, const char *key, const struct run *run,
-                      const struct run_group *g, const struct stage_quality sums[N_RUN_STAGES])
+                      const struct run_group *g, const struct stage_quality sums[N_RUN_STAGES],
+                      const struct stage_quality held[N_RUN_STAGES])
 {
     json_begin_object(w, key);
     json_put_int(w, "questions", (int64_t)g->cited.whole);
@@ -38,15 +55,15 @@ static void put_group(struct json_writer *w, const char *key, const struct run *
     put_share(w, "all_cited", g->cited_all);
     put_share(w, "false_refusals", g->refused);
     put_share(w, "answer_text", g->norm_found);
-    put_stages(w, run, sums);
+    put_stages(w, run, sums, held);
     json_end_object(w);
 }
 
 static void put_evidence(struct json_writer *w, const struct run *run, const struct run_summary *s)
 {
     json_begin_object(w, "evidence");
-    put_group(w, "originals", run, &s->originals, run->sums);
-    put_group(w, "paraphrases", run, &s->paraphrases, run->paraphrases);
+    put_group(w, "originals", run, &s->originals, run->sums, run->held);
+    put_group(w, "paraphrases", run, &s->paraphrases, run->paraphrases, run->held_paraphrases);
     json_begin_object(w, "refused");
     put_share(w, "on_topic", s->refused_by_topic[TOPIC_ON]);
     put_share(w, "off_topic", s->refused_by_topic[TOPIC_OFF]);
@@ -119,7 +136,7 @@ void report_json(const struct run *run, struct buf *out)
     json_begin_object(&w, NULL);
     json_put_int(&w, "questions", (int64_t)run->n_outcomes);
     json_put_int(&w, "passages", (int64_t)run->n_passages);
-    put_stages(&w, run, run->sums);
+    put_stages(&w, run, run->sums, run->held);
     json_begin_object(&w, "answers");
     json_put_double(&w, "em", s.n_scored > 0 ? s.em : metrics_share(0, 0));
     json_put_double(&w, "f1", s.n_scored > 0 ? s.f1 : metrics_share(0, 0));

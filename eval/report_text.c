@@ -30,16 +30,32 @@ static void put_stages(const struct run *run, const char *name,
 {
     if (sums[RUN_FINAL].n == 0)
         return;
-    buf_printf(out, "\n%-12s %8s %8s %8s %8s %8s %8s\n", name, "hit@1", "hit@5", "hit@10", "hit@20",
-               "MRR@10", "nDCG@10");
+    buf_printf(out, "\n%-12s %8s %8s %8s %8s %8s %8s %8s\n", name, "hit@1", "hit@3", "hit@5",
+               "hit@10", "hit@20", "MRR@10", "nDCG@10");
     for (int stage = 0; stage < N_RUN_STAGES; stage++) {
         struct stage_quality q = stage_quality_mean(&sums[stage]);
 
         if (!run->ran[stage])
             continue;
-        buf_printf(out, "%-12s %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f\n",
-                   run_stage_name((enum run_stage)stage), q.hit_at_1, q.hit_at_5, q.hit_at_10,
-                   q.hit_at_20, q.mrr_at_10, q.ndcg_at_10);
+        buf_printf(out, "%-12s %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f\n",
+                   run_stage_name((enum run_stage)stage), q.hit_at_1, q.hit_at_3, q.hit_at_5,
+                   q.hit_at_10, q.hit_at_20, q.mrr_at_10, q.ndcg_at_10);
+    }
+}
+
+/* By passages: does one of the first hold the evidence? */
+static void put_held(const struct run *run, const char *name,
+                     const struct stage_quality sums[N_RUN_STAGES], struct buf *out)
+{
+    if (sums[RUN_FINAL].n == 0)
+        return;
+    buf_printf(out, "\n%-34s %8s %8s %8s\n", name, "hit@1", "hit@3", "hit@10");
+    for (int stage = 0; stage < N_RUN_STAGES; stage++) {
+        struct stage_quality q = stage_quality_mean(&sums[stage]);
+
+        if (run->ran[stage])
+            buf_printf(out, "%-34s %8.4f %8.4f %8.4f\n", run_stage_name((enum run_stage)stage),
+                       q.hit_at_1, q.hit_at_3, q.hit_at_10);
     }
 }
 
@@ -120,6 +136,8 @@ void report_text(const struct run *run, struct buf *out)
     put_head(run, out);
     put_stages(run, "retrieval", run->sums, out);
     put_stages(run, "paraphrases", run->paraphrases, out);
+    put_held(run, "passages with the evidence", run->held, out);
+    put_held(run, "the same of the paraphrases", run->held_paraphrases, out);
     put_comparisons(run, out);
     if (s.asked && run->question_set) {
         put_group("answerable questions", &s.originals, out);

@@ -103,6 +103,10 @@ struct run {
 
     struct stage_quality sums[N_RUN_STAGES];        /* of questions as they were asked first */
     struct stage_quality paraphrases[N_RUN_STAGES]; /* and of their paraphrases, apart */
+    /* The same of passages instead of documents, for questions with evidence: the one relevant
+     * entry is the first passage that holds some evidence text. */
+    struct stage_quality held[N_RUN_STAGES];
+    struct stage_quality held_paraphrases[N_RUN_STAGES];
     bool ran[N_RUN_STAGES];
     enum run_stage fused; /* the fusion that the daemon used: RUN_RRF or RUN_CONVEX; N_RUN_STAGES:
                              none */

@@ -111,8 +111,77 @@ static void count_list(struct evaluation *e, size_t i, enum run_stage stage, con
     o->rank[stage] = best;
 }
 
+/* Where the evidence of a question of the set is. */
+struct evidence_places {
+    struct evidence_place at[EVAL_EVIDENCE_MAX];
+    uint32_t document[EVAL_EVIDENCE_MAX];
+    size_t n;
+};
+
+static enum rag_status find_evidence(const struct evaluation *e, size_t i,
+                                     struct evidence_places *ret)
+{
+    const struct set_question *q = e->set ? &e->set->questions[i] : NULL;
+    enum rag_status status = RAG_OK;
+
+    ret->n = q ? q->n_evidence : 0;
+    for (size_t k = 0; k < ret->n && status == RAG_OK; k++) {
+        ret->document[k] = (uint32_t)eval_corpus_find(e, q->evidence[k].document);
+        status = evidence_find(&e->documents[ret->document[k]].evidence, q->evidence[k].text,
+                               &ret->at[k]);
+    }
+    return status;
+}
+
+static bool read_bytes(const struct json *entry, size_t *ret_start, size_t *ret_end)
+{
+    double start = json_number(json_member(entry, "byte_start"));
+    double end = json_number(json_member(entry, "byte_end"));
+
+    if (!(start >= 0) || !(end >= start) || end > (double)DOCUMENT_BYTES_MAX * 3)
+        return false;
+    *ret_start = (size_t)start;
+    *ret_end = (size_t)end;
+    return true;
+}
+
+static bool holds_evidence(const struct evaluation *e, const struct evidence_places *places,
+                           const struct json *entry)
+{
+    uint32_t document = document_number(e, entry);
+    size_t start;
+    size_t end;
+
+    if (!read_bytes(entry, &start, &end))
+        return false;
+    for (size_t k = 0; k < places->n; k++)
+        if (places->document[k] == document &&
+            evidence_held(&e->documents[document].evidence, &places->at[k], start, end))
+            return true;
+    return false;
+}
+
+/* Count the first passage of a list that holds evidence of question i. */
+static void count_held(struct evaluation *e, size_t i, enum run_stage stage,
+                       const struct evidence_places *places, const struct json *array)
+{
+    const struct outcome *o = &e->run->outcomes[i];
+    uint32_t rank = 1;
+    const struct json *r = json_first(array);
+
+    if (places->n == 0)
+        return;
+    while (r && !holds_evidence(e, places, r)) {
+        r = json_next(r);
+        rank++;
+    }
+    rank = r ? rank : RANK_NOT_FOUND;
+    stage_quality_add(o->paraphrase ? &e->run->held_paraphrases[stage] : &e->run->held[stage],
+                      &rank, NULL, 1);
+}
+
 static void count_array(struct evaluation *e, size_t i, enum run_stage stage,
-                        const struct json *array)
+                        const struct evidence_places *places, const struct json *array)
 {
     uint32_t list[LIST_MAX];
     size_t n = 0;
@@ -120,6 +189,25 @@ static void count_array(struct evaluation *e, size_t i, enum run_stage stage,
     for (const struct json *r = json_first(array); r && n < LIST_MAX; r = json_next(r))
         list[n++] = document_number(e, r);
     count_list(e, i, stage, list, n);
+    count_held(e, i, stage, places, array);
+}
+
+/* All lists of a reply. */
+static enum rag_status count_reply(struct evaluation *e, size_t i, const struct json *reply)
+{
+    struct evidence_places places;
+    enum rag_status status = find_evidence(e, i, &places);
+
+    if (status != RAG_OK)
+        return status;
+    for (const struct json *s = json_first(json_member(reply, "stages")); s; s = json_next(s)) {
+        enum run_stage stage = run_stage_find(json_key(s));
+
+        if (stage < RUN_FINAL && json_is_array(s))
+            count_array(e, i, stage, &places, s);
+    }
+    count_array(e, i, RUN_FINAL, &places, json_member(reply, "results"));
+    return RAG_OK;
 }
 
 static bool is_gold(const struct evaluation *e, size_t i, uint32_t document)
@@ -251,17 +339,8 @@ static enum rag_status search_one(struct evaluation *e, size_t i, struct json **
     if (status != RAG_OK)
         return status;
     note_models(e->run, *ret_reply);
-    if (o->retrievable) {
-        const struct json *stages = json_member(*ret_reply, "stages");
-
-        for (const struct json *s = json_first(stages); s; s = json_next(s)) {
-            enum run_stage stage = run_stage_find(json_key(s));
-
-            if (stage < RUN_FINAL && json_is_array(s))
-                count_array(e, i, stage, s);
-        }
-        count_array(e, i, RUN_FINAL, json_member(*ret_reply, "results"));
-    }
+    if (o->retrievable && count_reply(e, i, *ret_reply) != RAG_OK)
+        return no_memory(reterr);
     status = keep_results(e, i, json_member(*ret_reply, "results"), reterr);
     if (status == RAG_OK)
         status = add_times(e, *ret_reply, NULL, "search", reterr);
@@ -280,16 +359,10 @@ struct cited_span {
 static bool read_span(const struct evaluation *e, const struct json *citation,
                       struct cited_span *ret)
 {
-    double start = json_number(json_member(citation, "byte_start"));
-    double end = json_number(json_member(citation, "byte_end"));
-
     ret->text = json_string(json_member(citation, "text"));
     ret->document = document_number(e, citation);
-    if (!ret->text || !(start >= 0) || !(end >= start) || end > (double)DOCUMENT_BYTES_MAX * 3)
-        return false;
-    ret->byte_start = (size_t)start;
-    ret->byte_end = (size_t)end;
-    return ret->document != UINT32_MAX;
+    return ret->text && read_bytes(citation, &ret->byte_start, &ret->byte_end) &&
+           ret->document != UINT32_MAX;
 }
 
 static void score_dataset_citation(const struct evaluation *e, size_t i,

@@ -16,7 +16,9 @@ BUILD = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else pathlib.Pa
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KLUE = ROOT / "tests" / "data" / "klue-synthetic.json"
 
-STAGE_KEYS = {"hit_at_1", "hit_at_5", "hit_at_10", "hit_at_20", "mrr_at_10", "ndcg_at_10"}
+STAGE_KEYS = {"hit_at_1", "hit_at_3", "hit_at_5", "hit_at_10", "hit_at_20", "mrr_at_10",
+              "ndcg_at_10"}
+EVIDENCE_KEYS = {"evidence_hit_at_1", "evidence_hit_at_3", "evidence_hit_at_10"}
 
 
 class Eval(unittest.TestCase):
@@ -89,6 +91,33 @@ class Eval(unittest.TestCase):
         self.assertEqual(r["evidence"]["originals"]["cited"], 1)
         self.assertEqual(r["evidence"]["refused"]["off_topic"], 1)
         self.assertIsNone(r["evidence"]["refused"]["on_topic"])
+
+    def test_a_passage_that_holds_the_evidence_is_what_counts(self):
+        # the document is found by any of its three passages, the evidence is in the second
+        parts = ["연차 규정의 첫 조항이다. " + "연차는 규정대로 쓴다. " * 30,
+                 "조부모가 사망하면 사흘을 쉰다. " + "경조사 규정은 팀장에게 묻는다. " * 25,
+                 "반반차 규정이다. " + "반반차는 오후에 쓴다. " * 30]
+        self.file("휴가.md", "# 휴가\n\n" + "\n\n".join(
+            f"## {i}조\n\n{text}\n" for i, text in enumerate(parts)))
+        evidence = [{"doc": "휴가.md", "text": "조부모가 사망하면 사흘을 쉰다."}]
+        self.file("questions.jsonl", "\n".join(json.dumps(q, ensure_ascii=False) for q in [
+            {"id": "a", "question": "조부모가 사망하면 며칠을 쉬나요?", "evidence": evidence},
+            {"id": "b", "question": "연차 규정은 무엇인가요?", "evidence": evidence},
+            {"id": "c", "question": "반반차 규정은 언제 쓰나요?", "of": "a", "evidence": evidence},
+            {"id": "d", "question": "반반차는 오후에 쓰나요?", "doc": ["휴가.md"]},
+        ]))
+        r = self.report(self.folder, "--no-answers", "--chunk-chars", 500)
+        originals = r["evidence"]["originals"]["stages"]["final"]
+        paraphrases = r["evidence"]["paraphrases"]["stages"]["final"]
+        for figures in (originals, paraphrases):
+            self.assertEqual(set(figures), STAGE_KEYS | EVIDENCE_KEYS)
+            self.assertEqual(figures["hit_at_1"], 1)
+            self.assertEqual(figures["evidence_hit_at_10"], 1)
+        self.assertEqual(r["stages"]["final"], originals)
+        self.assertEqual(originals["evidence_hit_at_1"], 0.5)  # of a and b; d has none marked
+        self.assertEqual(paraphrases["evidence_hit_at_1"], 0)
+        text = self.run_eval(self.folder, "--no-answers", "--chunk-chars", 500).stdout
+        self.assertIn("passages with the evidence", text)
 
     def test_a_trec_collection_is_searched_and_not_asked(self):
         trec = ROOT / "tests" / "data" / "trec-tiny"

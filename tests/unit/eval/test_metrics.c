@@ -15,27 +15,29 @@ static const struct {
     const char *name;
     uint32_t ranks[4];
     size_t n_relevant;
-    double hits[4]; /* at 1, 5, 10, 20 */
+    double hits[5]; /* at 1, 3, 5, 10, 20 */
     double mrr;
     double ndcg;
 } rows[] = {
-    {"first",                                                  {1},              1, {1, 1, 1, 1}, 1.0,        1.0       },
-    {"second: 1/log2(3)",                                      {2},              1, {0, 1, 1, 1}, 0.5,        0.63092975},
-    {"fifth is inside five: 1/log2(6)",                        {5},              1, {0, 1, 1, 1}, 0.2,        0.38685281},
-    {"sixth is not",                                           {6},              1, {0, 0, 1, 1}, 0.16666667, 0.35620719},
-    {"tenth still counts: 1/log2(11)",                         {10},             1, {0, 0, 1, 1}, 0.1,        0.28906483},
-    {"eleventh counts for hit@20 alone",                       {11},             1, {0, 0, 0, 1}, 0.0,        0.0       },
-    {"twentieth",                                              {20},             1, {0, 0, 0, 1}, 0.0,        0.0       },
-    {"past twenty",                                            {21},             1, {0, 0, 0, 0}, 0.0,        0.0       },
-    {"not found",                                              {RANK_NOT_FOUND}, 1, {0, 0, 0, 0}, 0.0,        0.0       },
+    {"first",                                                  {1},              1, {1, 1, 1, 1, 1}, 1.0,        1.0       },
+    {"second: 1/log2(3)",                                      {2},              1, {0, 1, 1, 1, 1}, 0.5,        0.63092975},
+    {"third: 1/log2(4)",                                       {3},              1, {0, 1, 1, 1, 1}, 0.33333333, 0.5       },
+    {"fourth is outside three: 1/log2(5)",                     {4},              1, {0, 0, 1, 1, 1}, 0.25,       0.43067656},
+    {"fifth is inside five: 1/log2(6)",                        {5},              1, {0, 0, 1, 1, 1}, 0.2,        0.38685281},
+    {"sixth is not",                                           {6},              1, {0, 0, 0, 1, 1}, 0.16666667, 0.35620719},
+    {"tenth still counts: 1/log2(11)",                         {10},             1, {0, 0, 0, 1, 1}, 0.1,        0.28906483},
+    {"eleventh counts for hit@20 alone",                       {11},             1, {0, 0, 0, 0, 1}, 0.0,        0.0       },
+    {"twentieth",                                              {20},             1, {0, 0, 0, 0, 1}, 0.0,        0.0       },
+    {"past twenty",                                            {21},             1, {0, 0, 0, 0, 0}, 0.0,        0.0       },
+    {"not found",                                              {RANK_NOT_FOUND}, 1, {0, 0, 0, 0, 0}, 0.0,        0.0       },
     {"two relevant at 1 and 3: (1 + 1/2) / (1 + 1/log2 3)",
      {3, 1},
-     2,                                                                             {1, 1, 1, 1},
-     1.0,                                                                                                     0.91972079},
+     2,                                                                             {1, 1, 1, 1, 1},
+     1.0,                                                                                                        0.91972079},
     {"two relevant, one missing: (1/log2 3) / (1 + 1/log2 3)",
      {RANK_NOT_FOUND, 2},
-     2,                                                                             {0, 1, 1, 1},
-     0.5,                                                                                                     0.38685281},
+     2,                                                                             {0, 1, 1, 1, 1},
+     0.5,                                                                                                        0.38685281},
 };
 
 static void near(double got, double want, const char *name, const char *figure)
@@ -54,9 +56,10 @@ static void test_rows(void **state)
         stage_quality_add(&sum, rows[i].ranks, NULL, rows[i].n_relevant);
         q = stage_quality_mean(&sum);
         near(q.hit_at_1, rows[i].hits[0], rows[i].name, "hit@1");
-        near(q.hit_at_5, rows[i].hits[1], rows[i].name, "hit@5");
-        near(q.hit_at_10, rows[i].hits[2], rows[i].name, "hit@10");
-        near(q.hit_at_20, rows[i].hits[3], rows[i].name, "hit@20");
+        near(q.hit_at_3, rows[i].hits[1], rows[i].name, "hit@3");
+        near(q.hit_at_5, rows[i].hits[2], rows[i].name, "hit@5");
+        near(q.hit_at_10, rows[i].hits[3], rows[i].name, "hit@10");
+        near(q.hit_at_20, rows[i].hits[4], rows[i].name, "hit@20");
         near(q.mrr_at_10, rows[i].mrr, rows[i].name, "MRR@10");
         near(q.ndcg_at_10, rows[i].ndcg, rows[i].name, "nDCG@10");
     }
@@ -89,6 +92,7 @@ static void test_means(void **state)
     q = stage_quality_mean(&sum);
     assert_int_equal(q.n, 4);
     near(q.hit_at_1, 0.25, "means", "hit@1");
+    near(q.hit_at_3, 0.5, "means", "hit@3");
     near(q.hit_at_5, 0.75, "means", "hit@5");
     near(q.mrr_at_10, (1.0 + 0.5 + 0.25) / 4, "means", "MRR@10");
     near(metrics_share(3, 4), 0.75, "means", "share");

@@ -119,24 +119,32 @@ static const struct {
     bool html;
     const char *evidence;
     const char *cited; /* its first occurrence in the document */
-    bool covered;
+    bool covered;      /* as a cited span */
+    bool held;         /* as a passage */
 } evidence_rows[] = {
-    {"the same span",                            "가나다라마바사아자차",     false, "나다라마바",                "나다라마바",        true },
-    {"a longer span around it",                  "가나다라마바사아자차",     false, "나다라",                      "가나다라마바",     true },
-    {"three of five are 60%",                    "가나다라마바사아자차",     false, "가나다라마",                "다라마바사",        true },
-    {"two of five are not",                      "가나다라마바사아자차",     false, "가나다라마",                "라마바사아",        false},
-    {"a short span inside",                      "가나다라마바사아자차",     false, "가나다라마바사아자차", "라",                    true },
-    {"of the shorter: two of three",             "가나다라마바사아자차",     false, "가나다라마",                "라마바",              true },
-    {"of the shorter: one of three",             "가나다라마바사아자차",     false, "가나다라마",                "마바사",              false},
-    {"elsewhere",                                "가나다라마바사아자차",     false, "가나다",                      "아자차",              false},
-    {"not in the document",                      "가나다라마바사아자차",     false, "하하하",                      "가나다",              false},
+    {"the same span",                            "가나다라마바사아자차",     false, "나다라마바",                "나다라마바",        true,  true },
+    {"a longer span around it",                  "가나다라마바사아자차",     false, "나다라",                      "가나다라마바",     true,
+     true                                                                                                                                                             },
+    {"three of five are 60%",                    "가나다라마바사아자차",     false, "가나다라마",                "다라마바사",        true,
+     true                                                                                                                                                             },
+    {"two of five are not",                      "가나다라마바사아자차",     false, "가나다라마",                "라마바사아",        false,
+     false                                                                                                                                                            },
+    {"a short span inside",                      "가나다라마바사아자차",     false, "가나다라마바사아자차", "라",                    true,
+     false                                                                                                                                                            },
+    {"of the shorter: two of three",             "가나다라마바사아자차",     false, "가나다라마",                "라마바",              true,
+     false                                                                                                                                                            },
+    {"of the shorter: one of three",             "가나다라마바사아자차",     false, "가나다라마",                "마바사",              false,
+     false                                                                                                                                                            },
+    {"elsewhere",                                "가나다라마바사아자차",     false, "가나다",                      "아자차",              false, false},
+    {"not in the document",                      "가나다라마바사아자차",     false, "하하하",                      "가나다",              false, false},
     {"a row whose cells were joined otherwise",  "조부모 사망 |3일 | 30만 원", false,
-     "조부모 사망 | 3일 | 30만 원",                                                                                     "조부모 사망 |3일", true },
+     "조부모 사망 | 3일 | 30만 원",                                                                                     "조부모 사망 |3일", true,  true },
     {"marks that a parser dropped",              "2급(대외비): 고객 명단",     false, "**2급(대외비)**: 고객",
-     "2급(대외비)",                                                                                                                                   true },
-    {"HTML without white space",                 "가나\n  다라\n마바",           true,  "가나 다라",                  "다라\n마바",         false},
+     "2급(대외비)",                                                                                                                                   true,  true },
+    {"HTML without white space",                 "가나\n  다라\n마바",           true,  "가나 다라",                  "다라\n마바",         false,
+     false                                                                                                                                                            },
     {"HTML: half is not enough, two thirds are", "가나\n  다라\n마바",           true,  "가나 다라 마바",
-     "다라\n마바",                                                                                                                                    true },
+     "다라\n마바",                                                                                                                                    true,  true },
 };
 
 static void test_evidence(void **state)
@@ -156,6 +164,10 @@ static void test_evidence(void **state)
                              (size_t)(at - text) + strlen(evidence_rows[i].cited)) !=
             evidence_rows[i].covered)
             fail_msg("%s", evidence_rows[i].name);
+        if (evidence_held(&d, &place, (size_t)(at - text),
+                          (size_t)(at - text) + strlen(evidence_rows[i].cited)) !=
+            evidence_rows[i].held)
+            fail_msg("%s: as a passage", evidence_rows[i].name);
         evidence_document_release(&d);
     }
 }

@@ -155,7 +155,10 @@ static void test_json(void **state)
     near(json_number(json_member(root, "questions")), 6);
     near(json_number(json_member(root, "passages")), 5);
     near(number(root, "stages", "final", "hit_at_1"), 0.5);
+    near(number(root, "stages", "final", "hit_at_3"), 0.75);
     near(number(root, "stages", "final", "hit_at_5"), 0.75);
+    assert_null(json_member(json_member(json_member(root, "stages"), "final"),
+                            "evidence_hit_at_3")); /* of question sets alone */
     near(number(root, "stages", "final", "mrr_at_10"), (1 + 1.0 / 3 + 0 + 1) / 4);
     assert_null(json_member(json_member(root, "stages"), "dense"));
     near(number(root, "answers", "em", NULL), 0.25);
@@ -278,8 +281,62 @@ static void test_text(void **state)
     buf_init(&out, REPORT_MAX);
     report_text(&run, &out);
     assert_non_null(strstr(buf_str(&out), "x.json: 6 questions, 5 passages (4 distinct)"));
-    assert_non_null(strstr(buf_str(&out), "final          0.5000   0.7500"));
+    assert_non_null(strstr(buf_str(&out), "final          0.5000   0.7500   0.7500"));
     assert_non_null(strstr(buf_str(&out), "(3 of 4)"));
+    buf_release(&out);
+    run_release(&run);
+}
+
+/* Of a question set: three questions whose evidence is in the first, the third and no passage, and
+ * a paraphrase whose evidence is in the fourth. */
+static void test_passages_with_the_evidence(void **state)
+{
+    static const uint32_t ranks[] = {1, 3, RANK_NOT_FOUND};
+    static const uint32_t of_paraphrase = 4;
+    const struct json *evidence;
+    struct json *root = NULL;
+    struct run run;
+    struct buf out;
+
+    (void)state;
+    fill(&run);
+    run.question_set = true;
+    for (size_t i = 0; i < 3; i++)
+        stage_quality_add(&run.held[RUN_FINAL], &ranks[i], NULL, 1);
+    stage_quality_add(&run.held_paraphrases[RUN_FINAL], &of_paraphrase, NULL, 1);
+    buf_init(&out, REPORT_MAX);
+    report_json(&run, &out);
+    assert_int_equal(json_parse(buf_str(&out), out.len, "report", &root, NULL), RAG_OK);
+    evidence = json_member(root, "evidence");
+    near(number(root, "stages", "final", "evidence_hit_at_1"), 1 / 3.0);
+    near(number(json_member(evidence, "originals"), "stages", "final", "evidence_hit_at_3"),
+         2 / 3.0);
+    near(number(json_member(evidence, "paraphrases"), "stages", "final", "evidence_hit_at_3"), 0);
+    near(number(json_member(evidence, "paraphrases"), "stages", "final", "evidence_hit_at_10"), 1);
+    json_free(root);
+
+    buf_reset(&out);
+    report_text(&run, &out);
+    assert_non_null(strstr(buf_str(&out), "passages with the evidence"));
+    assert_non_null(strstr(buf_str(&out), "0.3333   0.6667   0.6667"));
+    assert_non_null(strstr(buf_str(&out), "0.0000   0.0000   1.0000"));
+    buf_reset(&out);
+    report_html(&run, &out);
+    assert_non_null(strstr(buf_str(&out), "<td>0.3333</td><td>0.6667</td><td>0.6667</td>"));
+    assert_non_null(strstr(buf_str(&out), "<td>0.0000</td><td>0.0000</td><td>1.0000</td>"));
+
+    /* no question has evidence: null, and no table */
+    memset(run.held, 0, sizeof run.held);
+    memset(run.held_paraphrases, 0, sizeof run.held_paraphrases);
+    buf_reset(&out);
+    report_json(&run, &out);
+    assert_int_equal(json_parse(buf_str(&out), out.len, "report", &root, NULL), RAG_OK);
+    assert_true(json_is_null(
+        json_member(json_member(json_member(root, "stages"), "final"), "evidence_hit_at_3")));
+    json_free(root);
+    buf_reset(&out);
+    report_text(&run, &out);
+    assert_null(strstr(buf_str(&out), "passages with the evidence"));
     buf_release(&out);
     run_release(&run);
 }
@@ -367,15 +424,11 @@ static void test_citation_overlap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_worst),
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_hostile_text_is_escaped),
-        cmocka_unit_test(test_excerpts),
-        cmocka_unit_test(test_page_shows_every_figure),
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_ranks),
-        cmocka_unit_test(test_citation_overlap),
+        cmocka_unit_test(test_summary),  cmocka_unit_test(test_worst),
+        cmocka_unit_test(test_json),     cmocka_unit_test(test_hostile_text_is_escaped),
+        cmocka_unit_test(test_excerpts), cmocka_unit_test(test_page_shows_every_figure),
+        cmocka_unit_test(test_text),     cmocka_unit_test(test_passages_with_the_evidence),
+        cmocka_unit_test(test_ranks),    cmocka_unit_test(test_citation_overlap),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
