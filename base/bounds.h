@@ -250,7 +250,7 @@
 
 /* ---- question adapters (embed/question_adapter*.h) ---- */
 #define ADAPTER_WEIGHTS_MAX                                                                        \
-    (1u << 20) /* 1,024 squared: applied in half a millisecond; wider ones need a rank */
+    (1u << 20)                        /* 1,024 squared: applied in 0.2 ms; wider ones need a rank */
 #define ADAPTER_RANK_MAX      256     /* more is no low rank at the widths of encoders */
 #define ADAPTER_PAIRS_MIN     40      /* fewer teach nothing that a fifth of them could confirm */
 #define ADAPTER_PAIRS_MAX     200000  /* 800 MB of vectors at a width of 1,024 */

@@ -17,6 +17,11 @@
 #define LOOK_ROWS    256 /* of them, ranked at once */
 #define PI           3.14159265358979323846
 
+/* What is usual. */
+#define ROUNDS      20  /* through all pairs */
+#define STEPS_LEAST 400 /* of few pairs, which patience ends */
+#define STEPS_MOST  4000
+
 struct training {
     const struct adapter_pairs *pairs;
     const struct adapter_options *options;
@@ -56,19 +61,23 @@ struct training {
 
 void adapter_options_default(size_t dim, size_t n, struct adapter_options *ret)
 {
-    (void)dim;
-    (void)n;
-    *ret = (struct adapter_options){
+    struct adapter_options o = {
         .temperature = 0.05,
         .decay = 0.01,
         .learning_rate = 0.001,
         .batch = 256,
         .others = 1024,
-        .steps_max = 400,
         .patience = 8,
         .watched = 0.2,
         .seed = 1,
     };
+    size_t widest = dim > 0 ? ADAPTER_WEIGHTS_MAX / (2 * dim) : 0;
+    size_t steps = ROUNDS * n / o.batch;
+
+    if (dim > 0 && question_adapter_n_weights(dim, 0) == 0)
+        o.rank = widest < ADAPTER_RANK_MAX ? widest : ADAPTER_RANK_MAX;
+    o.steps_max = steps < STEPS_LEAST ? STEPS_LEAST : steps < STEPS_MOST ? steps : STEPS_MOST;
+    *ret = o;
 }
 
 static enum rag_status check_options(const struct adapter_options *o, struct rag_error *reterr)

@@ -84,7 +84,8 @@ struct adapter_report {
     double distance; /* |W - I|_F */
 };
 
-/* What is usual for n pairs of that width; seed 1, no progress. */
+/* What is usual for n pairs of that width: the full map where the limits allow it, else the widest
+ * rank; more steps for more pairs; seed 1, no progress. */
 void adapter_options_default(size_t dim, size_t n, struct adapter_options *ret);
 
 /* RAG_OK also when nothing was learned. RAG_EINVAL: fewer than ADAPTER_PAIRS_MIN pairs, a row that

@@ -139,7 +139,14 @@ static void check_tuning(struct doctor *d, const char *name, const struct json *
 {
     const char *tuned = json_string(json_member(c, "fusion_tuned_with"));
     const char *now = json_string(json_member(json_member(c, "vectors"), "fingerprint"));
+    const struct json *adapter = json_member(c, "adapter");
 
+    if (adapter && !json_true(json_member(adapter, "active")))
+        doctor_finding(
+            d, FINDING_WARN, "tuning",
+            "collection '%s': its adapter was learned with an embedder that does not "
+            "serve (%.12s) and is not applied; run 'ragctl tune adapter --collection %s'",
+            name, ragctl_text(adapter, "fingerprint"), name);
     if (!tuned)
         return;
     if (now && strcmp(tuned, now) == 0)

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,25 @@ static void append_vectors(struct buf *out, const struct json *vectors)
         buf_printf(out, "%-14s %s\n", "", error);
 }
 
+/* "9f86d081884c7d65 of 1200 pairs, mrr@10 0.61 -> 0.66"; nothing where there is none. */
+static void append_adapter(struct buf *out, const struct json *adapter)
+{
+    const struct json *measured = json_member(adapter, "measured");
+    const char *metric = json_string(json_member(measured, "metric"));
+    double before = json_number(json_member(measured, "before"));
+    double after = json_number(json_member(measured, "after"));
+
+    if (!adapter)
+        return;
+    buf_printf(out, "%-14s %s of %.0f pairs", "adapter", ragctl_text(adapter, "id"),
+               json_number(json_member(adapter, "pairs")));
+    if (!isnan(before) && !isnan(after))
+        buf_printf(out, ", %s %.4f -> %.4f", metric ? metric : "measured", before, after);
+    if (!json_true(json_member(adapter, "active")))
+        buf_append_str(out, ", not applied: its embedder does not serve");
+    buf_append_char(out, '\n');
+}
+
 static void print_show(const struct json *c)
 {
     static const char *const keys[] = {
@@ -144,6 +164,7 @@ static void print_show(const struct json *c)
         buf_append_char(&out, '\n');
     }
     append_vectors(&out, json_member(c, "vectors"));
+    append_adapter(&out, json_member(c, "adapter"));
     fputs(buf_str(&out), stdout);
     buf_release(&value);
     buf_release(&out);

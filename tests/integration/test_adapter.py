@@ -270,6 +270,11 @@ class AnotherEmbedder(WithAdapter):
         self.start()
         self.assertEqual(self.collection()["adapter"], {**made, "active": False})
         self.assertIs(self.ok("GET", "/v1/collections/c/adapter")["active"], False)
+        shown = self.ragd.ragctl("collection", "show", "c").stdout
+        self.assertRegex(shown, f"(?m)^adapter +{made['id']} of 120 pairs, mrr@10 0.5000 -> 0.6250, "
+                                "not applied: its embedder does not serve$")
+        self.assertRegex(self.ragd.ragctl("doctor").stdout,
+                         r"(?m)^warn +tuning +collection 'c': its adapter was learned with")
         status, reply = self.ragd.call("PUT", "/v1/collections/c/adapter", self.body())
         self.assertEqual(status, 400)
         self.assertIn("no embedder", reply["error"]["message"])

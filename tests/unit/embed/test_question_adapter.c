@@ -342,6 +342,32 @@ static struct adapter_options quick(size_t dim, size_t n)
     return o;
 }
 
+static void what_is_usual_is_allowed(void **state)
+{
+    static const struct {
+        size_t dim;
+        size_t n;
+        size_t rank;
+        size_t steps;
+    } rows[] = {
+        {384,  1000,   0,   400 },
+        {1024, 20000,  0,   1562},
+        {1536, 200000, 256, 4000},
+        {4096, 40,     128, 400 },
+        {8192, 40,     64,  400 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct adapter_options o;
+
+        adapter_options_default(rows[i].dim, rows[i].n, &o);
+        assert_int_equal(o.rank, rows[i].rank);
+        assert_int_equal(o.steps_max, rows[i].steps);
+        assert_true(question_adapter_n_weights(rows[i].dim, o.rank) > 0);
+    }
+}
+
 /* A seventh of a turn leaves the right passage at a cosine of .62 with much noise beside it; turned
  * back it is nearly always first. */
 static void a_rotation_is_found(void **state)
@@ -664,6 +690,7 @@ int main(void)
         cmocka_unit_test(the_gradient_of_the_full_map),
         cmocka_unit_test(the_gradient_of_a_low_rank),
         cmocka_unit_test(what_is_right_too_does_not_count),
+        cmocka_unit_test(what_is_usual_is_allowed),
         cmocka_unit_test(a_rotation_is_found),
         cmocka_unit_test(a_low_rank_takes_a_direction_away),
         cmocka_unit_test(without_anything_to_learn_it_stays_the_identity),
