@@ -13,7 +13,7 @@
  * FP32: exact reference path on OpenBLAS. INT8: weights per output channel, symmetric, |w| <= 127;
  * activations per token, dynamic, around the token's middle, columns made alike beforehand
  * (nn/q8_rows.h, nn/encoder_columns.c); int32 sums, the same integers on every CPU; layers whose
- * check failed stay fp32 (encoder_check). */
+ * check failed stay fp32 (encoder_check). Files that hold all that: nn/encoder_pack.h. */
 #ifndef RAG_NN_ENCODER_H
 #define RAG_NN_ENCODER_H
 
@@ -93,7 +93,7 @@ enum rag_status encoder_classify(const struct encoder *e, const struct encoder_i
 struct layer_check {
     const char *name;  /* "encoder.layer.3.output.dense"; owned by the encoder */
     double cosine_min; /* between int8 and fp32 output rows of this linear layer, over all tokens */
-    bool fp32;         /* kept (or to be kept) in fp32: cosine_min < .99 */
+    bool fp32;         /* kept (or to be kept) in fp32: cosine_min < .99 (NaN: packed so) */
 };
 /* Run the inputs in fp32 and compare each linear layer's int8 output for the same input rows with
  * its fp32 output. *ret is malloc'ed. Only for an encoder opened with PRECISION_INT8. */

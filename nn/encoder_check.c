@@ -258,14 +258,11 @@ enum rag_status encoder_check(const struct encoder *e, const struct encoder_inpu
 
 static enum rag_status name_checks(struct encoder *e, struct rag_error *reterr)
 {
-    static const enum layer_part parts[LAYER_LINEARS] = {PART_VALUE, PART_OUT, PART_UP, PART_DOWN};
     char name[TENSOR_NAME_BYTES];
 
     e->checks = calloc(LAYER_LINEARS * e->config.n_layers, sizeof *e->checks);
     for (size_t i = 0; e->checks && i < LAYER_LINEARS * e->config.n_layers; i++) {
-        encoder_layer_name(e, i / LAYER_LINEARS, parts[i % LAYER_LINEARS], name);
-        if (i % LAYER_LINEARS == LINEAR_QKV) /* "...query,key,value": one product */
-            encoder_qkv_name(e, i / LAYER_LINEARS, name);
+        encoder_product_name(e, i / LAYER_LINEARS, (enum layer_linear)(i % LAYER_LINEARS), name);
         e->checks[i].name = strdup(name + strlen(e->prefix));
         e->checks[i].cosine_min = 1;
         if (!e->checks[i].name)
@@ -293,6 +290,20 @@ static enum rag_status keep_fp32(struct encoder *e, size_t i, enum layer_linear 
     linear_free(l->linears[which]);
     l->linears[which] = exact; /* ownership to the layer */
     return RAG_OK;
+}
+
+enum rag_status encoder_list_packed(struct encoder *e, struct rag_error *reterr)
+{
+    enum rag_status status = name_checks(e, reterr);
+
+    for (size_t i = 0; i < LAYER_LINEARS * e->config.n_layers && status == RAG_OK; i++) {
+        struct layer_check *c = &e->checks[i];
+
+        c->fp32 = !linear_is_int8(e->layers[i / LAYER_LINEARS].linears[i % LAYER_LINEARS]);
+        if (c->fp32)
+            c->cosine_min = (double)NAN; /* the file does not say */
+    }
+    return status;
 }
 
 enum rag_status encoder_probe(struct encoder *e, struct rag_error *reterr)

@@ -10,7 +10,8 @@
  * The paper measures a_j on sample texts. Here it follows from the weights alone, so that a model
  * directory is all that is needed and the same model always gives the same numbers: behind a
  * LayerNorm column j has mean beta_j and deviation |gamma_j| over many tokens, and a linear layer
- * makes of these its own, taking the columns as independent. */
+ * makes of these its own, taking the columns as independent. Activations are the portable ones, so
+ * that the factors, and the weights that are made with them, are the same bits on every CPU. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <stdlib.h>
@@ -87,7 +88,7 @@ static double activated_square(const struct encoder *e, double mean, double devi
 
     for (size_t i = 0; i < 8; i++)
         values[i] = (float)(mean + deviation * (double)z[i]);
-    row_activate(e->kernels, e->config.activation, 8, values);
+    row_activate(kernels_of(KERNELS_PORTABLE), e->config.activation, 8, values);
     for (size_t i = 0; i < 8; i++)
         sum += (double)values[i] * (double)values[i];
     return sum / 8;

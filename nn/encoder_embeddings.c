@@ -26,8 +26,11 @@ static void sum_row(const struct encoder *e, const struct encoder_sequence *sequ
 {
     size_t n = e->config.embedding;
     size_t type = sequence->input->types ? sequence->input->types[i] : 0;
+    size_t id = sequence->input->ids[i];
 
-    tensor_read_f32(e->word, (size_t)sequence->input->ids[i] * n, n, out);
+    tensor_read_f32(e->word, id * n, n, out);
+    for (size_t k = 0; e->word_scale && k < n; k++)
+        out[k] *= e->word_scale[id];
     tensor_read_f32(e->position, (size_t)sequence->positions[i] * n, n, other);
     row_add(e->kernels, other, n, out);
     if (e->type)

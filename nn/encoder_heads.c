@@ -13,12 +13,7 @@
 #include "base/bounds.h"
 #include "nn/encoder_internal.h"
 
-struct head_names {
-    char dense[TENSOR_NAME_BYTES];
-    char out[TENSOR_NAME_BYTES];
-};
-
-static void name_head(const struct encoder *e, struct head_names *ret)
+void encoder_head_names(const struct encoder *e, struct head_names *ret)
 {
     switch (e->config.family) {
     case FAMILY_BERT:
@@ -85,7 +80,7 @@ enum rag_status encoder_open_head(struct encoder *e, struct rag_error *reterr)
     size_t n_labels = 0;
     enum rag_status status;
 
-    name_head(e, &names);
+    encoder_head_names(e, &names);
     /* An encoder without a classifier is none, unless it says that it is one. A token classifier
      * has one of the two names: no head that this is about. */
     if (!e->config.classifies && (!find_weight(e, names.dense) || !find_weight(e, names.out)))

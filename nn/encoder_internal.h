@@ -2,6 +2,8 @@
  *
  *     encoder.c             checks the inputs, plans who computes what, the public calls
  *     encoder_open.c        config.json and tensors to layers
+ *     encoder_packed.c      the same of a packed file: int8 as it is stored
+ *     encoder_pack.c        writes one
  *     encoder_names.c       what the tensors of each family are called
  *     encoder_forward.c     one layer on some rows
  *     encoder_embeddings.c  ids to the rows that go into the first layer
@@ -44,6 +46,7 @@ struct encoder {
     const char *prefix;        /* of the tensor names: "bert.", "" ...; static */
 
     const struct tensor *word;        /* [vocab_size, E], in the mapped file */
+    float *word_scale;                /* [vocab_size] where word is I8, else NULL; owned */
     const struct tensor *position;    /* [n_positions, E], in the mapped file */
     float *type;                      /* [n_types, E]; NULL when there are none; owned */
     struct layer_norm embedding_norm; /* [E] */
@@ -82,8 +85,10 @@ enum layer_part {
 void encoder_layer_name(const struct encoder *e, size_t layer, enum layer_part part,
                         char ret[TENSOR_NAME_BYTES]);
 
-/* "encoder.layer.3.attention.self.query,key,value" with the prefix: the three as one product. */
-void encoder_qkv_name(const struct encoder *e, size_t layer, char ret[TENSOR_NAME_BYTES]);
+/* One of the products of a layer: "encoder.layer.3.attention.self.query,key,value" with the prefix
+ * for the three that are one, else the name of its part. */
+void encoder_product_name(const struct encoder *e, size_t layer, enum layer_linear which,
+                          char ret[TENSOR_NAME_BYTES]);
 
 /* ---- encoder_open.c ---- */
 
@@ -96,6 +101,14 @@ struct linear_values {
     size_t n_in;
 };
 void linear_values_release(struct linear_values *v);
+
+/* The tensor NAME + suffix of this shape, as float32 into ret, all finite. */
+enum rag_status encoder_read_tensor(const struct encoder *e, const char *name, const char *suffix,
+                                    const size_t *shape, size_t n_dims, float *ret,
+                                    struct rag_error *reterr);
+/* Rows and columns of a product's weights. */
+void encoder_product_shape(const struct encoder *e, enum layer_linear which, size_t ret_shape[2]);
+/* Of a packed file the floats that the int8 weights stand for. */
 enum rag_status encoder_read_linear(const struct encoder *e, size_t layer, enum layer_linear which,
                                     struct linear_values *ret, struct rag_error *reterr);
 enum rag_status encoder_read_named(const struct encoder *e, const char *const *names,
@@ -104,6 +117,23 @@ enum rag_status encoder_read_named(const struct encoder *e, const char *const *n
 enum rag_status encoder_make_linear(const struct encoder *e, const struct linear_values *v,
                                     enum precision precision, struct linear **ret,
                                     struct rag_error *reterr);
+
+/* ---- encoder_packed.c ---- */
+
+#define PACKED_SCALE       ".weight_scale" /* [n_out], of .weight */
+#define PACKED_INPUT_SCALE ".input_scale"  /* [n_in]: struct encoder_layer's columns */
+
+/* Is the product in the file as int8? */
+bool encoder_is_packed(const struct encoder *e, size_t layer, enum layer_linear which);
+/* The product and its columns, into e->layers[layer]. */
+enum rag_status encoder_open_packed(struct encoder *e, size_t layer, enum layer_linear which,
+                                    struct rag_error *reterr);
+/* Its weights as floats. */
+enum rag_status encoder_unpack(const struct encoder *e, size_t layer, enum layer_linear which,
+                               struct linear_values *ret, struct rag_error *reterr);
+/* e->word and e->word_scale of a packed table; 'name' without ".weight". */
+enum rag_status encoder_open_packed_words(struct encoder *e, const char *name,
+                                          struct rag_error *reterr);
 
 /* ---- encoder_columns.c ---- */
 
@@ -199,6 +229,11 @@ void encoder_embed_rows(const struct encoder_rows_state *state, size_t first, si
 
 /* ---- encoder_heads.c ---- */
 
+struct head_names {
+    char dense[TENSOR_NAME_BYTES];
+    char out[TENSOR_NAME_BYTES];
+};
+void encoder_head_names(const struct encoder *e, struct head_names *ret);
 enum rag_status encoder_open_head(struct encoder *e, struct rag_error *reterr);
 /* Logits [n, n_labels] of states [n, H]. RAG_ENOMEM. */
 enum rag_status encoder_head(const struct encoder *e, const float *states, size_t n,
@@ -213,5 +248,7 @@ enum rag_status encoder_check_inputs(const struct encoder *e, const struct encod
 
 /* At open of an int8 encoder, its layers complete: those that do not bear int8 become fp32. */
 enum rag_status encoder_probe(struct encoder *e, struct rag_error *reterr);
+/* The same of a packed file, where that was decided when it was written. */
+enum rag_status encoder_list_packed(struct encoder *e, struct rag_error *reterr);
 
 #endif

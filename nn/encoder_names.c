@@ -45,11 +45,17 @@ void encoder_layer_name(const struct encoder *e, size_t layer, enum layer_part p
              distil ? "transformer" : "encoder", layer, distil ? distilbert[part] : bert[part]);
 }
 
-void encoder_qkv_name(const struct encoder *e, size_t layer, char ret[TENSOR_NAME_BYTES])
+void encoder_product_name(const struct encoder *e, size_t layer, enum layer_linear which,
+                          char ret[TENSOR_NAME_BYTES])
 {
+    static const enum layer_part parts[LAYER_LINEARS] = {
+        [LINEAR_OUT] = PART_OUT, [LINEAR_UP] = PART_UP, [LINEAR_DOWN] = PART_DOWN};
     bool distil = e->config.family == FAMILY_DISTILBERT;
 
-    snprintf(ret, TENSOR_NAME_BYTES, "%s%s.layer.%zu.%s", e->prefix,
-             distil ? "transformer" : "encoder", layer,
-             distil ? "attention.q_lin,k_lin,v_lin" : "attention.self.query,key,value");
+    if (which != LINEAR_QKV)
+        encoder_layer_name(e, layer, parts[which], ret);
+    else
+        snprintf(ret, TENSOR_NAME_BYTES, "%s%s.layer.%zu.%s", e->prefix,
+                 distil ? "transformer" : "encoder", layer,
+                 distil ? "attention.q_lin,k_lin,v_lin" : "attention.self.query,key,value");
 }

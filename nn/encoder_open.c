@@ -35,10 +35,9 @@ static enum rag_status check_finite(const struct encoder *e, const struct tensor
     return RAG_OK;
 }
 
-/* The tensor NAME + suffix of this shape, as float32 into ret. */
-static enum rag_status read_tensor(const struct encoder *e, const char *name, const char *suffix,
-                                   const size_t *shape, size_t n_dims, float *ret,
-                                   struct rag_error *reterr)
+enum rag_status encoder_read_tensor(const struct encoder *e, const char *name, const char *suffix,
+                                    const size_t *shape, size_t n_dims, float *ret,
+                                    struct rag_error *reterr)
 {
     const struct tensor *t = NULL;
     char full[TENSOR_NAME_BYTES + 16];
@@ -66,9 +65,11 @@ enum rag_status encoder_read_named(const struct encoder *e, const char *const *n
     if (!v.w || !v.bias)
         status = out_of_memory(reterr);
     for (size_t i = 0; i < n_parts && status == RAG_OK; i++) {
-        status = read_tensor(e, names[i], ".weight", shape, 2, v.w + i * n_out * n_in, reterr);
+        status =
+            encoder_read_tensor(e, names[i], ".weight", shape, 2, v.w + i * n_out * n_in, reterr);
         if (status == RAG_OK)
-            status = read_tensor(e, names[i], ".bias", shape, 1, v.bias + i * n_out, reterr);
+            status =
+                encoder_read_tensor(e, names[i], ".bias", shape, 1, v.bias + i * n_out, reterr);
     }
     if (status != RAG_OK) {
         linear_values_release(&v);
@@ -76,6 +77,16 @@ enum rag_status encoder_read_named(const struct encoder *e, const char *const *n
     }
     *ret = v; /* ownership to the caller */
     return RAG_OK;
+}
+
+void encoder_product_shape(const struct encoder *e, enum layer_linear which, size_t ret_shape[2])
+{
+    const struct model_config *c = &e->config;
+
+    ret_shape[0] = which == LINEAR_QKV  ? 3 * c->hidden
+                   : which == LINEAR_UP ? c->intermediate
+                                        : c->hidden;
+    ret_shape[1] = which == LINEAR_DOWN ? c->intermediate : c->hidden;
 }
 
 enum rag_status encoder_read_linear(const struct encoder *e, size_t layer, enum layer_linear which,
@@ -87,16 +98,17 @@ enum rag_status encoder_read_linear(const struct encoder *e, size_t layer, enum 
         [LINEAR_UP] = PART_UP,
         [LINEAR_DOWN] = PART_DOWN,
     };
-    const struct model_config *c = &e->config;
     size_t n_parts = which == LINEAR_QKV ? 3 : 1;
-    size_t n_out = which == LINEAR_UP ? c->intermediate : c->hidden;
-    size_t n_in = which == LINEAR_DOWN ? c->intermediate : c->hidden;
+    size_t shape[2];
     char names[3][TENSOR_NAME_BYTES];
     const char *pointers[3] = {names[0], names[1], names[2]};
 
+    if (encoder_is_packed(e, layer, which))
+        return encoder_unpack(e, layer, which, ret, reterr);
+    encoder_product_shape(e, which, shape);
     for (size_t i = 0; i < n_parts; i++) /* query, key, value follow each other */
         encoder_layer_name(e, layer, (enum layer_part)((size_t)parts[which] + i), names[i]);
-    return encoder_read_named(e, pointers, n_parts, n_out, n_in, ret, reterr);
+    return encoder_read_named(e, pointers, n_parts, shape[0] / n_parts, shape[1], ret, reterr);
 }
 
 enum rag_status encoder_make_linear(const struct encoder *e, const struct linear_values *v,
@@ -121,9 +133,10 @@ static enum rag_status open_norm(struct encoder *e, const char *name, size_t wid
         return out_of_memory(reterr);
     snprintf(probe, sizeof probe, "%s.gamma", name);
     old = weights_find(e->weights, probe) != NULL;
-    status = read_tensor(e, name, old ? ".gamma" : ".weight", &width, 1, both, reterr);
+    status = encoder_read_tensor(e, name, old ? ".gamma" : ".weight", &width, 1, both, reterr);
     if (status == RAG_OK)
-        status = read_tensor(e, name, old ? ".beta" : ".bias", &width, 1, both + width, reterr);
+        status =
+            encoder_read_tensor(e, name, old ? ".beta" : ".bias", &width, 1, both + width, reterr);
     if (status != RAG_OK) {
         free(both);
         return status;
@@ -152,6 +165,23 @@ static enum rag_status need_table(struct encoder *e, const char *name, size_t n_
     snprintf(full, sizeof full, "%sembeddings.%s_embeddings.weight", e->prefix, name);
     e->n_parameters += shape[0] * shape[1];
     return weights_need(e->weights, full, shape, 2, ret, reterr);
+}
+
+/* The word embeddings: the only table of many rows, so the only one that a packed file may have as
+ * int8. */
+static enum rag_status open_words(struct encoder *e, struct rag_error *reterr)
+{
+    char name[TENSOR_NAME_BYTES];
+    char full[TENSOR_NAME_BYTES + 16];
+    const struct tensor *t;
+
+    snprintf(name, sizeof name, "%sembeddings.word_embeddings", e->prefix);
+    snprintf(full, sizeof full, "%s.weight", name);
+    t = weights_find(e->weights, full);
+    if (!t || t->type != TENSOR_I8)
+        return need_table(e, "word", e->config.vocab_size, &e->word, reterr);
+    e->n_parameters += e->config.vocab_size * e->config.embedding;
+    return encoder_open_packed_words(e, name, reterr);
 }
 
 static enum rag_status read_project(const struct encoder *e, struct linear_values *ret,
@@ -186,7 +216,7 @@ static enum rag_status open_embeddings(struct encoder *e, struct rag_error *rete
     const struct model_config *c = &e->config;
     const struct tensor *type = NULL;
     char name[TENSOR_NAME_BYTES];
-    enum rag_status status = need_table(e, "word", c->vocab_size, &e->word, reterr);
+    enum rag_status status = open_words(e, reterr);
 
     if (status == RAG_OK)
         status = need_table(e, "position", c->n_positions, &e->position, reterr);
@@ -209,22 +239,36 @@ static enum rag_status open_embeddings(struct encoder *e, struct rag_error *rete
     return status == RAG_OK ? open_project(e, reterr) : status;
 }
 
-/* One linear layer, whose input has 'spread' when it is to be int8. What its own outputs have goes
- * to *ret, when that is not NULL: of the last of its n_parts. */
+/* Does opening make int8 of floats? Not of a packed file: what is a float there stays one. */
+static bool quantizes(const struct encoder *e)
+{
+    return e->precision == PRECISION_INT8 && !weights_packed(e->weights);
+}
+
+/* One linear layer, whose input has 'spread' when it is to be quantised. What its own outputs have
+ * goes to *ret, when that is not NULL: of the last of its n_parts. */
 static enum rag_status open_linear(struct encoder *e, size_t layer, enum layer_linear which,
                                    const struct column_spread *spread, struct column_spread *ret,
                                    struct rag_error *reterr)
 {
     struct encoder_layer *l = &e->layers[layer];
     struct linear_values v = {0};
-    enum rag_status status = encoder_read_linear(e, layer, which, &v, reterr);
+    enum precision precision = quantizes(e) ? PRECISION_INT8 : PRECISION_FP32;
+    enum rag_status status;
     size_t n = e->config.hidden;
 
+    if (e->precision == PRECISION_INT8 && encoder_is_packed(e, layer, which)) {
+        status = encoder_open_packed(e, layer, which, reterr);
+        if (status == RAG_OK)
+            count_linear(e, l->linears[which]);
+        return status;
+    }
+    status = encoder_read_linear(e, layer, which, &v, reterr);
     if (status != RAG_OK)
         return status;
     if (which == LINEAR_UP)
         n = e->config.intermediate;
-    if (e->precision == PRECISION_INT8) {
+    if (quantizes(e)) {
         if (ret)
             status = column_spread_through(&v, v.n_out - n, n, spread, ret);
         if (status == RAG_OK)
@@ -236,7 +280,7 @@ static enum rag_status open_linear(struct encoder *e, size_t layer, enum layer_l
         e->bytes += v.n_in * sizeof(float);
     }
     if (status == RAG_OK)
-        status = encoder_make_linear(e, &v, e->precision, &l->linears[which], reterr);
+        status = encoder_make_linear(e, &v, precision, &l->linears[which], reterr);
     linear_values_release(&v);
     if (status == RAG_OK)
         count_linear(e, l->linears[which]);
@@ -286,7 +330,7 @@ static enum rag_status open_layer(struct encoder *e, size_t i, struct rag_error 
     struct column_spread wide = {0};
     enum rag_status status = open_norms(e, i, reterr);
 
-    if (status == RAG_OK && e->precision == PRECISION_INT8) {
+    if (status == RAG_OK && quantizes(e)) {
         status = input_spread(e, i, &in, reterr);
         if (status == RAG_OK &&
             column_spread_of_norm(&e->layers[i].attention_norm, &between) != RAG_OK)
@@ -299,7 +343,7 @@ static enum rag_status open_layer(struct encoder *e, size_t i, struct rag_error 
     if (status == RAG_OK)
         status = open_linear(e, i, LINEAR_UP, &between, &wide, reterr);
     if (status == RAG_OK) {
-        column_spread_activate(e, &wide);
+        column_spread_activate(e, &wide); /* of nothing when nothing is quantised */
         status = open_linear(e, i, LINEAR_DOWN, &wide, NULL, reterr);
     }
     column_spread_release(&in);
@@ -364,7 +408,8 @@ enum rag_status encoder_open(const char *dir, const struct encoder_options *opti
     if (status == RAG_OK)
         status = open_weights(e, dir, reterr);
     if (status == RAG_OK && e->precision == PRECISION_INT8)
-        status = encoder_probe(e, reterr);
+        status =
+            weights_packed(e->weights) ? encoder_list_packed(e, reterr) : encoder_probe(e, reterr);
     if (status == RAG_OK) /* pages that were missing were read as zeros */
         status = weights_intact(e->weights, reterr);
     if (status != RAG_OK) {
@@ -397,6 +442,7 @@ void encoder_close(struct encoder *e)
     free(e->layers);
     free((float *)(uintptr_t)e->embedding_norm.gamma);
     free(e->type);
+    free(e->word_scale);
     linear_free(e->project);
     linear_free(e->head_dense);
     linear_free(e->head_out);

@@ -8,6 +8,7 @@
 
 #include "nn/gemm_fp32.h"
 #include "nn/kernels_table.h"
+#include "nn/linear_packed.h"
 
 #define LINE 64
 
@@ -71,77 +72,157 @@ static enum rag_status linear_alloc(const struct kernels *k, size_t n_out, size_
     return RAG_OK;
 }
 
-/* Row o of w to its place in the strips; the sum of the row and its scale. */
-static void pack_channel(const float *w, size_t n_in, size_t o, size_t k, int8_t *packed,
-                         int32_t *ret_start, float *ret_scale)
+float linear_quantize_row(const float *w, size_t n, int8_t *ret)
 {
-    int8_t *strip = packed + o / Q8_STRIP * Q8_STRIP * k + o % Q8_STRIP * 4;
     float largest = 0;
     float factor;
-    int32_t sum = 0;
 
-    for (size_t i = 0; i < n_in; i++)
+    for (size_t i = 0; i < n; i++)
         largest = fabsf(w[i]) > largest ? fabsf(w[i]) : largest;
     if (largest < 1e-30f) { /* its inverse would overflow; as for activations */
-        *ret_scale = 0;
-        *ret_start = 0;
-        return;
+        memset(ret, 0, n);
+        return 0;
     }
     factor = 127.0f / largest;
-    for (size_t i = 0; i < n_in; i++) {
-        int8_t q = (int8_t)lrintf(w[i] * factor);
+    for (size_t i = 0; i < n; i++)
+        ret[i] = (int8_t)lrintf(w[i] * factor);
+    return largest / 127.0f;
+}
 
-        strip[i / 4 * 4 * Q8_STRIP + i % 4] = q;
-        sum += q;
+/* The arrays of an int8 linear, whose values are still to come. */
+struct int8_arrays {
+    int8_t *packed;
+    int32_t *start;
+    float *scale;
+    float *sum;
+};
+
+static enum rag_status int8_alloc(const struct kernels *k, const float *bias, size_t n_out,
+                                  size_t n_in, struct int8_arrays *ret_arrays, struct linear **ret,
+                                  struct rag_error *reterr)
+{
+    size_t in = rounded(n_in, Q8_BLOCK_IN);
+    size_t outs = rounded(n_out, Q8_PANEL);
+    struct int8_arrays a;
+    struct linear *l = NULL;
+    float *biases;
+    enum rag_status status = RAG_OK;
+
+    if (bias)
+        status = check_finite(bias, n_out, "bias", reterr);
+    if (status == RAG_OK)
+        status = linear_alloc(k, n_out, n_in, outs * (in + 4 * sizeof(float)), &l, reterr);
+    if (status != RAG_OK)
+        return status;
+    a.packed = l->memory;
+    a.start = (int32_t *)(void *)(a.packed + outs * in);
+    a.scale = (float *)(a.start + outs);
+    a.sum = a.scale + outs;
+    biases = a.sum + outs;
+    if (bias)
+        memcpy(biases, bias, n_out * sizeof *bias);
+    l->int8 = true;
+    l->bias = biases;
+    l->q8 = (struct q8_weights){.w = a.packed,
+                                .start = a.start,
+                                .scale = a.scale,
+                                .sum = a.sum,
+                                .bias = biases,
+                                .n_in = in,
+                                .n_out = n_out};
+    *ret_arrays = a;
+    *ret = l;
+    return RAG_OK;
+}
+
+/* Where row o begins among the strips, of rows of 'in' values; its value i is at packed_at(i). */
+static size_t packed_row(size_t o, size_t in)
+{
+    return o / Q8_STRIP * Q8_STRIP * in + o % Q8_STRIP * 4;
+}
+
+static size_t packed_at(size_t i)
+{
+    return i / 4 * 4 * Q8_STRIP + i % 4;
+}
+
+/* Row o, its scale, and what follows from both. */
+static void pack_channel(const struct linear *l, const int8_t *w, float scale, size_t o,
+                         const struct int8_arrays *a)
+{
+    int8_t *strip = a->packed + packed_row(o, l->q8.n_in);
+    int32_t sum = 0;
+
+    for (size_t i = 0; i < l->n_in; i++) {
+        strip[packed_at(i)] = w[i];
+        sum += w[i];
     }
-    *ret_scale = largest / 127.0f;
-    *ret_start = -128 * sum;
+    a->start[o] = -128 * sum;
+    a->scale[o] = scale;
+    a->sum[o] = scale * (float)sum;
 }
 
 enum rag_status linear_new_int8(const struct kernels *k, const float *w, const float *bias,
                                 size_t n_out, size_t n_in, struct linear **ret,
                                 struct rag_error *reterr)
 {
-    size_t in = rounded(n_in, Q8_BLOCK_IN);
-    size_t outs = rounded(n_out, Q8_PANEL);
+    struct int8_arrays a;
     struct linear *l = NULL;
+    int8_t *row;
     enum rag_status status = check_sizes(n_out, n_in, reterr);
-    int8_t *packed;
-    int32_t *start;
-    float *scale;
-    float *sum;
-    float *biases;
 
     if (status == RAG_OK)
         status = check_finite(w, n_out * n_in, "weight", reterr);
-    if (status == RAG_OK && bias)
-        status = check_finite(bias, n_out, "bias", reterr);
-    if (status == RAG_OK)
-        status = linear_alloc(k, n_out, n_in, outs * (in + 4 * sizeof(float)), &l, reterr);
     if (status != RAG_OK)
         return status;
-    packed = l->memory;
-    start = (int32_t *)(void *)(packed + outs * in);
-    scale = (float *)(start + outs);
-    sum = scale + outs;
-    biases = sum + outs;
-    for (size_t o = 0; o < n_out; o++) {
-        pack_channel(w + o * n_in, n_in, o, in, packed, &start[o], &scale[o]);
-        sum[o] = scale[o] * (float)(start[o] / -128);
+    row = malloc(n_in);
+    status = row ? int8_alloc(k, bias, n_out, n_in, &a, &l, reterr)
+                 : rag_fail(reterr, RAG_ENOMEM, "a linear layer: out of memory");
+    if (status != RAG_OK) {
+        free(row);
+        return status;
     }
-    if (bias)
-        memcpy(biases, bias, n_out * sizeof *bias);
-    l->int8 = true;
-    l->bias = biases;
-    l->q8 = (struct q8_weights){.w = packed,
-                                .start = start,
-                                .scale = scale,
-                                .sum = sum,
-                                .bias = biases,
-                                .n_in = in,
-                                .n_out = n_out};
+    for (size_t o = 0; o < n_out; o++) {
+        float scale = linear_quantize_row(w + o * n_in, n_in, row);
+
+        pack_channel(l, row, scale, o, &a);
+    }
+    free(row);
     *ret = l;
     return RAG_OK;
+}
+
+enum rag_status linear_new_packed(const struct kernels *k, const int8_t *w, const float *scale,
+                                  const float *bias, size_t n_out, size_t n_in, struct linear **ret,
+                                  struct rag_error *reterr)
+{
+    struct int8_arrays a;
+    struct linear *l = NULL;
+    enum rag_status status = check_sizes(n_out, n_in, reterr);
+
+    if (status == RAG_OK)
+        status = int8_alloc(k, bias, n_out, n_in, &a, &l, reterr);
+    if (status != RAG_OK)
+        return status;
+    for (size_t o = 0; o < n_out; o++)
+        pack_channel(l, w + o * n_in, scale[o], o, &a);
+    *ret = l;
+    return RAG_OK;
+}
+
+float linear_int8_row(const struct linear *l, size_t o, int8_t *ret)
+{
+    const int8_t *strip = (const int8_t *)l->q8.w + packed_row(o, l->q8.n_in);
+
+    assert(l->int8 && o < l->n_out);
+    for (size_t i = 0; i < l->n_in; i++)
+        ret[i] = strip[packed_at(i)];
+    return l->q8.scale[o];
+}
+
+const float *linear_bias(const struct linear *l)
+{
+    return l->bias;
 }
 
 enum rag_status linear_new_fp32(const struct kernels *k, const float *w, const float *bias,

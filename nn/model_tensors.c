@@ -341,6 +341,10 @@ static enum rag_status open_files(struct model_tensors *t, struct rag_error *ret
     status = decoder_config_open(t->path, &t->config, reterr);
     if (status == RAG_OK)
         status = weights_open(t->path, &t->weights, reterr);
+    if (status == RAG_OK && weights_packed(t->weights))
+        status =
+            rag_fail(reterr, RAG_EFORMAT,
+                     "model '%s': packed int8 weights are of encoders; this is a decoder", t->path);
     if (status == RAG_OK)
         t->prefix = find_prefix(t->weights);
     return status;

@@ -325,17 +325,26 @@ static const char *unread_type(const struct weights *w, const char *name)
     return NULL;
 }
 
-enum rag_status weights_need(const struct weights *w, const char *name, const size_t *shape,
-                             size_t n_dims, const struct tensor **ret, struct rag_error *reterr)
+static const char *type_name(enum tensor_type type)
+{
+    static const char *const names[] = {
+        [TENSOR_F32] = "F32", [TENSOR_F16] = "F16", [TENSOR_BF16] = "BF16", [TENSOR_I8] = "I8"};
+
+    return names[type];
+}
+
+static enum rag_status need(const struct weights *w, const char *name, bool int8,
+                            const size_t *shape, size_t n_dims, const struct tensor **ret,
+                            struct rag_error *reterr)
 {
     const struct tensor *t = weights_find(w, name);
+    const char *type = t ? type_name(t->type) : unread_type(w, name);
     char found[96];
     char expected[96];
 
-    if (!t && unread_type(w, name))
-        return rag_fail(reterr, RAG_EFORMAT,
-                        "model '%s': tensor '%s': dtype %s, expected F32, F16 or BF16", w->dir,
-                        name, unread_type(w, name));
+    if (type && (!t || (t->type == TENSOR_I8) != int8))
+        return rag_fail(reterr, RAG_EFORMAT, "model '%s': tensor '%s': dtype %s, expected %s",
+                        w->dir, name, type, int8 ? "I8" : "F32, F16 or BF16");
     if (!t)
         return rag_fail(reterr, RAG_EFORMAT, "model '%s': tensor '%s': missing, expected [%s]",
                         w->dir, name, shape_text(shape, n_dims, expected, sizeof expected));
@@ -346,6 +355,29 @@ enum rag_status weights_need(const struct weights *w, const char *name, const si
                         shape_text(shape, n_dims, expected, sizeof expected));
     *ret = t;
     return RAG_OK;
+}
+
+enum rag_status weights_need(const struct weights *w, const char *name, const size_t *shape,
+                             size_t n_dims, const struct tensor **ret, struct rag_error *reterr)
+{
+    return need(w, name, false, shape, n_dims, ret, reterr);
+}
+
+enum rag_status weights_need_int8(const struct weights *w, const char *name, const size_t *shape,
+                                  size_t n_dims, const struct tensor **ret,
+                                  struct rag_error *reterr)
+{
+    return need(w, name, true, shape, n_dims, ret, reterr);
+}
+
+bool weights_packed(const struct weights *w)
+{
+    return w->tensors.packed;
+}
+
+size_t tensor_type_bytes(enum tensor_type type)
+{
+    return type == TENSOR_F32 ? 4 : type == TENSOR_I8 ? 1 : 2;
 }
 
 static inline uint16_t read_u16(const uint8_t *p)
@@ -365,6 +397,13 @@ void tensor_read_f32(const struct tensor *t, size_t first, size_t n, float *ret)
         memcpy(ret, data + 4 * first, 4 * n);
         return;
     }
+    if (t->type == TENSOR_I8) {
+        const int8_t *values = (const int8_t *)data + first;
+
+        for (size_t i = 0; i < n; i++)
+            ret[i] = values[i];
+        return;
+    }
     data += 2 * first;
     if (t->type == TENSOR_F16) {
         for (size_t i = 0; i < n; i++)
@@ -381,7 +420,7 @@ void tensor_read_f32(const struct tensor *t, size_t first, size_t n, float *ret)
 void weights_forget(const struct weights *w, const struct tensor *t)
 {
     const uint8_t *at = t->data;
-    size_t n_bytes = t->n_elements * (t->type == TENSOR_F32 ? 4 : 2);
+    size_t n_bytes = t->n_elements * tensor_type_bytes(t->type);
 
     for (size_t i = 0; i < w->n_files; i++) {
         const uint8_t *data = mapped_file_data(w->files[i]);

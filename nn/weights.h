@@ -6,7 +6,10 @@
  *
  * Format: 8 bytes little-endian header length, a JSON object
  * {"name":{"dtype":"F16","shape":[a,b],"data_offsets":[begin,end]},...,"__metadata__":{..}}, then
- * the data; offsets count from the data's first byte. (huggingface/safetensors, README "Format") */
+ * the data; offsets count from the data's first byte. (huggingface/safetensors, README "Format")
+ *
+ * A file whose metadata has WEIGHTS_PACKED_KEY holds int8 weights as nn/encoder_pack.h writes them
+ * (docs/FORMATS.md): only there are tensors of type I8 read. */
 #ifndef RAG_NN_WEIGHTS_H
 #define RAG_NN_WEIGHTS_H
 
@@ -18,7 +21,10 @@
 
 #define WEIGHTS_DIMS_MAX 4
 
-enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16 };
+#define WEIGHTS_PACKED_KEY     "ragd_packed"
+#define WEIGHTS_PACKED_VERSION "1"
+
+enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_I8 };
 
 struct tensor {
     const char *name; /* owned by the weights, as data */
@@ -49,7 +55,18 @@ const struct tensor *weights_at(const struct weights *w, size_t i); /* by name, 
 enum rag_status weights_need(const struct weights *w, const char *name, const size_t *shape,
                              size_t n_dims, const struct tensor **ret, struct rag_error *reterr);
 
-/* n elements from element 'first' on, as float32. In bounds is the caller's duty (assert). */
+/* The same for a tensor of type I8: "dtype F16, expected I8". */
+enum rag_status weights_need_int8(const struct weights *w, const char *name, const size_t *shape,
+                                  size_t n_dims, const struct tensor **ret,
+                                  struct rag_error *reterr);
+
+/* Is one of the files packed? */
+bool weights_packed(const struct weights *w);
+
+size_t tensor_type_bytes(enum tensor_type type); /* of one element */
+
+/* n elements from element 'first' on, as float32 (of I8 the whole numbers). In bounds is the
+ * caller's duty (assert). */
 void tensor_read_f32(const struct tensor *t, size_t first, size_t n, float *ret);
 
 /* The tensor was copied and will not be read again soon: its pages of the file need not count as

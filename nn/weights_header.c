@@ -19,27 +19,27 @@
 struct dtype {
     const char *name;
     size_t n_bytes; /* of one element */
-    int type;       /* enum tensor_type, or NOT_FLOAT: validated and left out */
+    int type;       /* enum tensor_type, or NOT_READ: validated and left out */
 };
 
-#define NOT_FLOAT (-1)
+#define NOT_READ (-1)
 
 static const struct dtype dtypes[] = {
     {"F32",     4, TENSOR_F32 },
     {"F16",     2, TENSOR_F16 },
     {"BF16",    2, TENSOR_BF16},
-    {"F64",     8, NOT_FLOAT  },
-    {"I64",     8, NOT_FLOAT  },
-    {"I32",     4, NOT_FLOAT  },
-    {"I16",     2, NOT_FLOAT  },
-    {"I8",      1, NOT_FLOAT  },
-    {"U64",     8, NOT_FLOAT  },
-    {"U32",     4, NOT_FLOAT  },
-    {"U16",     2, NOT_FLOAT  },
-    {"U8",      1, NOT_FLOAT  },
-    {"BOOL",    1, NOT_FLOAT  },
-    {"F8_E4M3", 1, NOT_FLOAT  },
-    {"F8_E5M2", 1, NOT_FLOAT  },
+    {"F64",     8, NOT_READ   },
+    {"I64",     8, NOT_READ   },
+    {"I32",     4, NOT_READ   },
+    {"I16",     2, NOT_READ   },
+    {"I8",      1, TENSOR_I8  }, /* in packed files alone */
+    {"U64",     8, NOT_READ   },
+    {"U32",     4, NOT_READ   },
+    {"U16",     2, NOT_READ   },
+    {"U8",      1, NOT_READ   },
+    {"BOOL",    1, NOT_READ   },
+    {"F8_E4M3", 1, NOT_READ   },
+    {"F8_E5M2", 1, NOT_READ   },
 };
 
 struct span {
@@ -88,7 +88,7 @@ static enum rag_status read_dtype(const char *path, const struct json *node,
 }
 
 /* The elements of a shape: dimensions of a tensor that is left out are only multiplied. */
-static enum rag_status read_shape(const char *path, const struct json *node, bool is_float,
+static enum rag_status read_shape(const char *path, const struct json *node, bool is_read,
                                   struct tensor *t, struct rag_error *reterr)
 {
     const struct json *shape = json_member(node, "shape");
@@ -111,7 +111,7 @@ static enum rag_status read_shape(const char *path, const struct json *node, boo
                             path, json_key(node));
         if (n_dims < WEIGHTS_DIMS_MAX)
             t->shape[n_dims] = (size_t)dim;
-        else if (is_float)
+        else if (is_read)
             return rag_fail(reterr, RAG_EFORMAT,
                             "weights '%s': tensor '%s': %zu dimensions, the limit is %d", path,
                             json_key(node), json_size(shape), WEIGHTS_DIMS_MAX);
@@ -209,6 +209,7 @@ static enum rag_status read_tensor(const char *path, const struct json *node, co
     struct tensor t = {.name = json_key(node)};
     size_t n_name = strlen(t.name);
     enum rag_status status;
+    bool is_read;
 
     if (n_name == 0 || n_name > WEIGHTS_NAME_BYTES_MAX)
         return rag_fail(reterr, RAG_EFORMAT,
@@ -218,13 +219,15 @@ static enum rag_status read_tensor(const char *path, const struct json *node, co
         return rag_fail(reterr, RAG_EFORMAT, "weights '%s': tensor '%s': not an object", path,
                         t.name);
     status = read_dtype(path, node, &dtype, reterr);
-    if (status == RAG_OK)
-        status = read_shape(path, node, dtype->type != NOT_FLOAT, &t, reterr);
+    if (status != RAG_OK)
+        return status;
+    is_read = dtype->type != NOT_READ && (dtype->type != TENSOR_I8 || list->packed);
+    status = read_shape(path, node, is_read, &t, reterr);
     if (status == RAG_OK)
         status = read_span(path, node, t.n_elements, dtype->n_bytes, n_data, ret_span, reterr);
     if (status != RAG_OK)
         return status;
-    if (dtype->type == NOT_FLOAT)
+    if (!is_read)
         return append_unread(list, t.name, dtype->name, path, reterr);
     t.type = (enum tensor_type)dtype->type;
     t.data = data + ret_span->begin;
@@ -265,6 +268,25 @@ static enum rag_status check_cover(const char *path, struct span *spans, size_t 
     return RAG_OK;
 }
 
+/* Is it a packed file, and of the version that is read here? */
+static enum rag_status read_metadata(const char *path, const struct json *root,
+                                     struct tensor_list *list, struct rag_error *reterr)
+{
+    const struct json *mark = json_member(json_member(root, "__metadata__"), WEIGHTS_PACKED_KEY);
+    const char *version = json_string(mark);
+
+    if (!mark)
+        return RAG_OK;
+    if (!version || strcmp(version, WEIGHTS_PACKED_VERSION) != 0)
+        return rag_fail(reterr, RAG_EFORMAT,
+                        "weights '%s': __metadata__: '" WEIGHTS_PACKED_KEY
+                        "' is '%.32s', expected '" WEIGHTS_PACKED_VERSION
+                        "': pack the model again with this ragctl, or use a newer ragd",
+                        path, version ? version : "(no text)");
+    list->packed = true;
+    return RAG_OK;
+}
+
 static enum rag_status read_tensors(const char *path, const struct json *root, const uint8_t *data,
                                     uint64_t n_data, struct tensor_list *list,
                                     struct rag_error *reterr)
@@ -279,6 +301,9 @@ static enum rag_status read_tensors(const char *path, const struct json *root, c
     if (n > WEIGHTS_TENSORS_MAX)
         return rag_fail(reterr, RAG_ELIMIT, "weights '%s': %zu tensors, the limit is %d", path, n,
                         WEIGHTS_TENSORS_MAX);
+    status = read_metadata(path, root, list, reterr);
+    if (status != RAG_OK)
+        return status;
     spans = calloc(n ? n : 1, sizeof *spans);
     if (!spans)
         return rag_fail(reterr, RAG_ENOMEM, "weights '%s': out of memory", path);

@@ -2,6 +2,7 @@
 #ifndef RAG_NN_WEIGHTS_INTERNAL_H
 #define RAG_NN_WEIGHTS_INTERNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct tensor_list {
     struct unread_tensor *unread; /* of types that are not read; owned, and each name */
     size_t n_unread;
     size_t cap_unread;
+    bool packed; /* the header read last, or one before it, says so */
 };
 
 struct unread_tensor {

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "kernel_paths.h"
-#include "nn/linear.h"
+#include "nn/linear_packed.h"
 #include "nn/row_kernels.h"
 
 struct shape {
@@ -346,6 +346,55 @@ static void a_row_alone_is_the_row_in_a_batch(void **state)
         }
 }
 
+/* Rows of an int8 layer, written down and read again. */
+static void check_packed(const struct kernels *k, const struct shape *s)
+{
+    uint64_t seed = 11;
+    float *x = floats(s->n * s->n_in);
+    float *w = floats(s->n_out * s->n_in);
+    float *bias = floats(s->n_out);
+    float *scale = floats(s->n_out);
+    float *y = floats(2 * s->n * s->n_out);
+    int8_t *rows = malloc(s->n_out * s->n_in);
+    struct linear *l = NULL;
+    struct linear *again = NULL;
+
+    fill(RANDOM, s, &seed, x, w);
+    draw_floats(&seed, s->n_out, 1, bias);
+    memset(w, 0, s->n_in * sizeof *w);
+    assert_int_equal(linear_new_int8(k, w, bias, s->n_out, s->n_in, &l, NULL), RAG_OK);
+    for (size_t o = 0; o < s->n_out; o++) {
+        scale[o] = linear_int8_row(l, o, rows + o * s->n_in);
+        assert_int_equal(scale[o] > 0, o > 0);
+    }
+    scale[0] = 1; /* of a row of zeros, which has none of its own */
+    assert_int_equal(linear_new_packed(k, rows, scale, bias, s->n_out, s->n_in, &again, NULL),
+                     RAG_OK);
+    assert_memory_equal(linear_bias(again), bias, s->n_out * sizeof *bias);
+    run_int8(k, l, s, x, &(struct linear_output){.y = y, .stride = s->n_out});
+    run_int8(k, again, s, x, &(struct linear_output){.y = y + s->n * s->n_out, .stride = s->n_out});
+    assert_memory_equal(y, y + s->n * s->n_out, s->n * s->n_out * sizeof *y);
+    linear_free(l);
+    linear_free(again);
+    free(x);
+    free(w);
+    free(bias);
+    free(scale);
+    free(y);
+    free(rows);
+}
+
+static void rows_written_down_make_the_same_layer(void **state)
+{
+    size_t at = 0;
+    const struct kernels *k;
+
+    (void)state;
+    while ((k = next_path(&at)) != NULL)
+        for (size_t i = 0; i < COUNT(shapes); i++)
+            check_packed(k, &shapes[i]);
+}
+
 static void what_no_layer_can_be_is_refused(void **state)
 {
     const struct kernels *k = kernels_of(KERNELS_PORTABLE);
@@ -371,6 +420,7 @@ int main(void)
         cmocka_unit_test(bias_activation_and_residual_come_after_the_sums),
         cmocka_unit_test(fp32_is_the_product),
         cmocka_unit_test(a_row_alone_is_the_row_in_a_batch),
+        cmocka_unit_test(rows_written_down_make_the_same_layer),
         cmocka_unit_test(what_no_layer_can_be_is_refused),
     };
 

@@ -382,6 +382,37 @@ static void a_tensor_of_another_type_is_said_when_it_is_needed(void **state)
     remove_all();
 }
 
+static void int8_is_read_in_packed_files_alone(void **state)
+{
+    static const char header[] = "{\"__metadata__\":{\"ragd_packed\":\"1\"},"
+                                 "\"a\":{\"dtype\":\"I8\",\"shape\":[2,2],\"data_offsets\":[0,4]},"
+                                 "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}";
+    static const uint8_t data[8] = {1, 0xFF, 127, 0x81};
+    const size_t shape[] = {2, 2};
+    const size_t one = 1;
+    const struct tensor *t = NULL;
+    struct weights *w = NULL;
+    struct rag_error error = {0};
+    float read[3];
+
+    (void)state;
+    write_tensors("model.safetensors", header, 0, data, sizeof data);
+    assert_int_equal(weights_open(dir, &w, NULL), RAG_OK);
+    assert_true(weights_packed(w));
+    assert_int_equal(weights_count(w), 2);
+    assert_int_equal(weights_need_int8(w, "a", shape, 2, &t, &error), RAG_OK);
+    tensor_read_f32(t, 1, 3, read);
+    assert_true(read[0] == -1 && read[1] == 127 && read[2] == -127);
+    weights_forget(w, t);
+    assert_int_equal(weights_need(w, "a", shape, 2, &t, &error), RAG_EFORMAT);
+    assert_non_null(strstr(error.text, "'a': dtype I8, expected F32, F16 or BF16"));
+    assert_int_equal(weights_need_int8(w, "b", &one, 1, &t, &error), RAG_EFORMAT);
+    assert_non_null(strstr(error.text, "'b': dtype F32, expected I8"));
+    assert_int_equal(weights_need_int8(w, "c", &one, 1, &t, &error), RAG_EFORMAT);
+    weights_close(w);
+    remove_all();
+}
+
 /* What 'git clone' leaves of a model on a machine without Git LFS. */
 static void a_pointer_of_git_lfs_is_said(void **state)
 {
@@ -402,7 +433,7 @@ static void a_pointer_of_git_lfs_is_said(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + COUNT(directories) + 5];
+    struct CMUnitTest tests[COUNT(rows) + COUNT(directories) + 6];
     size_t n = 0;
     int failed;
 
@@ -418,6 +449,7 @@ int main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_directory_that_is_none_is_said);
     tests[n++] =
         (struct CMUnitTest)cmocka_unit_test(a_tensor_of_another_type_is_said_when_it_is_needed);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(int8_is_read_in_packed_files_alone);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_pointer_of_git_lfs_is_said);
     failed = cmocka_run_group_tests_name("weights", tests, NULL, NULL);
     rmdir(dir);
