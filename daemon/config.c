@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "base/utf8.h"
+#include "daemon/builtin_models.h"
 #include "daemon/config_table.h"
 
 const struct config_key *config_keys(size_t *ret_n)
@@ -212,6 +213,13 @@ static enum rag_status set_list(struct config *config, const struct config_row *
     return status;
 }
 
+/* Is the member a text that is owned? */
+static bool is_text(enum key_type type)
+{
+    return type == KEY_TEXT || type == KEY_PATH || type == KEY_MODEL || type == KEY_PROMPT ||
+           type == KEY_BACKENDS;
+}
+
 static enum rag_status set_row(struct config *config, const struct config_row *row,
                                const char *value, struct rag_error *reterr)
 {
@@ -228,9 +236,10 @@ static enum rag_status set_row(struct config *config, const struct config_row *r
     case KEY_LIST:
         return set_list(config, row, value, reterr);
     case KEY_PATH:
+    case KEY_MODEL:
     case KEY_PROMPT:
     case KEY_BACKENDS:
-        if (value[0] == '\0') {
+        if (value[0] == '\0' || (row->type == KEY_MODEL && strcmp(value, MODEL_NAME_NONE) == 0)) {
             free(*text);
             *text = NULL;
             return RAG_OK;
@@ -465,8 +474,7 @@ void config_free(struct config *config)
     if (!config)
         return;
     for (size_t i = 0; i < config_n_rows; i++)
-        if (config_rows[i].type == KEY_TEXT || config_rows[i].type == KEY_PATH ||
-            config_rows[i].type == KEY_PROMPT || config_rows[i].type == KEY_BACKENDS)
+        if (is_text(config_rows[i].type))
             free(*(char **)member(config, &config_rows[i]));
     free_admins(config);
     free(config);
@@ -503,10 +511,10 @@ enum rag_status config_check(const struct config *c, struct rag_error *reterr)
     if (c->openai_url && !c->openai_model)
         return rag_fail(reterr, RAG_EINVAL,
                         "[openai] base_url: needs model, the name of one there");
-    if (c->embed_url && c->models_embedder)
+    if (c->embed_url && model_word_insists(c->models_embedder))
         return rag_fail(reterr, RAG_EINVAL,
                         "[remote] embed_url: [models] embedder is given too; choose one");
-    if (c->rerank_url && c->models_reranker)
+    if (c->rerank_url && model_word_insists(c->models_reranker))
         return rag_fail(reterr, RAG_EINVAL,
                         "[remote] rerank_url: [models] reranker is given too; choose one");
     if (c->embed_url && c->embed_dim == 0)
@@ -541,8 +549,7 @@ enum rag_status config_sections_hash(const struct config *config, const char *co
         if (!is_among(row->key.section, sections) || row->type == KEY_LIST)
             continue;
         parts[n++] = (struct sha256_part){row->key.name, strlen(row->key.name)};
-        if (row->type == KEY_TEXT || row->type == KEY_PATH || row->type == KEY_PROMPT ||
-            row->type == KEY_BACKENDS) {
+        if (is_text(row->type)) {
             memcpy(&text, value, sizeof text);
             parts[n++] = (struct sha256_part){text ? text : "", text ? strlen(text) : 0};
         } else {

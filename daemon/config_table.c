@@ -166,12 +166,13 @@ const struct config_row config_rows[] = {
 
     {{"models", "embedder", "",
       "The model that turns texts into vectors: a Hugging Face folder (config.json, *.safetensors, tokenizer.json), as "
-      "a path, or as a name below models_dir; empty: search by words only."},
-     KEY_PATH, AT(models_embedder), 0, 0},
+      "a path, or as a name below models_dir; builtin:NAME: one that comes with ragd; default: builtin:ragd-ko-embed "
+      "where it is installed, else none; none or empty: search by words only."},
+     KEY_MODEL, AT(models_embedder), 0, 0},
     {{"models", "reranker", "",
-      "The cross-encoder that reads question and passage together, given in the same way; empty: the built-in "
-      "rerank by words."},
-     KEY_PATH, AT(models_reranker), 0, 0},
+      "The cross-encoder that reads question and passage together, given in the same way (default: "
+      "builtin:ragd-ko-rerank); none or empty: the built-in rerank by words."},
+     KEY_MODEL, AT(models_reranker), 0, 0},
     {{"models", "models_dir", "", "Where named models are; empty: models/ in state_dir."},
      KEY_TEXT, AT(models_dir), 0, 0},
     {{"models", "precision", "int8",
@@ -217,8 +218,9 @@ const struct config_row config_rows[] = {
 
     {{"generate", "model", "",
       "The decoder that writes answers: a GGUF file, or a Hugging Face folder (config.json, *.safetensors, "
-      "tokenizer.json), as a path, or as a name below models_dir; empty: answers are sentences of the passages."},
-     KEY_PATH, AT(generate_model), 0, 0},
+      "tokenizer.json), as a path, as a name below models_dir, or builtin:NAME; none or empty: answers are sentences of "
+      "the passages."},
+     KEY_MODEL, AT(generate_model), 0, 0},
     {{"generate", "backends", "",
       "Who answers questions, tried in this order until one has a sentence that the passages support: "
       "local (the model), openai (the server of [openai]; never for an offline collection), extractive (sentences "

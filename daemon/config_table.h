@@ -10,6 +10,7 @@
 enum key_type {
     KEY_TEXT,
     KEY_PATH,   /* NULL when empty */
+    KEY_MODEL,  /* NULL when empty or "none" (daemon/builtin_models.h) */
     KEY_PROMPT, /* the same; quotes around it keep its blanks, and "" is an empty one */
     KEY_INT,
     KEY_OCTAL,

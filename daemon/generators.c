@@ -55,12 +55,12 @@ static enum rag_status open_local(const struct config *config, struct models *mo
         .pair_score_context = models,
         .turns = models_decode_turns(models),
     };
-    enum rag_status status = config_model_dir(config, config->generate_model, &path, reterr);
+    enum rag_status status =
+        model_configured_dir(config, MODEL_GENERATOR, config->generate_model, &path, &error);
 
-    if (status != RAG_OK)
-        return status;
     options.path = path;
-    status = model_path_check(config->generate_model, path, &error);
+    if (status == RAG_OK)
+        status = model_path_check(config->generate_model, path, &error);
     if (status == RAG_OK)
         status = local_open(&options, ret, &error);
     free(path);

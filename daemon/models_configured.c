@@ -8,6 +8,24 @@
 
 #include "daemon/log.h"
 
+enum rag_status model_configured_dir(const struct config *config, enum model_role role,
+                                     const char *name, char **ret, struct rag_error *reterr)
+{
+    char *models_dir = NULL;
+    char *path = NULL;
+    /* the name of the folder itself is empty */
+    enum rag_status status = config_model_dir(config, "", &models_dir, reterr);
+
+    if (status == RAG_OK)
+        status = model_word_resolve(name, role, models_dir, &path, reterr);
+    if (status == RAG_OK && !path)
+        status = config_model_dir(config, name, &path, reterr);
+    free(models_dir);
+    if (status == RAG_OK)
+        *ret = path; /* ownership to the caller */
+    return status;
+}
+
 enum rag_status model_path_check(const char *name, const char *path, struct rag_error *reterr)
 {
     size_t n_path = strlen(path);
@@ -16,7 +34,7 @@ enum rag_status model_path_check(const char *name, const char *path, struct rag_
     int n_dir;
 
     /* whatever else is wrong with it, who opens it says */
-    if (!name || access(path, F_OK) == 0 || errno != ENOENT)
+    if (!name || !*path || access(path, F_OK) == 0 || errno != ENOENT)
         return RAG_OK;
     if (n_name >= n_path) /* a path, taken as it is */
         return rag_fail(reterr, RAG_ENOTFOUND, "model '%s': no such file or folder", path);
@@ -25,6 +43,22 @@ enum rag_status model_path_check(const char *name, const char *path, struct rag_
                     "model '%s': is not in '%.*s'; 'ragctl model %s%s --models-dir %.*s' %s", name,
                     n_dir, path, of_hub ? "pull " : "list", of_hub ? name : "", n_dir, path,
                     of_hub ? "fetches it" : "shows what is there");
+}
+
+/* Where a configured model is; it has to be there. */
+static enum rag_status open_path(const struct config *config, enum model_role role,
+                                 const char *name, char **ret, struct rag_error *reterr)
+{
+    char *path = NULL;
+    enum rag_status status = model_configured_dir(config, role, name, &path, reterr);
+
+    if (status == RAG_OK)
+        status = model_path_check(name, path, reterr);
+    if (status == RAG_OK)
+        *ret = path; /* ownership to the caller */
+    else
+        free(path);
+    return status;
 }
 
 enum rag_status models_open_configured(const struct config *config, const struct remotes *remotes,
@@ -61,21 +95,19 @@ enum rag_status models_open_configured(const struct config *config, const struct
         .for_decoder = config->generate_model != NULL,
         .metrics = metrics,
     };
-    enum rag_status status = config_model_dir(config, config->models_embedder, &embedder, reterr);
+    /* a server takes the place of the default */
+    enum rag_status status = open_path(
+        config, MODEL_EMBEDDER, remotes->embed ? NULL : config->models_embedder, &embedder, &error);
 
     if (status == RAG_OK)
-        status = config_model_dir(config, config->models_reranker, &reranker, reterr);
-    if (status == RAG_OK) {
-        options.embedder_dir = embedder;
-        options.reranker_dir = reranker;
-        status = model_path_check(config->models_embedder, embedder, &error);
-        if (status == RAG_OK)
-            status = model_path_check(config->models_reranker, reranker, &error);
-        if (status == RAG_OK)
-            status = models_open(&options, ret, &error);
-        if (status != RAG_OK)
-            rag_fail(reterr, status, "[models]: %s", error.text);
-    }
+        status = open_path(config, MODEL_RERANKER, remotes->rerank ? NULL : config->models_reranker,
+                           &reranker, &error);
+    options.embedder_dir = embedder;
+    options.reranker_dir = reranker;
+    if (status == RAG_OK)
+        status = models_open(&options, ret, &error);
+    if (status != RAG_OK)
+        rag_fail(reterr, status, "[models]: %s", error.text);
     free(embedder);
     free(reranker);
     return status;

@@ -3,6 +3,7 @@
 #define RAG_DAEMON_MODELS_CONFIGURED_H
 
 #include "base/status.h"
+#include "daemon/builtin_models.h"
 #include "daemon/config.h"
 #include "daemon/models.h"
 #include "daemon/remotes.h"
@@ -13,9 +14,14 @@
 enum rag_status models_open_configured(const struct config *config, const struct remotes *remotes,
                                        struct metrics *metrics, struct models **ret,
                                        struct rag_error *reterr);
-/* Say of a configured model that is not at its path (config_model_dir) what a person may do about
- * it. name: as the configuration has it, or NULL. RAG_OK: there is something, or there is no name;
- * RAG_ENOTFOUND. */
+/* Where a model that the configuration names is: what daemon/builtin_models.h makes of the word,
+ * else config_model_dir(). malloc'ed; "" for none. RAG_ENOMEM, RAG_EINVAL; RAG_ENOTFOUND of a
+ * built-in model alone: whether anything is at a path is not looked at. */
+enum rag_status model_configured_dir(const struct config *config, enum model_role role,
+                                     const char *name, char **ret, struct rag_error *reterr);
+/* Say of a configured model that is not at its path (model_configured_dir) what a person may do
+ * about it. name: as the configuration has it, or NULL. RAG_OK: there is something, or there is no
+ * name; RAG_ENOTFOUND. */
 enum rag_status model_path_check(const char *name, const char *path, struct rag_error *reterr);
 /* One line in the log for each model. */
 void models_log(const struct models *m);

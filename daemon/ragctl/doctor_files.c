@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/models_configured.h"
 #include "daemon/ragctl/doctor.h"
 #include "daemon/ragctl/model_record.h"
 
@@ -151,17 +152,22 @@ static void check_servers(struct doctor *d)
 }
 
 /* What a configured model may be used for. */
-static void check_licence(struct doctor *d, const char *what, const char *name)
+static void check_licence(struct doctor *d, const char *what, enum model_role role,
+                          const char *name)
 {
     struct model_record record = {0};
+    struct rag_error error = {RAG_OK, ""};
     char *licence = NULL;
     char *dir = NULL;
 
     if (!name)
         return;
-    if (config_model_dir(d->config, name, &dir, NULL) != RAG_OK)
-        return;
-    if (model_record_read(dir, &record, NULL) == RAG_OK && record.licence[0])
+    if (model_configured_dir(d->config, role, name, &dir, &error) != RAG_OK)
+        doctor_finding(d, FINDING_FAIL, "model", "%s: %s", what, error.text);
+    else if (*dir == '\0')
+        doctor_finding(d, FINDING_OK, "model", "%s '%s': %s is not installed, so there is none",
+                       what, name, builtin_default(role));
+    else if (model_record_read(dir, &record, NULL) == RAG_OK && record.licence[0])
         doctor_finding(d, FINDING_OK, "licence", "%s '%s': %s (%s)", what, name, record.licence,
                        record.source);
     else if (model_readme_licence(dir, &licence) == RAG_OK && licence[0])
@@ -184,7 +190,7 @@ void doctor_check_files(struct doctor *d)
     if (c->token_file[0])
         check_mode(d, "[http] token_file", c->token_file, true);
     check_servers(d);
-    check_licence(d, "[models] embedder", c->models_embedder);
-    check_licence(d, "[models] reranker", c->models_reranker);
-    check_licence(d, "[generate] model", c->generate_model);
+    check_licence(d, "[models] embedder", MODEL_EMBEDDER, c->models_embedder);
+    check_licence(d, "[models] reranker", MODEL_RERANKER, c->models_reranker);
+    check_licence(d, "[generate] model", MODEL_GENERATOR, c->generate_model);
 }

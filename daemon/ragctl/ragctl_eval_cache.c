@@ -11,6 +11,7 @@
 #include "base/json_writer.h"
 #include "daemon/ragctl/ragctl_args.h"
 #include "daemon/ragctl/ragctl_eval.h"
+#include "daemon/ragctl/ragctl_model.h"
 #include "daemon/ragctl/ragctl_verb.h"
 #include "nn/compute_pool.h"
 
@@ -51,24 +52,28 @@ static enum rag_status open_models(struct eval_cache *e, const struct eval_cache
     struct bi_encoder_options bi = {0};
     struct cross_encoder_options cross = {0};
 
-    if (status == RAG_OK && (o->embedder || o->reranker))
+    if (status == RAG_OK)
+        status = ragctl_model_path(o->embedder, MODEL_EMBEDDER, &e->embedder_dir, reterr);
+    if (status == RAG_OK)
+        status = ragctl_model_path(o->reranker, MODEL_RERANKER, &e->reranker_dir, reterr);
+    if (status == RAG_OK && (*e->embedder_dir || *e->reranker_dir))
         status = compute_pool_open(0, &e->pool, reterr);
     bi.pool = cross.pool = e->pool;
     e->report.encoder = "tf-idf";
     e->report.reranker = "";
-    if (status == RAG_OK && o->embedder) {
+    if (status == RAG_OK && *e->embedder_dir) {
         struct bi_encoder_info info;
 
-        status = bi_encoder_open(o->embedder, &bi, &e->encoder, reterr);
+        status = bi_encoder_open(e->embedder_dir, &bi, &e->encoder, reterr);
         if (status != RAG_OK)
             return status;
         bi_encoder_info(e->encoder, &info);
         e->report.encoder = info.name;
     }
-    if (status == RAG_OK && o->reranker) {
+    if (status == RAG_OK && *e->reranker_dir) {
         struct cross_encoder_info info;
 
-        status = cross_encoder_open(o->reranker, &cross, &e->reranker, reterr);
+        status = cross_encoder_open(e->reranker_dir, &cross, &e->reranker, reterr);
         if (status != RAG_OK)
             return status;
         cross_encoder_info(e->reranker, &info);
@@ -87,6 +92,8 @@ static void release(struct eval_cache *e)
     bi_encoder_close(e->encoder);
     cross_encoder_close(e->reranker);
     compute_pool_close(e->pool);
+    free(e->embedder_dir);
+    free(e->reranker_dir);
     analyzer_close(e->analyzer);
     cache_pairs_release(&e->pairs);
 }

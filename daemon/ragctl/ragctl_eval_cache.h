@@ -24,6 +24,8 @@ struct eval_cache {
     const struct ragctl_options *options;
     struct cache_pairs pairs; /* owned, as all pointers below */
     struct analyzer *analyzer;
+    char *embedder_dir; /* "": none */
+    char *reranker_dir;
     struct bi_encoder *encoder; /* NULL: TF-IDF */
     struct cross_encoder *reranker;
     struct compute_pool *pool;

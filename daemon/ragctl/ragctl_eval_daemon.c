@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "daemon/ragctl/ragctl_eval.h"
+#include "daemon/ragctl/ragctl_model.h"
 
 #define START_MS       30000 /* an empty state opens in milliseconds; a cold disk takes longer */
 #define STOP_MS        20000 /* it drains and saves its indexes */
@@ -178,38 +179,59 @@ static enum rag_status wait_ready(struct eval_daemon *d, const struct ragctl_opt
     return status;
 }
 
+/* The private ragd runs elsewhere: a whole path, or "" for none. */
+static enum rag_status real_model(const char *word, enum model_role role, const char *option,
+                                  char **ret, struct rag_error *reterr)
+{
+    char *path = NULL;
+    char *real;
+    enum rag_status status = ragctl_model_path(word, role, &path, reterr);
+
+    if (status != RAG_OK || !*path) {
+        *ret = path;
+        return status;
+    }
+    real = realpath(path, NULL);
+    if (!real)
+        status = rag_fail_errno(reterr, RAG_EIO, errno, "option '--%s': '%s'", option, path);
+    free(path);
+    *ret = real;
+    return status;
+}
+
 /* The models that the evaluation names, as a configuration file. */
 static enum rag_status write_config(const char *path, const struct eval_options *eval,
                                     struct rag_error *reterr)
 {
-    const char *const models[2][2] = {
-        {"embedder", eval->embedder},
-        {"reranker", eval->reranker}
+    const struct {
+        const char *key;
+        const char *word;
+        enum model_role role;
+    } models[] = {
+        {"embedder", eval->embedder, MODEL_EMBEDDER},
+        {"reranker", eval->reranker, MODEL_RERANKER},
     };
+    enum rag_status status = RAG_OK;
     FILE *f = fopen(path, "wbe");
     bool written;
 
     if (!f)
         return rag_fail_errno(reterr, RAG_EIO, errno, "file '%s': cannot be written", path);
     fputs("[models]\n", f);
-    for (int i = 0; i < 2; i++) {
-        char *real = models[i][1] ? realpath(models[i][1], NULL) : NULL;
+    for (size_t i = 0; i < sizeof models / sizeof models[0] && status == RAG_OK; i++) {
+        char *real = NULL;
 
-        if (models[i][1] && !real) {
-            int errnum = errno;
-
-            fclose(f);
-            return rag_fail_errno(reterr, RAG_EIO, errnum, "option '--%s': '%s'", models[i][0],
-                                  models[i][1]);
-        }
-        if (real)
-            fprintf(f, "%s = %s\n", models[i][0], real);
+        if (!models[i].word)
+            continue;
+        status = real_model(models[i].word, models[i].role, models[i].key, &real, reterr);
+        if (status == RAG_OK)
+            fprintf(f, "%s = %s\n", models[i].key, *real ? real : MODEL_NAME_NONE);
         free(real);
     }
     written = !ferror(f);
-    if (fclose(f) != 0 || !written)
-        return rag_fail_errno(reterr, RAG_EIO, errno, "file '%s': cannot be written", path);
-    return RAG_OK;
+    if ((fclose(f) != 0 || !written) && status == RAG_OK)
+        status = rag_fail_errno(reterr, RAG_EIO, errno, "file '%s': cannot be written", path);
+    return status;
 }
 
 enum rag_status eval_daemon_start(struct eval_daemon *d, const struct ragctl_options *options,

@@ -9,6 +9,7 @@
 #include "base/json_writer.h"
 #include "daemon/ragctl/ragctl_args.h"
 #include "daemon/ragctl/ragctl_guard.h"
+#include "daemon/ragctl/ragctl_model.h"
 #include "embed/bi_encoder.h"
 #include "eval/input.h"
 #include "guard/classifier.h"
@@ -230,6 +231,7 @@ int ragctl_guard_train(const struct ragctl_options *options, int argc, char **ar
     };
     char **words = calloc((size_t)argc + 1, sizeof *words);
     struct rag_error error = {RAG_ENOMEM, "guard train: out of memory"};
+    char *embedder = NULL;
     enum rag_status status;
     int n_words = 0;
 
@@ -244,6 +246,11 @@ int ragctl_guard_train(const struct ragctl_options *options, int argc, char **ar
     free(words);
     if (status != RAG_OK)
         return ragctl_usage("guard", &error);
-    status = train(options, &args, &error);
+    status = ragctl_model_path(args.embedder, MODEL_EMBEDDER, &embedder, &error);
+    if (status == RAG_OK) {
+        args.embedder = *embedder ? embedder : NULL;
+        status = train(options, &args, &error);
+    }
+    free(embedder);
     return status == RAG_OK ? RAGCTL_OK : ragctl_fail(options, &error);
 }

@@ -30,7 +30,7 @@
 
 struct check {
     const struct ragctl_options *options;
-    const char *dir;
+    char *dir; /* owned */
     struct compute_pool *pool;
     bool reranker;
     struct encoder_info int8;   /* its texts live as long as the encoder: until printing is done */
@@ -243,7 +243,10 @@ static void put_text(const struct check *c, struct buf *out)
     print_table_cell(&table, "%s", "");
     for (size_t i = 0; i < c->n_layers; i++) {
         print_table_cell(&table, "%s", c->layers[i].name);
-        print_table_cell(&table, "%.5f", c->layers[i].cosine_min);
+        if (isnan(c->layers[i].cosine_min)) /* of a packed file, which does not say */
+            print_table_cell(&table, "-");
+        else
+            print_table_cell(&table, "%.5f", c->layers[i].cosine_min);
         print_table_cell(&table, "%s", c->layers[i].fp32 ? "stays fp32" : "int8");
     }
     print_table_append(&table, out);
@@ -337,9 +340,10 @@ int ragctl_model_check(const struct ragctl_options *options, int argc, char **ar
                           "model check: needs one model: a directory or a GGUF file");
     if (status == RAG_OK) {
         usage = false;
-        c.dir = words[0];
-        status = compute_pool_open((size_t)n_threads, &c.pool, &error);
+        status = ragctl_model_need("check", words[0], &c.dir, &error);
     }
+    if (status == RAG_OK)
+        status = compute_pool_open((size_t)n_threads, &c.pool, &error);
     if (status == RAG_OK && decoder_config_is_decoder(c.dir)) {
         code = ragctl_model_check_decoder(options, c.dir, c.pool);
     } else {
@@ -351,6 +355,7 @@ int ragctl_model_check(const struct ragctl_options *options, int argc, char **ar
     }
     compute_pool_close(c.pool);
     free(c.layers);
+    free(c.dir);
     free(words);
     return code;
 }

@@ -26,11 +26,13 @@
 #define COMMIT_SHOWN     12
 
 struct listed {
-    char *name; /* below the models' folder; owned */
+    char *name; /* below the models' folder, or "builtin:NAME"; owned */
+    char *path; /* of a built-in model; NULL: below the models' folder; owned */
 };
 
 struct listing {
     const char *dir;
+    bool with_builtin;         /* no folder was named: those that come with ragd too */
     struct compute_pool *pool; /* owned */
     struct listed items[MODELS_MAX];
     size_t n;
@@ -84,6 +86,50 @@ static enum rag_status add(struct listing *l, const char *name, struct rag_error
     return RAG_OK;
 }
 
+/* A built-in model, where it would be opened from, unless it is there already. */
+static enum rag_status add_builtin(struct listing *l, const char *name, struct rag_error *reterr)
+{
+    char full[sizeof MODEL_NAME_BUILTIN + BUILTIN_NAME_BYTES_MAX];
+    char *path = NULL;
+    enum rag_status status;
+
+    if (snprintf(full, sizeof full, MODEL_NAME_BUILTIN "%s", name) >= (int)sizeof full ||
+        builtin_model_find(name, l->dir, &path, NULL) != RAG_OK)
+        return RAG_OK; /* other things lie there */
+    for (size_t i = 0; i < l->n; i++) {
+        if (strcmp(l->items[i].name, full) == 0) {
+            free(path);
+            return RAG_OK;
+        }
+    }
+    status = add(l, full, reterr);
+    if (status == RAG_OK)
+        l->items[l->n - 1].path = path; /* ownership to the listing */
+    else
+        free(path);
+    return status;
+}
+
+/* The folders of every place where built-in models are but the models' folder itself. */
+static enum rag_status scan_builtin(struct listing *l, struct rag_error *reterr)
+{
+    struct builtin_places places = {.n = 0};
+    enum rag_status status = builtin_places(NULL, &places, reterr);
+
+    for (size_t i = 0; i < places.n && status == RAG_OK; i++) {
+        DIR *d = opendir(places.dirs[i]);
+
+        for (const struct dirent *e; status == RAG_OK && d && (e = readdir(d)) != NULL;) {
+            if (e->d_name[0] != '.')
+                status = add_builtin(l, e->d_name, reterr);
+        }
+        if (d)
+            closedir(d);
+    }
+    builtin_places_release(&places);
+    return status;
+}
+
 static bool has_several_gguf(const char *path)
 {
     char *file = NULL;
@@ -129,7 +175,7 @@ static enum rag_status scan(struct listing *l, const char *below, int n_deeper,
     if (!join(path, l->dir, below))
         return RAG_OK;
     d = opendir(path);
-    if (!d && below[0] == '\0')
+    if (!d && below[0] == '\0' && !(l->with_builtin && l->n > 0))
         return rag_fail_errno(reterr, errno == ENOENT ? RAG_ENOTFOUND : RAG_EIO, errno,
                               "models folder '%s': cannot list; choose another with --models-dir",
                               l->dir);
@@ -150,7 +196,7 @@ static enum rag_status scan(struct listing *l, const char *below, int n_deeper,
 static const char *most_numbers(const struct weights *w)
 {
     static const char *const names[] = {
-        [TENSOR_F32] = "f32", [TENSOR_F16] = "f16", [TENSOR_BF16] = "bf16"};
+        [TENSOR_F32] = "f32", [TENSOR_F16] = "f16", [TENSOR_BF16] = "bf16", [TENSOR_I8] = "int8"};
     size_t n[sizeof names / sizeof names[0]] = {0};
     size_t best = 0;
 
@@ -226,13 +272,14 @@ static void describe_encoder(const struct listing *l, const char *dir, struct de
         sha256_hex(digest, ret->digest);
 }
 
-static void describe(const struct listing *l, const char *name, struct described *ret)
+static void describe(const struct listing *l, const struct listed *item, struct described *ret)
 {
     char inner[PATH_BYTES_MAX];
     const char *dir = ret->dir;
 
     memset(ret, 0, sizeof *ret);
-    if (!join(ret->dir, l->dir, name))
+    if (item->path ? snprintf(ret->dir, PATH_BYTES_MAX, "%s", item->path) >= PATH_BYTES_MAX
+                   : !join(ret->dir, l->dir, item->name))
         return;
     ret->family = "?";
     ret->kind = "?";
@@ -313,7 +360,7 @@ static void print_models(const struct ragctl_options *options, const struct list
          *h; h++)
         print_table_cell(&table, "%s", *h);
     for (size_t i = 0; i < l->n; i++) {
-        describe(l, l->items[i].name, d);
+        describe(l, &l->items[i], d);
         if (options->json)
             put_json(&w, l->items[i].name, d);
         else
@@ -340,7 +387,7 @@ static void print_models(const struct ragctl_options *options, const struct list
 
 int ragctl_model_list(const struct ragctl_options *options, int argc, char **argv)
 {
-    const char *dir = RAGCTL_MODELS_DIR_DEFAULT;
+    const char *dir = NULL;
     const struct ragctl_arg table[] = {
         {.name = "--models-dir", .text = &dir},
     };
@@ -361,17 +408,22 @@ int ragctl_model_list(const struct ragctl_options *options, int argc, char **arg
                           "--models-dir");
     if (status == RAG_OK) {
         usage = false;
-        l->dir = dir;
+        l->dir = dir ? dir : RAGCTL_MODELS_DIR_DEFAULT;
+        l->with_builtin = !dir;
         status = compute_pool_open(0, &l->pool, &error);
     }
+    if (status == RAG_OK && l->with_builtin)
+        status = scan_builtin(l, &error);
     if (status == RAG_OK)
         status = scan(l, "", 1, &error);
     if (status == RAG_OK) {
         qsort(l->items, l->n, sizeof l->items[0], by_name);
         print_models(options, l, d);
     }
-    for (size_t i = 0; l && i < l->n; i++)
+    for (size_t i = 0; l && i < l->n; i++) {
         free(l->items[i].name);
+        free(l->items[i].path);
+    }
     if (l)
         compute_pool_close(l->pool);
     free(l);

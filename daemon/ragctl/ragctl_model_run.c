@@ -38,8 +38,9 @@ enum rag_status model_run_begin(struct model_run *run, const struct ragctl_optio
         status = rag_fail(reterr, RAG_EINVAL, "model %s: needs the model's directory", run->verb);
     if (status != RAG_OK)
         return status;
-    run->dir = run->words[0];
-    return RAG_OK;
+    status = ragctl_model_need(run->verb, run->words[0], &run->dir, reterr);
+    run->usage = status != RAG_ENOTFOUND; /* what comes next may still be wrong on the line */
+    return status;
 }
 
 enum rag_status model_run_precision(struct model_run *run, enum precision *ret,
@@ -77,6 +78,7 @@ int model_run_end(struct model_run *run, enum rag_status status, const struct ra
     compute_pool_close(run->pool);
     model_texts_release(&run->texts);
     free(run->words);
+    free(run->dir);
     if (status == RAG_OK)
         return RAGCTL_OK;
     return run->usage ? ragctl_usage("model", error) : ragctl_fail(run->options, error);

@@ -12,7 +12,7 @@
 struct model_run {
     const struct ragctl_options *options;
     const char *verb;
-    const char *dir; /* of the model */
+    char *dir; /* of the model; owned */
     const char *precision;
     const char *file;
     int64_t max_length; /* 0: the model's */

@@ -75,7 +75,10 @@ enum rag_status model_session_begin(struct model_session *m, const struct ragctl
             m->n_words,
             m->n_words > 1 && strcmp(m->verb, "generate") == 0 ? "; the text goes behind --prompt"
                                                                : "");
-    m->path = m->words[0];
+    status = ragctl_model_need(m->verb, m->words[0], &m->path, reterr);
+    m->usage = status != RAG_ENOTFOUND;
+    if (status != RAG_OK)
+        return status;
     return m->ids_text ? parse_ids(m->ids_text, &m->ids, &m->n_ids, reterr) : RAG_OK;
 }
 
@@ -162,6 +165,7 @@ int model_session_end(struct model_session *m, enum rag_status status,
     model_tensors_close(m->model);
     compute_pool_close(m->pool);
     free(m->ids);
+    free(m->path);
     free(m->words);
     if (status == RAG_OK)
         return RAGCTL_OK;

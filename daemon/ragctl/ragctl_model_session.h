@@ -13,7 +13,7 @@
 struct model_session {
     const struct ragctl_options *options;
     const char *verb;
-    const char *path;      /* of the model: a directory or a GGUF file */
+    char *path;            /* of the model: a directory or a GGUF file; owned */
     const char *precision; /* fp32, int8 or int4; NULL: as the weights are in their file */
     const char *ids_text;  /* --ids, or NULL */
     int64_t threads;       /* 0: the cores */

@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "daemon/ragctl/ragctl.h"
 
-#define RAGCTL_VERBS_MAX 16 /* of one command; the longest table has 8 */
+#define RAGCTL_VERBS_MAX 16 /* of one command; the longest table has 9 */
 
 struct ragctl_verb {
     const char *name;

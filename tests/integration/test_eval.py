@@ -30,6 +30,8 @@ class Eval(unittest.TestCase):
         self.tmp.mkdir()
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("RAGD_")}
         self.environment["TMPDIR"] = str(self.tmp)
+        # no model but those that a test names, whatever is installed
+        self.environment["RAGD_BUILTIN_MODELS"] = str(self.folder / "nothing")
 
     def run_eval(self, *args, code=0):
         done = subprocess.run([BUILD / "ragctl", "eval", *map(str, args)], env=self.environment,

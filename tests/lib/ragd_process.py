@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -28,6 +29,9 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Ragd:
+    """`config` is the text of ragd.conf. An encoder that it does not name is none, whatever the
+    default is and whatever is installed: a test says which models it is about."""
+
     def __init__(self, build, config=None, folder=None, wrapper=()):
         self.build = pathlib.Path(build).resolve()
         self.own_folder = folder is None
@@ -53,13 +57,16 @@ class Ragd:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def command(self):
-        command = self.wrapper + [str(self.build / "ragd"), "--state", str(self.state),
-                                  "--socket", self.socket]
-        if self.config:
-            path = self.folder / "ragd.conf"
-            path.write_text(self.config, encoding="utf-8")
-            command += ["-f", str(path)]
-        return command
+        path = self.folder / "ragd.conf"
+        path.write_text(self.whole_config(), encoding="utf-8")
+        return self.wrapper + [str(self.build / "ragd"), "--state", str(self.state),
+                               "--socket", self.socket, "-f", str(path)]
+
+    def whole_config(self):
+        text = self.config or ""
+        none = [f"{key} = none\n" for key in ("embedder", "reranker")
+                if not re.search(rf"^\s*{key}\s*[=:]", text, re.MULTILINE)]
+        return text + "\n[models]\n" + "".join(none) if none else text
 
     def start(self, seconds=60, **popen):
         """Start and wait until ready; the seconds that this took."""
