@@ -52,46 +52,18 @@ static enum rag_status read_words(const struct pipeline *p, struct retrieval *r,
     return RAG_OK;
 }
 
-static int by_dense_rank(const void *a, const void *b)
-{
-    const struct passage *x = *(const struct passage *const *)a;
-    const struct passage *y = *(const struct passage *const *)b;
-
-    return (x->dense_rank > y->dense_rank) - (x->dense_rank < y->dense_rank);
-}
-
 /* words: the head by words. Their order and that of the vectors, fused as bm25 and dense were. */
 static enum rag_status fuse_words(struct retrieval *r, const struct passage *words, size_t head,
                                   struct rag_error *reterr)
 {
-    const struct passage **near = arena_calloc(&r->arena, head, sizeof *near);
-    struct ranked *items = arena_calloc(&r->arena, head * N_LISTS, sizeof *items);
     struct fused *fused = arena_calloc(&r->arena, head * N_LISTS, sizeof *fused);
     struct passage *ordered = arena_calloc(&r->arena, head, sizeof *ordered);
-    struct ranked_list lists[N_LISTS];
-    struct fusion_options options = r->fusion;
     enum rag_status status;
-    size_t n_words = 0;
-    size_t n_near = 0;
     size_t n = 0;
 
-    if (!near || !items || !fused || !ordered)
+    if (!fused || !ordered)
         return rag_fail(reterr, RAG_ENOMEM, "rerank: out of memory");
-    for (size_t i = 0; i < head; i++) {
-        /* rrf pays for a rank whatever the score: what bm25 gave none, having none of the words,
-         * gets none here. convex needs it, as the least of the list. */
-        if (options.method != FUSION_RRF || words[i].bm25_rank != RANK_NONE)
-            items[n_words++] = (struct ranked){words[i].id, words[i].rerank_score};
-        if (words[i].dense_rank != RANK_NONE)
-            near[n_near++] = &words[i];
-    }
-    qsort(near, n_near, sizeof *near, by_dense_rank);
-    for (size_t i = 0; i < n_near; i++)
-        items[head + i] = (struct ranked){near[i]->id, near[i]->dense_score};
-    lists[LIST_BM25] = (struct ranked_list){items, n_words};
-    lists[LIST_DENSE] = (struct ranked_list){items + head, n_near};
-    options.depth = 0; /* the head is what it is */
-    status = fusion_rank(&options, lists, fused, &n, reterr);
+    status = rerank_fuse(&r->fusion, words, head, fused, &n, reterr);
     if (status != RAG_OK)
         return status;
     /* what only a list of weight 0 knows is not in 'fused'; it keeps its place behind */

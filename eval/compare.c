@@ -1,22 +1,15 @@
 #include "eval/compare.h"
 
-#include <math.h>
-
 #define DEPTH 10
-#define Z_95  1.959964 /* of the normal distribution, two sides */
 
 static double reciprocal(uint32_t rank)
 {
     return rank == RANK_NOT_FOUND || rank > DEPTH ? 0.0 : 1.0 / rank;
 }
 
-void compare_stages(const struct run *run, enum run_stage a, enum run_stage b,
-                    struct comparison *ret)
+void compare_stages(const struct run *run, enum run_stage a, enum run_stage b, struct paired *ret)
 {
-    double sum = 0.0;
-    double squares = 0.0;
-    double half = 0.0;
-    size_t n = 0;
+    struct paired_sum sum = {0};
 
     for (size_t i = 0; i < run->n_outcomes; i++) {
         const struct outcome *o = &run->outcomes[i];
@@ -24,21 +17,9 @@ void compare_stages(const struct run *run, enum run_stage a, enum run_stage b,
 
         if (!o->retrievable || o->paraphrase)
             continue;
-        sum += d;
-        squares += d * d;
-        n++;
+        paired_add(&sum, d);
     }
-    *ret = (struct comparison){.n = n};
-    if (n == 0)
-        return;
-    ret->mean = sum / (double)n;
-    if (n > 1) {
-        double variance = (squares - sum * ret->mean) / (double)(n - 1);
-
-        half = Z_95 * sqrt(fmax(variance, 0.0) / (double)n);
-    }
-    ret->low = ret->mean - half;
-    ret->high = ret->mean + half;
+    *ret = paired_interval(&sum);
 }
 
 static double mrr(const struct run *run, enum run_stage stage)
@@ -46,7 +27,7 @@ static double mrr(const struct run *run, enum run_stage stage)
     return stage_quality_mean(&run->sums[stage]).mrr_at_10;
 }
 
-bool compare_fused(const struct run *run, enum run_stage *ret_member, struct comparison *ret)
+bool compare_fused(const struct run *run, enum run_stage *ret_member, struct paired *ret)
 {
     if (run->fused == N_RUN_STAGES || !run->ran[run->fused] || !run->ran[RUN_BM25] ||
         !run->ran[RUN_DENSE])
@@ -56,7 +37,7 @@ bool compare_fused(const struct run *run, enum run_stage *ret_member, struct com
     return true;
 }
 
-bool compare_reranked(const struct run *run, enum run_stage *ret_before, struct comparison *ret)
+bool compare_reranked(const struct run *run, enum run_stage *ret_before, struct paired *ret)
 {
     *ret_before = run->fused != N_RUN_STAGES ? run->fused : RUN_BM25;
     if (!run->ran[RUN_RERANK] || !run->ran[*ret_before])

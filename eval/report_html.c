@@ -141,7 +141,7 @@ static void put_held(const struct run *run, struct buf *out)
 
 static void put_warnings(const struct run *run, struct buf *out)
 {
-    struct comparison best;
+    struct paired best;
     enum run_stage member;
 
     if (compare_fused(run, &member, &best) && best.mean < 0)
@@ -178,7 +178,7 @@ static void put_comparisons(const struct run *run, struct buf *out)
     buf_append_str(out, "<table><tr><th>비교 comparison</th><th>MRR@10 차이 difference</th>"
                         "<th>95% 구간 interval</th></tr>\n");
     for (size_t i = 0; i < n; i++) {
-        const struct comparison *c = &rows[i].result;
+        const struct paired *c = &rows[i].result;
 
         buf_printf(out, "<tr><td>%s − %s</td><td>%+.4f</td><td>%+.4f … %+.4f</td></tr>\n",
                    run_stage_name(rows[i].a), run_stage_name(rows[i].b), c->mean, c->low, c->high);

@@ -91,7 +91,7 @@ static void put_fusion(struct json_writer *w, const struct run *run)
 {
     struct compare_row rows[COMPARE_ROWS_MAX];
     size_t n = compare_rows(run, rows);
-    struct comparison best;
+    struct paired best;
     enum run_stage member;
 
     if (!compare_fused(run, &member, &best))

@@ -64,7 +64,7 @@ static void put_comparisons(const struct run *run, struct buf *out)
 {
     struct compare_row rows[COMPARE_ROWS_MAX];
     size_t n = compare_rows(run, rows);
-    struct comparison best;
+    struct paired best;
     enum run_stage member;
 
     if (n > 0)

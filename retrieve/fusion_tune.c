@@ -21,7 +21,7 @@ struct tuning {
     const struct tune_question *questions;
     size_t n;
     struct fused *fused; /* room for one question's lists */
-    double *gains;       /* [n], of the half that is looked at */
+    double *gains;       /* [n] */
 };
 
 static struct fusion_options grid_point(size_t i)
@@ -85,23 +85,21 @@ static enum rag_status reciprocal_fused(struct tuning *t, const struct tune_ques
     return RAG_OK;
 }
 
-static double mrr_alone(const struct tuning *t, size_t half, int list)
+static double mrr_alone(const struct tuning *t, int list)
 {
     double sum = 0.0;
-    size_t n = 0;
 
-    for (size_t i = half; i < t->n; i += 2, n++)
+    for (size_t i = 0; i < t->n; i++)
         sum += reciprocal(&t->questions[i], list);
-    return sum / (double)n;
+    return sum / (double)t->n;
 }
 
-static enum rag_status mrr_fused(struct tuning *t, size_t half, const struct fusion_options *o,
-                                 double *ret, struct rag_error *reterr)
+static enum rag_status mrr_fused(struct tuning *t, const struct fusion_options *o, double *ret,
+                                 struct rag_error *reterr)
 {
     double sum = 0.0;
-    size_t n = 0;
 
-    for (size_t i = half; i < t->n; i += 2, n++) {
+    for (size_t i = 0; i < t->n; i++) {
         double one = 0.0;
         enum rag_status status = reciprocal_fused(t, &t->questions[i], o, &one, reterr);
 
@@ -109,7 +107,7 @@ static enum rag_status mrr_fused(struct tuning *t, size_t half, const struct fus
             return status;
         sum += one;
     }
-    *ret = sum / (double)n;
+    *ret = sum / (double)t->n;
     return RAG_OK;
 }
 
@@ -137,21 +135,19 @@ static double sign_flip_p(const double *differences, size_t n)
     return (double)as_large / (double)(FLIPS + 1);
 }
 
-/* p of 'o' against 'list' alone on the held-out half. */
+/* p of 'o' against 'list' alone. */
 static enum rag_status compare(struct tuning *t, const struct fusion_options *o, int list,
                                double *ret_p, struct rag_error *reterr)
 {
-    size_t n = 0;
-
-    for (size_t i = 1; i < t->n; i += 2, n++) {
+    for (size_t i = 0; i < t->n; i++) {
         double one = 0.0;
         enum rag_status status = reciprocal_fused(t, &t->questions[i], o, &one, reterr);
 
         if (status != RAG_OK)
             return status;
-        t->gains[n] = one - reciprocal(&t->questions[i], list);
+        t->gains[i] = one - reciprocal(&t->questions[i], list);
     }
-    *ret_p = sign_flip_p(t->gains, n);
+    *ret_p = sign_flip_p(t->gains, t->n);
     return RAG_OK;
 }
 
@@ -163,7 +159,7 @@ static enum rag_status search_grid(struct tuning *t, struct fusion_options *ret,
     for (size_t i = 0; i < N_GRID; i++) {
         struct fusion_options o = grid_point(i);
         double mrr = 0.0;
-        enum rag_status status = mrr_fused(t, 0, &o, &mrr, reterr);
+        enum rag_status status = mrr_fused(t, &o, &mrr, reterr);
 
         if (status != RAG_OK)
             return status;
@@ -183,10 +179,10 @@ static enum rag_status choose(struct tuning *t, struct fusion_choice *c, struct 
     struct fusion_options dense = alone(LIST_DENSE);
 
     for (int list = 0; list < N_LISTS; list++)
-        c->mrr[list] = mrr_alone(t, 1, list);
+        c->mrr[list] = mrr_alone(t, list);
     better = c->mrr[LIST_DENSE] > c->mrr[LIST_BM25] ? LIST_DENSE : LIST_BM25;
     if (status == RAG_OK)
-        status = mrr_fused(t, 1, &c->tried, &c->mrr_tried, reterr);
+        status = mrr_fused(t, &c->tried, &c->mrr_tried, reterr);
     if (status == RAG_OK)
         status = compare(t, &c->tried, better, &c->p, reterr);
     if (status == RAG_OK)
@@ -226,8 +222,6 @@ enum rag_status fusion_tune(const struct tune_question *questions, size_t n,
         longest = both > longest ? both : longest;
     }
     memset(&choice, 0, sizeof choice);
-    choice.n_tune = n - n / 2;
-    choice.n_held_out = n / 2;
     choice.n_grid = N_GRID;
     t.fused = calloc(longest + 1, sizeof *t.fused);
     t.gains = calloc(n, sizeof *t.gains);

@@ -179,3 +179,47 @@ enum rag_status rerank_lexical(const struct lexical_query *query,
     free(read);
     return status;
 }
+
+static int by_dense_rank(const void *a, const void *b)
+{
+    const struct passage *x = *(const struct passage *const *)a;
+    const struct passage *y = *(const struct passage *const *)b;
+
+    return (x->dense_rank > y->dense_rank) - (x->dense_rank < y->dense_rank);
+}
+
+enum rag_status rerank_fuse(const struct fusion_options *fusion, const struct passage *by_words,
+                            size_t n, struct fused *ret, size_t *ret_n, struct rag_error *reterr)
+{
+    const struct passage **near = calloc(n + 1, sizeof *near);
+    struct ranked *items = calloc(n * N_LISTS + 1, sizeof *items);
+    struct fusion_options options = *fusion;
+    struct ranked_list lists[N_LISTS];
+    enum rag_status status;
+    size_t n_words = 0;
+    size_t n_near = 0;
+
+    if (!near || !items) {
+        status = rag_fail(reterr, RAG_ENOMEM, "rerank: out of memory");
+        goto out;
+    }
+    for (size_t i = 0; i < n; i++) {
+        /* rrf pays for a rank whatever the score: what bm25 gave none, having none of the words,
+         * gets none here. convex needs it, as the least of the list. */
+        if (options.method != FUSION_RRF || by_words[i].bm25_rank != RANK_NONE)
+            items[n_words++] = (struct ranked){by_words[i].id, by_words[i].rerank_score};
+        if (by_words[i].dense_rank != RANK_NONE)
+            near[n_near++] = &by_words[i];
+    }
+    qsort(near, n_near, sizeof *near, by_dense_rank);
+    for (size_t i = 0; i < n_near; i++)
+        items[n + i] = (struct ranked){near[i]->id, near[i]->dense_score};
+    lists[LIST_BM25] = (struct ranked_list){items, n_words};
+    lists[LIST_DENSE] = (struct ranked_list){items + n, n_near};
+    options.depth = 0; /* the head is what it is */
+    status = fusion_rank(&options, lists, ret, ret_n, reterr);
+out:
+    free(near);
+    free(items);
+    return status;
+}

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/status.h"
+#include "retrieve/fusion.h"
 #include "retrieve/passage.h"
 #include "text/analyzer.h"
 #include "text/question.h"
@@ -50,5 +51,11 @@ float lexical_score(const struct lexical_weights *weights, const struct lexical_
 enum rag_status rerank_lexical(const struct lexical_query *query,
                                const struct lexical_weights *weights, struct passage *passages,
                                size_t n);
+
+/* After a fusion an order by words alone would undo what the vectors found, so it takes the place
+ * of bm25 in the same fusion. by_words: the head as rerank_lexical() left it. ret: room for 2 * n;
+ * what only a list of weight 0 knows is not in it. Statuses of fusion_rank(). */
+enum rag_status rerank_fuse(const struct fusion_options *fusion, const struct passage *by_words,
+                            size_t n, struct fused *ret, size_t *ret_n, struct rag_error *reterr);
 
 #endif

@@ -60,6 +60,29 @@ const char *ragctl_args_nearest(const char *word, const char *const *candidates,
     return best;
 }
 
+enum rag_status ragctl_args_one_verb(const char *command, const char *const *verbs, size_t n_verbs,
+                                     const char *usual, const struct ragctl_arg *args,
+                                     size_t n_args, int argc, char **argv, const char **ret_verb,
+                                     struct rag_error *reterr)
+{
+    char **words = calloc((size_t)argc + 1, sizeof *words);
+    enum rag_status status;
+    int n_words = 0;
+
+    if (!words)
+        return rag_fail(reterr, RAG_ENOMEM, "%s: out of memory", command);
+    status = ragctl_args_parse(args, n_args, argc, argv, words, &n_words, reterr);
+    if (status == RAG_OK && n_words == 0 && usual)
+        *ret_verb = usual;
+    else if (status == RAG_OK)
+        status = ragctl_args_verb(verbs, n_verbs, command, words, n_words, ret_verb, reterr);
+    if (status == RAG_OK && n_words > 1)
+        status =
+            rag_fail(reterr, RAG_EINVAL, "%s %s: '%s' is too much", command, *ret_verb, words[1]);
+    free(words);
+    return status;
+}
+
 enum rag_status ragctl_args_number(const char *text, const char *what, int64_t min, int64_t max,
                                    int64_t *ret, struct rag_error *reterr)
 {

@@ -46,6 +46,13 @@ enum rag_status ragctl_args_verb(const char *const *verbs, size_t n, const char 
                                  char **words, int n_words, const char **ret,
                                  struct rag_error *reterr);
 
+/* A command whose options stand beside one of its verbs and no other word: RAG_EINVAL names one
+ * that is too much. 'usual' (NULL: none) is the verb where none is given. */
+enum rag_status ragctl_args_one_verb(const char *command, const char *const *verbs, size_t n_verbs,
+                                     const char *usual, const struct ragctl_arg *args,
+                                     size_t n_args, int argc, char **argv, const char **ret_verb,
+                                     struct rag_error *reterr);
+
 /* An integer of the whole text within min..max; 'what' names it in the message. */
 enum rag_status ragctl_args_number(const char *text, const char *what, int64_t min, int64_t max,
                                    int64_t *ret, struct rag_error *reterr);

@@ -296,26 +296,36 @@ static const char eval_help[] =
     "\"fixed_threshold_hit_rate_at_same_error\", ...}\n";
 
 static const char tune_help[] =
-    "fusion: measures on the collection itself how its BM25 and vector rankings are\n"
-    "best joined, and installs that. Questions are made of its own sentences and\n"
-    "headings, each taken out of the passage that has to be found, in a throw-away\n"
-    "collection that is embedded anew. Methods, weights and depths are tried on one\n"
-    "half of the questions; the best is installed only when it beats both rankings\n"
-    "alone on the other half (permutation test, p < .05), else the better one alone.\n"
+    "Learns from the collection's own documents, and installs what is better beyond\n"
+    "chance (docs/TUNING.md):\n"
+    "  adapter           a linear map of questions' vectors\n"
+    "  fusion            how BM25 and vectors are joined\n"
+    "  lexical           the weights of the rerank by words\n"
+    "  gate              from where on a question is refused\n"
+    "  all               these in this order (the default)\n"
+    "Questions are made of its titles, headings and sentences, each taken out of the\n"
+    "passage that has to be found, in a throw-away collection that is embedded anew.\n"
+    "Half of the documents learn, the others measure: before, after, and the paired\n"
+    "difference with its 95% interval.\n"
     "\n"
-    "  --questions N     at most so many (40..5000, default 1000)\n"
+    "  --questions N     at most so many (80..5000, default 1000)\n"
     "  --passages N      a sample of so many chunks is searched (default 3000); each\n"
     "                    is embedded\n"
-    "  --seed N          of the sample (default 42)\n"
+    "  --false-refusals X  share of answered questions that the gate may refuse\n"
+    "                    (0..0.5, default 0.05)\n"
+    "  --minutes N       end after so long (default 30)\n"
+    "  --seed N          of the sample, the questions and the halves (default 42)\n"
     "  --dry-run         only measure\n"
+    "  --reset           take the part (or all) back to what the daemon has\n"
     "\n"
-    "JSON: {\"tune\",\"questions\",\"held_out\",\"mrr_at_10\":{\"bm25\",\"dense\",\"fused\",\n"
-    "\"chosen\"},\"gain\",\"p\",\"best_tried\",\"fusion\",\"fused\",\"installed\",\"verdict\"}\n";
+    "Exit status: 0 measured, installed or not; 1 failed; 2 usage.\n"
+    "JSON: {\"tune\",\"collection\",\"seed\",\"questions\",\"parts\":[{\"part\",\"before\",\n"
+    "\"after\",\"difference\",\"found\",\"better\",\"installed\",\"verdict\"}], ...}\n";
 
 static const char export_help[] =
-    "pairs: writes training data made of the collection's own sentences and headings\n"
-    "as JSON lines in the convention of sentence-transformers: {\"anchor\",\n"
-    "\"positive\",\"negative\"}. Negatives are passages of other documents that the\n"
+    "pairs: writes training data made of the collection's own titles, headings and\n"
+    "sentences as JSON lines in the convention of sentence-transformers:\n"
+    "{\"anchor\",\"positive\",\"negative\"}. Negatives are passages of other documents that the\n"
     "current retriever ranks high, but below 95% of the positive's score. Train an\n"
     "encoder on them with the usual tools and load the result as a model.\n"
     "\n"
@@ -441,8 +451,8 @@ static const struct ragctl_command table[] = {
      restore_help, false, ragctl_restore},
     {"eval", "eval [cache] FILE|FOLDER [options]", "measure retrieval and answers on a question set", eval_help,
      false, ragctl_eval},
-    {"tune", "tune fusion --collection C [options]",
-     "measure how BM25 and vectors are best joined", tune_help, true, ragctl_tune},
+    {"tune", "tune [adapter|fusion|lexical|gate|all] --collection C [options]",
+     "learn from the collection's own documents", tune_help, true, ragctl_tune},
     {"export", "export pairs --collection C [options]", "training pairs for an encoder",
      export_help, true, ragctl_export},
     {"guard", "guard check TEXT | guard eval FILE | guard train FILE --out FILE",

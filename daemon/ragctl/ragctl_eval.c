@@ -239,7 +239,7 @@ static enum rag_status run_all(struct evaluation *e, struct rag_error *reterr)
     struct eval_daemon private_daemon = {0};
     enum rag_status status = RAG_OK;
 
-    eval_signals_install();
+    interrupt_install("evaluation", 0);
     if (!options.socket_given && !options.url) {
         status = eval_daemon_start(&private_daemon, &options, e->eval, reterr);
         options.socket_path = private_daemon.socket;

@@ -19,6 +19,7 @@
 
 #include "base/bounds.h"
 #include "base/status.h"
+#include "daemon/ragctl/interrupt.h"
 #include "daemon/ragctl/progress.h"
 #include "daemon/ragctl/ragctl.h"
 #include "daemon/ragctl/ragctl_client.h"
@@ -51,11 +52,6 @@ enum rag_status eval_daemon_explain(struct eval_daemon *d, enum rag_status statu
                                     struct rag_error *reterr);
 /* Stop it and remove its folder. A zeroed one is a no-op. */
 void eval_daemon_stop(struct eval_daemon *d);
-
-/* From here on SIGINT, SIGTERM and SIGHUP end the evaluation in order. */
-void eval_signals_install(void);
-/* RAG_ECANCELLED when such a signal came. */
-enum rag_status eval_signals_check(struct rag_error *reterr);
 
 /* ---- the evaluation ---- */
 

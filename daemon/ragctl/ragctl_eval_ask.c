@@ -555,7 +555,7 @@ enum rag_status eval_ask_all(struct evaluation *e, struct rag_error *reterr)
         if (status != RAG_OK && status != RAG_ECANCELLED)
             status = at_question(o, status, reterr);
         if (status == RAG_OK)
-            status = eval_signals_check(reterr);
+            status = interrupt_check(reterr);
         progress_update(&progress, i + 1, 0);
     }
     progress_finish(&progress);

@@ -53,7 +53,7 @@ static enum rag_status make_collection(struct evaluation *e, struct rag_error *r
               : chunk_chars > CHUNK_OVERLAP_DEFAULT * 3 ? CHUNK_OVERLAP_DEFAULT
                                                         : chunk_chars / 4;
     status = shadow_open(&e->corpus, e->client, "eval", chunk_chars, overlap, reterr);
-    e->corpus.check = eval_signals_check;
+    e->corpus.check = interrupt_check;
     e->run->chunk_chars = (size_t)chunk_chars;
     return status;
 }
@@ -70,8 +70,8 @@ static enum rag_status ingest_passages(struct evaluation *e, struct rag_error *r
     for (size_t i = 0; i < d->n_passages && status == RAG_OK; i++) {
         const struct dataset_passage *p = &d->passages[i];
 
-        status =
-            shadow_add(&e->corpus, i, e->eval->titles ? p->title : "", p->text, p->n_bytes, reterr);
+        status = shadow_add(&e->corpus, i, SHADOW_NO_GROUP, e->eval->titles ? p->title : "",
+                            p->text, p->n_bytes, reterr);
         progress_update(&progress, i + 1, 0);
     }
     if (status == RAG_OK)
@@ -142,7 +142,7 @@ static enum rag_status put_document(struct evaluation *e, const struct ragctl_fi
     }
     buf_release(&body);
     buf_release(&path);
-    return status == RAG_OK ? eval_signals_check(reterr) : status;
+    return status == RAG_OK ? interrupt_check(reterr) : status;
 }
 
 /* The text that citations point into. */

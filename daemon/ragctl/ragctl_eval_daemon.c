@@ -25,33 +25,6 @@
 #define EXIT_NOT_RUN   127 /* of the child, as shells do it */
 #define FOLDER_MAX     90  /* sun_path holds 108 bytes, the socket's name included */
 
-/* Set by the handler; the only thing that it touches. */
-static volatile sig_atomic_t caught_signal;
-
-static void on_signal(int number)
-{
-    caught_signal = number;
-}
-
-void eval_signals_install(void)
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-        sigaction(signals[i], &action, NULL);
-}
-
-enum rag_status eval_signals_check(struct rag_error *reterr)
-{
-    if (caught_signal == 0)
-        return RAG_OK;
-    return rag_fail(reterr, RAG_ECANCELLED, "evaluation: stopped by signal %d", (int)caught_signal);
-}
-
 static void sleep_ms(int64_t ms)
 {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000};
@@ -171,7 +144,7 @@ static enum rag_status wait_ready(struct eval_daemon *d, const struct ragctl_opt
         } else if (clock_elapsed_ms(since_ns) > START_MS) {
             status = not_started(d, program, "not ready within 30 s", reterr);
         } else {
-            status = eval_signals_check(reterr);
+            status = interrupt_check(reterr);
         }
         sleep_ms(POLL_MS);
     }

@@ -21,6 +21,7 @@
 #include "daemon/ragctl/ragctl_args.h"
 #include "daemon/ragctl/ragctl_chunks.h"
 #include "daemon/ragctl/ragctl_client.h"
+#include "daemon/ragctl/ragctl_pairs.h"
 
 #define PAIRS_DEFAULT     10000
 #define NEGATIVES_MAX     16
@@ -44,9 +45,8 @@ struct export_run {
     struct ragctl_client client;
     struct arena arena;
     struct chunk_sample *chunks;
-    struct pseudo_question *questions;
+    struct pairs pairs;
     size_t n_chunks;
-    size_t n_questions;
     size_t n_total;
     size_t n_written;
     size_t n_short; /* pairs with fewer negatives than asked for: left out */
@@ -102,33 +102,36 @@ static size_t choose_negatives(const struct export_run *e, const struct chunk_sa
     return n;
 }
 
-/* As a passage is read by the retriever: heading first, unless the text begins with it. */
-static void put_passage(struct json_writer *w, const char *key, const char *heading,
-                        const char *body, struct buf *scratch)
+/* As a passage is read by the retriever: title and headings first, unless the text begins so. */
+static void append_passage(struct buf *out, const struct pair_passage *p)
 {
-    const char *last = ragctl_chunks_last_heading(heading);
+    const char *last = ragctl_pairs_last_heading(p->heading);
 
-    buf_reset(scratch);
-    if (heading[0] != '\0' && !strstr(body, last))
-        buf_printf(scratch, "%s\n", heading);
-    buf_append_str(scratch, body);
-    json_put_string(w, key, buf_str(scratch));
+    if (p->title[0] != '\0' && !strstr(p->heading, p->title) && !strstr(p->text, p->title))
+        buf_printf(out, "%s\n", p->title);
+    if (p->heading[0] != '\0' && !strstr(p->text, last))
+        buf_printf(out, "%s\n", p->heading);
+    buf_append_str(out, p->text);
 }
 
-static enum rag_status write_pair(struct export_run *e, const struct pseudo_question *q,
+static enum rag_status write_pair(struct export_run *e, const struct pair *q,
                                   const char *const *negatives, struct rag_error *reterr)
 {
-    enum rag_status status;
+    struct pair_passage passage = {"", "", ""};
+    enum rag_status status = ragctl_pairs_passage(&e->pairs, q->chunk, &passage, reterr);
     struct json_writer w;
     struct buf scratch;
     struct buf line;
 
+    if (status != RAG_OK)
+        return status;
     buf_init(&line, LINE_BYTES_MAX);
     buf_init(&scratch, LINE_BYTES_MAX);
+    append_passage(&scratch, &passage);
     json_writer_init(&w, &line);
     json_begin_object(&w, NULL);
     json_put_string(&w, "anchor", q->text);
-    put_passage(&w, "positive", q->heading, q->body, &scratch);
+    json_put_string(&w, "positive", buf_str(&scratch));
     for (int64_t i = 0; i < e->args->n_negatives; i++) {
         char key[32] = "negative";
 
@@ -154,9 +157,9 @@ static enum rag_status write_pairs(struct export_run *e, struct rag_error *reter
     enum rag_status status = RAG_OK;
     struct progress progress;
 
-    progress_init(&progress, stderr, e->options->quiet, "pairs", e->n_questions, 0);
-    for (size_t i = 0; i < e->n_questions && status == RAG_OK; i++) {
-        const struct pseudo_question *q = &e->questions[i];
+    progress_init(&progress, stderr, e->options->quiet, "pairs", e->pairs.n, 0);
+    for (size_t i = 0; i < e->pairs.n && status == RAG_OK; i++) {
+        const struct pair *q = &e->pairs.items[i];
         struct json *reply = NULL;
 
         status = search(e, q->text, &reply, reterr);
@@ -238,9 +241,8 @@ static int export_pairs(const struct ragctl_options *options, const struct expor
                                       (uint64_t)args->seed, &e.arena, &e.chunks, &e.n_chunks,
                                       &e.n_total, &error);
     if (status == RAG_OK)
-        status = ragctl_chunks_questions(e.chunks, e.n_chunks, (size_t)args->n_pairs,
-                                         (uint64_t)args->seed, &e.arena, &e.questions,
-                                         &e.n_questions, &error);
+        status = ragctl_pairs_make(e.chunks, e.n_chunks, (size_t)args->n_pairs,
+                                   (uint64_t)args->seed, &e.arena, &e.pairs, &error);
     if (status == RAG_OK)
         status = open_output(&e, &error);
     if (status == RAG_OK)
@@ -262,24 +264,14 @@ int ragctl_export(const struct ragctl_options *options, int argc, char **argv)
         { .name = "--negatives", .number = &args.n_negatives,          .min = 0, .max = NEGATIVES_MAX},
         { .name = "--seed",      .number = &args.seed,              .min = 0, .max = INT64_MAX},
     };
-    char **words = calloc((size_t)argc + 1, sizeof *words);
-    struct rag_error error = {RAG_ENOMEM, "export: out of memory"};
+    struct rag_error error = {RAG_OK, ""};
     const char *verb = NULL;
-    enum rag_status status;
-    int n_words = 0;
+    enum rag_status status = ragctl_args_one_verb(
+        "export", verbs, 1, NULL, table, sizeof table / sizeof table[0], argc, argv, &verb, &error);
 
-    if (!words)
-        return ragctl_fail(options, &error);
-    status = ragctl_args_parse(table, sizeof table / sizeof table[0], argc, argv, words, &n_words,
-                               &error);
-    if (status == RAG_OK)
-        status = ragctl_args_verb(verbs, 1, "export", words, n_words, &verb, &error);
-    if (status == RAG_OK && n_words > 1)
-        status = rag_fail(&error, RAG_EINVAL, "export %s: '%s' is too much", verb, words[1]);
     if (status == RAG_OK && options->json && !args.output)
         status = rag_fail(&error, RAG_EINVAL,
                           "export: --json reports about a file; give it with --output");
-    free(words);
     if (status != RAG_OK)
         return ragctl_usage("export", &error);
     return export_pairs(options, &args);

@@ -134,8 +134,8 @@ enum rag_status shadow_flush(struct shadow *s, struct rag_error *reterr)
     return status == RAG_OK && s->check ? s->check(reterr) : status;
 }
 
-enum rag_status shadow_add(struct shadow *s, size_t i, const char *title, const char *text,
-                           size_t n_bytes, struct rag_error *reterr)
+enum rag_status shadow_add(struct shadow *s, size_t i, int group, const char *title,
+                           const char *text, size_t n_bytes, struct rag_error *reterr)
 {
     struct json_writer w;
     char name[24];
@@ -147,6 +147,11 @@ enum rag_status shadow_add(struct shadow *s, size_t i, const char *title, const 
     if (title[0] != '\0')
         json_put_string(&w, "title", title);
     json_put_string_n(&w, "text", text, n_bytes);
+    if (group != SHADOW_NO_GROUP) {
+        json_begin_object(&w, "metadata");
+        json_put_int(&w, "group", group);
+        json_end_object(&w);
+    }
     json_end_object(&w);
     buf_append_char(&s->slice, '\n');
     s->n_lines++;
@@ -169,29 +174,60 @@ enum rag_status shadow_wait(struct shadow *s, bool *ret_off, struct rag_error *r
 
 /* ---- asking it ---- */
 
+enum rag_status shadow_ask(struct shadow *s, const struct shadow_query *query, struct json **ret,
+                           struct rag_error *reterr)
+{
+    enum rag_status status;
+    struct json_writer w;
+    struct buf body;
+
+    buf_init(&body, REQUEST_BYTES_MAX);
+    json_writer_init(&w, &body);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "collection", s->name);
+    json_put_string(&w, "query", query->question);
+    json_put_string(&w, "mode", query->mode);
+    json_put_bool(&w, "rerank", query->rerank);
+    json_put_bool(&w, "explain", query->explain);
+    json_put_int(&w, "top_k", (int64_t)query->top_k);
+    if (query->without != SHADOW_NO_GROUP) {
+        json_begin_object(&w, "filter");
+        json_begin_array(&w, "group");
+        for (int g = 0; g < SHADOW_GROUPS; g++)
+            if (g != query->without)
+                json_put_int(&w, NULL, g);
+        json_end_array(&w);
+        json_end_object(&w);
+    }
+    json_end_object(&w);
+    status = ragctl_client_send(s->client, "POST", "/v1/search", &body, ret, reterr);
+    buf_release(&body);
+    return status;
+}
+
+enum rag_status shadow_set(struct shadow *s, const struct buf *settings, struct rag_error *reterr)
+{
+    enum rag_status status;
+    struct buf path;
+
+    buf_init(&path, HTTP_TARGET_BYTES_MAX);
+    ragctl_client_collection_path(&path, s->name, "", NULL);
+    status = ragctl_client_send(s->client, "PUT", buf_str(&path), settings, NULL, reterr);
+    buf_release(&path);
+    return status;
+}
+
 enum rag_status shadow_search(struct shadow *s, const char *question, int list, size_t n_max,
                               struct ranked *ret, size_t *ret_n, struct rag_error *reterr)
 {
     static const char *const modes[N_LISTS] = {[LIST_BM25] = "bm25", [LIST_DENSE] = "dense"};
     static const char *const scores[N_LISTS] = {
         [LIST_BM25] = "bm25_score", [LIST_DENSE] = "dense_score"};
+    const struct shadow_query query = {question, modes[list], n_max, false, false, SHADOW_NO_GROUP};
     struct json *reply = NULL;
-    enum rag_status status;
-    struct json_writer w;
-    struct buf body;
+    enum rag_status status = shadow_ask(s, &query, &reply, reterr);
     size_t n = 0;
 
-    buf_init(&body, REQUEST_BYTES_MAX);
-    json_writer_init(&w, &body);
-    json_begin_object(&w, NULL);
-    json_put_string(&w, "collection", s->name);
-    json_put_string(&w, "query", question);
-    json_put_string(&w, "mode", modes[list]);
-    json_put_bool(&w, "rerank", false);
-    json_put_int(&w, "top_k", (int64_t)n_max);
-    json_end_object(&w);
-    status = ragctl_client_send(s->client, "POST", "/v1/search", &body, &reply, reterr);
-    buf_release(&body);
     for (const struct json *r = json_first(json_member(reply, "results"));
          status == RAG_OK && r && n < n_max; r = json_next(r)) {
         double score = json_number(json_member(r, scores[list]));

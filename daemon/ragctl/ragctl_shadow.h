@@ -27,6 +27,11 @@ struct shadow {
     size_t n_lines;
 };
 
+/* Metadata "group" of a passage, by which searches can leave some out: 0 .. SHADOW_GROUPS - 1, or
+ * SHADOW_NO_GROUP. */
+#define SHADOW_GROUPS   32
+#define SHADOW_NO_GROUP (-1)
+
 /* Make the collection. chunk_chars 0: the daemon's own chunks; CHUNK_CHARS_MAX and no overlap:
  * every passage becomes one chunk. */
 enum rag_status shadow_open(struct shadow *s, struct ragctl_client *client, const char *prefix,
@@ -41,12 +46,26 @@ void shadow_passage_name(size_t i, char ret[24]);
 uint32_t shadow_passage_index(const char *name, size_t n);
 
 /* Passage number i; the title may be "". Sent in slices; shadow_flush() sends the last one. */
-enum rag_status shadow_add(struct shadow *s, size_t i, const char *title, const char *text,
-                           size_t n_bytes, struct rag_error *reterr);
+enum rag_status shadow_add(struct shadow *s, size_t i, int group, const char *title,
+                           const char *text, size_t n_bytes, struct rag_error *reterr);
 enum rag_status shadow_flush(struct shadow *s, struct rag_error *reterr);
 /* Wait until everything has its vector, with a progress line. *ret_off: the daemon has no embedder,
  * so nothing has one. RAG_EIO when it cannot embed. */
 enum rag_status shadow_wait(struct shadow *s, bool *ret_off, struct rag_error *reterr);
+
+struct shadow_query {
+    const char *question;
+    const char *mode; /* "auto", "bm25" ... */
+    size_t top_k;
+    bool rerank;
+    bool explain;
+    int without; /* the group that is left out, or SHADOW_NO_GROUP */
+};
+/* The reply of POST /v1/search. */
+enum rag_status shadow_ask(struct shadow *s, const struct shadow_query *query, struct json **ret,
+                           struct rag_error *reterr);
+/* PUT of settings: an object. */
+enum rag_status shadow_set(struct shadow *s, const struct buf *settings, struct rag_error *reterr);
 
 /* The ranking of one list for a question, without any rerank: numbers of passages and scores.
  * ret: room for n_max. */

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""ragctl tune fusion and export pairs, on this project's own documentation.
+"""ragctl tune and export pairs, on this project's own documentation.
 
-A random model must leave the search at BM25's level; the real one, where it has been fetched
-(tests/fetch-models.sh), must not make it worse.
+What does harm must be found and taken away, what is not better must not be installed; with the
+real model, where it has been fetched (tests/fetch-models.sh), too.
 
     test_tune.py BUILD_DIR"""
 import json
 import os
 import pathlib
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
@@ -47,55 +50,130 @@ class Base(unittest.TestCase):
         return [c["name"] for c in self.json("collection", "list")["collections"]]
 
 
+SETTINGS = ("fusion", "fusion_from", "lexical", "lexical_from", "gate", "gate_from", "adapter")
+QUICK = ("--questions", 240)
+
+
 class Tune(Base):
-    def test_a_random_model_leaves_bm25_alone(self):
-        self.start(RANDOM_MODEL)
-        self.ingest_docs()
-        result = self.json("tune", "fusion", "-c", "docs")
-        self.assertTrue(result["installed"])
+    def settings(self):
         collection = self.json("collection", "show", "docs")
-        self.assertEqual(collection["fusion_tuned_with"], collection["vectors"]["fingerprint"])
-        self.assertFalse(result["fused"], result)
-        self.assertEqual(result["fusion"]["weight_dense"], 0)
-        self.assertGreater(result["mrr_at_10"]["bm25"], result["mrr_at_10"]["dense"])
-        self.assertEqual(result["mrr_at_10"]["chosen"], result["mrr_at_10"]["bm25"])
+        return {k: collection.get(k) for k in SETTINGS}
+
+    def set(self, **settings):
+        status, reply = self.ragd.call("PUT", "/v1/collections/docs", settings)
+        self.assertEqual(status, 200, reply)
+
+    def tune(self, *arguments):
+        result = self.json("tune", *arguments, "-c", "docs", *QUICK)
         self.assertEqual(self.collections(), ["docs"], "the throw-away collection is gone")
+        return {part["part"]: part for part in result["parts"]}, result
 
-        query = {"collection": "docs", "query": "what does the audit log hold", "top_k": 10}
-        _, hybrid = self.ragd.call("POST", "/v1/search", query)
-        _, bm25 = self.ragd.call("POST", "/v1/search", {**query, "mode": "bm25"})
-        self.assertEqual([r["chunk"] for r in hybrid["results"]],
-                         [r["chunk"] for r in bm25["results"]])
-
-    def test_dry_run_installs_nothing(self):
+    def test_vectors_that_do_harm_are_left_out(self):
         self.start(RANDOM_MODEL)
         self.ingest_docs()
-        before = self.json("collection", "show", "docs")["fusion"]
-        result = self.json("tune", "fusion", "-c", "docs", "--dry-run", "--questions", 60)
-        self.assertFalse(result["installed"])
-        self.assertEqual(result["questions"], 60)
-        self.assertEqual(self.json("collection", "show", "docs")["fusion"], before)
+        self.set(fusion={"method": "convex", "weight_dense": 0.9})
+        parts, result = self.tune("fusion")
+        fusion = parts["fusion"]
+        print(f"random vectors left out: {fusion['verdict']}", file=sys.stderr)
+        self.assertEqual(result["tune"], "fusion")
+        self.assertEqual(result["questions"]["learning"] + result["questions"]["measuring"], 240)
+        self.assertTrue(fusion["better"] and fusion["installed"], fusion)
+        self.assertGreater(fusion["difference"]["mrr_at_10"]["low"], 0)
+        self.assertAlmostEqual(fusion["difference"]["mrr_at_10"]["mean"],
+                               fusion["after"]["mrr_at_10"] - fusion["before"]["mrr_at_10"],
+                               places=4)
+        collection = self.json("collection", "show", "docs")
+        self.assertEqual(collection["fusion"], fusion["found"])
+        self.assertEqual(collection["fusion"]["weight_dense"], 0)
+        self.assertEqual(collection["fusion_tuned_with"], collection["vectors"]["fingerprint"])
 
-    @unittest.skipUnless(REAL_MODEL.is_dir(), f"no model at {REAL_MODEL}; tests/fetch-models.sh")
-    def test_the_real_model_is_never_worse_than_bm25(self):
-        self.start(REAL_MODEL)
-        self.ingest_docs()
-        result = self.json("tune", "fusion", "-c", "docs")
-        print(f"real model: {result['mrr_at_10']} {result['verdict']}", file=sys.stderr)
-        self.assertGreaterEqual(result["mrr_at_10"]["chosen"], result["mrr_at_10"]["bm25"])
+        again, _ = self.tune("fusion")
+        self.assertFalse(again["fusion"]["installed"])
+        self.assertEqual(again["fusion"]["verdict"], "the best that was found is what is in place")
+        self.run_it("tune", "--reset", "fusion", "-c", "docs")
+        self.assertEqual(self.settings()["fusion_from"], "daemon")
 
-    def test_a_small_collection_says_that_it_is_too_small(self):
+    def test_all_of_it_and_a_dry_run_installs_nothing(self):
         self.start(RANDOM_MODEL)
-        self.run_it("ingest", "-c", "small", ROOT / "docs" / "TESTING.md")
-        result = self.run_it("tune", "fusion", "-c", "small", status=1)
-        self.assertIn("at least 40 are needed", result.stderr)
+        self.ingest_docs()
+        self.set(gate={"relevance_min": 0.95})
+        before = self.settings()
+        parts, result = self.tune("--dry-run")
+        self.assertEqual(list(parts), ["adapter", "fusion", "lexical", "gate"])
+        self.assertTrue(result["dry_run"])
+        for part in parts.values():
+            self.assertFalse(part["skipped"], part)
+            self.assertFalse(part["installed"], part)
+            self.assertTrue(part["verdict"])
+        self.assertEqual(self.settings(), before)
+        self.assertTrue(parts["gate"]["better"], parts["gate"])
+        self.assertLess(parts["gate"]["after"]["refused_falsely"],
+                        parts["gate"]["before"]["refused_falsely"])
+        self.assertEqual(self.tune("--dry-run")[0], parts, "a seed gives the same result")
 
-    def test_without_a_model_there_is_nothing_to_tune(self):
+    def test_a_gate_that_refuses_too_much_comes_down(self):
         self.start()
         self.ingest_docs()
-        result = self.run_it("tune", "fusion", "-c", "docs", status=1)
+        self.set(gate={"relevance_min": 0.95})
+        gate = self.tune("gate")[0]["gate"]
+        self.assertTrue(gate["installed"], gate)
+        self.assertLess(gate["found"]["relevance_min"], 0.9)
+        self.assertEqual(self.settings()["gate"], gate["found"])
+        self.run_it("tune", "gate", "--reset", "-c", "docs")
+        self.assertEqual(self.settings()["gate_from"], "daemon")
+
+    @unittest.skipUnless(REAL_MODEL.is_dir(), f"no model at {REAL_MODEL}; tests/fetch-models.sh")
+    def test_the_real_model_makes_nothing_worse(self):
+        self.start(REAL_MODEL)
+        self.ingest_docs()
+        result = self.json("tune", "-c", "docs")
+        for part in result["parts"]:
+            print(f"real model: {part['part']}: {part['verdict']}", file=sys.stderr)
+            if part["installed"] and part["part"] in ("fusion", "lexical"):
+                self.assertGreater(part["difference"]["mrr_at_10"]["low"], 0)
+
+    def test_a_small_collection_says_that_it_is_too_small(self):
+        self.start()
+        self.run_it("ingest", "-c", "docs", ROOT / "docs" / "TESTING.md")
+        result = self.run_it("tune", "-c", "docs", status=1)
+        self.assertIn("at least 40 of each are needed", result.stderr)
+        self.assertEqual(self.collections(), ["docs"])
+
+    def test_without_a_model_the_words_are_tuned(self):
+        self.start()
+        self.ingest_docs()
+        result = self.run_it("tune", "fusion", "-c", "docs", *QUICK, status=1)
         self.assertIn("embedder", result.stderr)
         self.assertEqual(self.collections(), ["docs"])
+        result = self.run_it("tune", "-c", "docs", *QUICK)
+        self.assertNotRegex(result.stderr, r"[\r\x1b]|%", "no progress where there is no terminal")
+        self.assertIn("adapter: nothing to learn", result.stdout)
+        self.assertRegex(result.stdout, r"lexical +hit@1 +0\.\d{4}  0\.\d{4}")
+        self.assertRegex(result.stdout, r"gate +refused, no answer +[01]\.\d{4}")
+        self.assertIn("seed 42", result.stdout)
+
+    def test_a_signal_leaves_everything_as_it_was(self):
+        self.start(RANDOM_MODEL)
+        self.ingest_docs()
+        before = self.settings()
+        process = subprocess.Popen([str(BUILD / "ragctl"), "--socket", self.ragd.socket, "tune",
+                                    "-c", "docs"], stderr=subprocess.PIPE, text=True)
+        for _ in range(600):
+            if len(self.collections()) == 2:
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("stopped by signal 2", errors)
+        self.assertEqual(self.collections(), ["docs"])
+        self.assertEqual(self.settings(), before)
+
+    def test_command_lines_that_make_no_sense(self):
+        self.start()
+        for wrong in (["everything"], ["--false-refusals", "2"], ["--reset", "--dry-run"],
+                      ["--questions", "79"], ["gate", "fusion"]):
+            self.run_it("tune", "-c", "docs", *wrong, status=2)
 
 
 class Export(Base):

@@ -172,7 +172,7 @@ static void fill(struct run *run, uint32_t fused_rank)
 static void test_comparisons(void **state)
 {
     struct compare_row table[COMPARE_ROWS_MAX];
-    struct comparison c;
+    struct paired c;
     enum run_stage member;
     struct run run;
 

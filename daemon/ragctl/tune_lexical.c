@@ -1,0 +1,144 @@
+/* The weights of the rerank by words: what it read in the head of each question of the learning
+ * half, and retrieve/lexical_tune.h. Only titles and headings ask here: a passage from which its
+ * sentence was taken has no best sentence, and would teach that sentences do not count. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bounds.h"
+#include "daemon/fusion_settings.h"
+#include "daemon/ragctl/tune_parts.h"
+#include "daemon/ranking_settings.h"
+#include "retrieve/lexical_tune.h"
+
+#define KINDS (1u << PAIR_TITLE | 1u << PAIR_HEADING)
+
+struct lexical_task {
+    struct tune_bench *bench;
+    struct lexical_tune_question *questions;
+    size_t n;
+    bool fused;
+    struct fusion_options fusion;
+};
+
+static double number_or_zero(const struct json *object, const char *key)
+{
+    double value = json_number(json_member(object, key));
+
+    return isfinite(value) ? value : 0.0;
+}
+
+static struct passage passage_of(const struct json *r, const struct json *words, bool fused)
+{
+    const struct json *kind = json_member(words, "kind");
+
+    return (struct passage){
+        .id = shadow_passage_index(json_string(json_member(r, "document")), UINT32_MAX),
+        .bm25_rank = (uint32_t)number_or_zero(r, "bm25_rank"),
+        .dense_rank = (uint32_t)number_or_zero(r, "dense_rank"),
+        .dense_score = (float)number_or_zero(r, "dense_score"),
+        .fused_rank = (uint32_t)number_or_zero(r, fused ? "fused_rank" : "bm25_rank"),
+        .words = {.bm25 = (float)number_or_zero(words, "bm25"),
+                  .sentence = (float)number_or_zero(words, "sentence"),
+                  .window = (float)number_or_zero(words, "window"),
+                  .proximity = (float)number_or_zero(words, "proximity"),
+                  .form = json_is_bool(kind),
+                  .kind = json_true(kind),
+                  .read = true},
+    };
+}
+
+/* As the rerank got them: of equal scores the earlier one stays first. */
+static int by_earlier_rank(const void *a, const void *b)
+{
+    const struct passage *x = a;
+    const struct passage *y = b;
+
+    return (x->fused_rank > y->fused_rank) - (x->fused_rank < y->fused_rank);
+}
+
+static enum rag_status take_head(void *context, const struct pair *q, const struct json *reply,
+                                 struct rag_error *reterr)
+{
+    struct lexical_task *t = context;
+    const struct json *results = json_member(reply, "results");
+    const struct json *words = json_first(json_member(json_member(reply, "explanation"), "words"));
+    struct passage *head = arena_calloc(&t->bench->arena, json_size(results) + 1, sizeof *head);
+    size_t n = 0;
+
+    if (!head)
+        return rag_fail(reterr, RAG_ENOMEM, "tune: out of memory");
+    t->fused = strcmp(ragctl_text(reply, "mode"), "hybrid") == 0;
+    for (const struct json *r = json_first(results); r && words && n < LEXICAL_TUNE_HEAD_MAX;
+         r = json_next(r), words = json_next(words))
+        if (!json_is_null(words))
+            head[n++] = passage_of(r, words, t->fused);
+    qsort(head, n, sizeof *head, by_earlier_rank);
+    t->questions[t->n++] = (struct lexical_tune_question){head, n, q->gold_first, q->gold_last};
+    return t->fused ? fusion_settings_read(json_member(reply, "fusion"), &t->fusion, reterr)
+                    : RAG_OK;
+}
+
+static void write_members(struct json_writer *w, const void *value)
+{
+    lexical_settings_write(w, value);
+}
+
+/* Is there nothing that could be learned here? */
+static bool is_idle(struct tune_bench *b, struct tune_outcome *o)
+{
+    size_t n_learn = tune_bench_count(b, false, KINDS);
+    size_t n_measure = tune_bench_count(b, true, KINDS);
+
+    if (b->cross)
+        snprintf(o->verdict, sizeof o->verdict, "the model '%s' orders the head, the words do not",
+                 b->reranker);
+    else if (n_learn < LEXICAL_TUNE_QUESTIONS_MIN || n_measure < LEXICAL_TUNE_QUESTIONS_MIN)
+        snprintf(o->verdict, sizeof o->verdict,
+                 "of titles and headings, from which it learns, there are %zu and, in the "
+                 "measuring half, %zu questions; at least %d of each are needed",
+                 n_learn, n_measure, LEXICAL_TUNE_QUESTIONS_MIN);
+    o->skipped = o->verdict[0] != '\0';
+    return o->skipped;
+}
+
+enum rag_status tune_lexical(struct tune_bench *b, struct tune_outcome *o, struct rag_error *reterr)
+{
+    struct lexical_task task = {.bench = b};
+    const struct tune_ask ask = {.noun = "questions (lexical)",
+                                 .mode = "auto",
+                                 .top_k = PASSAGES_MAX,
+                                 .rerank = true,
+                                 .explain = true,
+                                 .kinds = KINDS,
+                                 .learn = true,
+                                 .take = take_head,
+                                 .context = &task};
+    struct lexical_weights present = LEXICAL_WEIGHTS_DEFAULT;
+    struct lexical_choice choice = {0};
+    struct json *found = NULL;
+    enum rag_status status;
+
+    if (is_idle(b, o))
+        return RAG_OK;
+    status = lexical_settings_read(b->settings[SETTING_LEXICAL], &present, reterr);
+    if (status == RAG_OK && present.bm25 <= 0)
+        present = LEXICAL_WEIGHTS_DEFAULT; /* the ratio to bm25 is what is learned */
+    task.questions =
+        arena_calloc(&b->arena, tune_bench_count(b, false, KINDS) + 1, sizeof *task.questions);
+    if (status == RAG_OK)
+        status = task.questions ? tune_bench_ask(b, &ask, reterr)
+                                : rag_fail(reterr, RAG_ENOMEM, "tune: out of memory");
+    if (status == RAG_OK)
+        status = lexical_tune(task.questions, task.n, task.fused ? &task.fusion : NULL, &present,
+                              &choice, reterr);
+    if (status != RAG_OK)
+        return status;
+    tune_outcome_note(o,
+                      "learning half (%zu of titles and headings): MRR@10 %.4f -> %.4f, %zu "
+                      "weights tried",
+                      task.n, choice.mrr_before, choice.mrr_after, choice.n_tried);
+    status = tune_as_json(write_members, &choice.weights, &found, reterr);
+    return status == RAG_OK ? tune_measure(b, SETTING_LEXICAL, found, KINDS, o, reterr) : status;
+}
