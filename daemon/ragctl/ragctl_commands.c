@@ -114,8 +114,8 @@ static const char collection_help[] =
     "                    \"weight_dense\":0.4}; {} is the daemon's way again\n"
     "  --lexical JSON    weights of the rerank by words: {\"sentence\":1}; {} is the\n"
     "                    default again\n"
-    "  --gate JSON       when a question is refused: {\"relevance_min\":0.3}; {} is the\n"
-    "                    daemon's way again\n";
+    "  --gate JSON       when a question is refused: {\"relevance_min\":0.3}; {} is\n"
+    "                    the daemon's way again\n";
 
 static const char document_help[] =
     "  list              names, chunks, sizes, times, titles\n"
@@ -325,9 +325,9 @@ static const char tune_help[] =
 static const char export_help[] =
     "pairs: writes training data made of the collection's own titles, headings and\n"
     "sentences as JSON lines in the convention of sentence-transformers:\n"
-    "{\"anchor\",\"positive\",\"negative\"}. Negatives are passages of other documents that the\n"
-    "current retriever ranks high, but below 95% of the positive's score. Train an\n"
-    "encoder on them with the usual tools and load the result as a model.\n"
+    "{\"anchor\",\"positive\",\"negative\"}. Negatives are passages of other documents\n"
+    "that the current retriever ranks high, but below 95% of the positive's score.\n"
+    "Train an encoder on them with the usual tools and load the result as a model.\n"
     "\n"
     "  --output FILE     a new file (default: standard output)\n"
     "  --pairs N         at most so many (default 10000)\n"
