@@ -141,6 +141,8 @@ static void write_rankings(struct json_writer *w, const struct retrieval *r)
     ",\"title\":\"t\",\"heading\":\"\",\"text\":\"x\",\"byte_start\":0,\"byte_end\":0,"            \
     "\"version\":0,"
 
+#define SPAN "\"byte_start\":0,\"byte_end\":0,"
+
 static void test_each_result_tells_its_stages(void **state)
 {
     struct ranked lists[2][2];
@@ -163,11 +165,12 @@ static void test_each_result_tells_its_stages(void **state)
                                         "\"fused_rank\":2,\"fused_score\":0.25,\"rerank_rank\":"
                                         "null,\"rerank_score\":null}]}");
     assert_string_equal(written(&out, &r, write_rankings),
-                        "{\"stages\":{\"bm25\":[{\"document\":\"d\",\"chunk\":1,\"score\":2.5},"
-                        "{\"document\":\"d\",\"chunk\":3,\"score\":1.5}],"
-                        "\"dense\":[{\"document\":\"d\",\"chunk\":2,\"score\":0.625}],"
-                        "\"rerank\":[{\"document\":\"d\",\"chunk\":1,\"score\":0.875},"
-                        "{\"document\":\"d\",\"chunk\":2,\"score\":0}]}}");
+                        "{\"stages\":{\"bm25\":[{\"document\":\"d\",\"chunk\":1," SPAN
+                        "\"score\":2.5},"
+                        "{\"document\":\"d\",\"chunk\":3," SPAN "\"score\":1.5}],"
+                        "\"dense\":[{\"document\":\"d\",\"chunk\":2," SPAN "\"score\":0.625}],"
+                        "\"rerank\":[{\"document\":\"d\",\"chunk\":1," SPAN "\"score\":0.875},"
+                        "{\"document\":\"d\",\"chunk\":2," SPAN "\"score\":0}]}}");
     /* stages that did not run are not there */
     r.mode = SEARCH_BM25;
     r.ran[STAGE_RERANK] = false;
