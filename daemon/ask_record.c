@@ -11,13 +11,18 @@
 static void write_settings(struct json_writer *w, const struct pipeline *p,
                            const struct pipeline_request *request, const struct pipeline_answer *a)
 {
+    float rerank_words = p->rerank.words;
     float relevance_min = p->gate.relevance_min;
 
+    (void)collection_rerank(request->collection, &rerank_words);
     (void)collection_gate(request->collection, &relevance_min);
     json_begin_object(w, "settings");
     json_put_string(w, "analyzer", analyzer_fingerprint(p->analyzer));
     json_put_int(w, "candidates", (int64_t)p->n_candidates);
     json_put_int(w, "rerank_head", (int64_t)p->rerank_head);
+    json_put_int(w, "rerank_pairs", (int64_t)p->rerank.n_pairs);
+    json_put_int(w, "rerank_window", (int64_t)p->rerank.window_tokens);
+    json_put_double(w, "rerank_words", (double)rerank_words);
     json_put_int(w, "top_k", (int64_t)(request->top_k ? request->top_k : p->n_passages));
     json_put_double(w, "gate_relevance_min", (double)relevance_min);
     if (request->filter_text)

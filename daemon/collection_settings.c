@@ -136,19 +136,21 @@ static enum rag_status read_lexical(struct collection_settings *s, const struct 
     return lexical_settings_read(object, &s->lexical, reterr);
 }
 
-/* "gate": likewise. */
-static enum rag_status read_gate(struct collection_settings *s, const struct json *body,
-                                 float relevance_min, struct rag_error *reterr)
+/* "rerank", "gate": likewise; a number each. */
+static enum rag_status read_share(const struct json *body, const char *key, float fallback,
+                                  enum rag_status (*read)(const struct json *object, float *share,
+                                                          struct rag_error *reterr),
+                                  bool *set, float *share, struct rag_error *reterr)
 {
     const struct json *object = NULL;
-    enum rag_status status = json_get_object(body, "gate", &object, reterr);
+    enum rag_status status = json_get_object(body, key, &object, reterr);
 
     if (status != RAG_OK || !object)
         return status;
-    if (!s->gate_set)
-        s->gate_relevance_min = relevance_min;
-    s->gate_set = json_size(object) > 0;
-    return gate_settings_read(object, &s->gate_relevance_min, reterr);
+    if (!*set)
+        *share = fallback;
+    *set = json_size(object) > 0;
+    return read(object, share, reterr);
 }
 
 /* "backends": an empty array is the daemon's order again. */
@@ -186,7 +188,7 @@ enum rag_status collection_settings_read(struct collection_settings *s, const st
 {
     static const char *const keys[] = {"readers",       "writers", "offline",  "chunk_chars",
                                        "chunk_overlap", "fusion",  "backends", "fusion_tuned_with",
-                                       "lexical",       "gate",    NULL};
+                                       "lexical",       "rerank",  "gate",     NULL};
     int64_t chars = (int64_t)s->chunks.chunk_chars;
     int64_t overlap = (int64_t)s->chunks.overlap_chars;
     enum rag_status status;
@@ -214,7 +216,11 @@ enum rag_status collection_settings_read(struct collection_settings *s, const st
     if (status == RAG_OK)
         status = read_lexical(s, body, reterr);
     if (status == RAG_OK)
-        status = read_gate(s, body, defaults->gate_relevance_min, reterr);
+        status = read_share(body, "rerank", defaults->rerank_words, rerank_settings_read,
+                            &s->rerank_set, &s->rerank_words, reterr);
+    if (status == RAG_OK)
+        status = read_share(body, "gate", defaults->gate_relevance_min, gate_settings_read,
+                            &s->gate_set, &s->gate_relevance_min, reterr);
     if (status == RAG_OK)
         status = read_backends(s, body, reterr);
     if (status == RAG_OK) {
@@ -247,6 +253,11 @@ void collection_settings_write(const struct collection_settings *s, struct json_
     if (s->lexical_set) {
         json_begin_object(w, "lexical");
         lexical_settings_write(w, &s->lexical);
+        json_end_object(w);
+    }
+    if (s->rerank_set) {
+        json_begin_object(w, "rerank");
+        rerank_settings_write(w, s->rerank_words);
         json_end_object(w);
     }
     if (s->gate_set) {

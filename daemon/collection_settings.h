@@ -30,6 +30,8 @@ struct collection_settings {
     char fusion_tuned_with[SHA256_HEX_BYTES];
     bool lexical_set; /* else LEXICAL_WEIGHTS_DEFAULT */
     struct lexical_weights lexical;
+    bool rerank_set; /* else the daemon's */
+    float rerank_words;
     bool gate_set; /* else the daemon's */
     float gate_relevance_min;
 };
@@ -38,14 +40,15 @@ struct collection_settings {
 struct collection_defaults {
     struct fusion_options fusion;
     float gate_relevance_min;
+    float rerank_words;
 };
 
 void collection_principals_free(char **list, size_t n); /* readers or writers; NULL is a no-op */
 void collection_settings_release(struct collection_settings *s); /* a zeroed one is a no-op */
 
 /* Change *s by the members of body (NULL: none); on failure *s may be partly changed. defaults:
- * of members that a first "fusion", "lexical" or "gate" leaves out. RAG_EINVAL names the member,
- * RAG_ENOMEM. */
+ * of members that a first "fusion", "lexical", "rerank" or "gate" leaves out. RAG_EINVAL names the
+ * member, RAG_ENOMEM. */
 enum rag_status collection_settings_read(struct collection_settings *s, const struct json *body,
                                          const struct collection_defaults *defaults,
                                          struct rag_error *reterr);

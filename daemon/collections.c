@@ -505,6 +505,18 @@ bool collection_lexical(struct collection *c, struct lexical_weights *ret)
     return own;
 }
 
+bool collection_rerank(struct collection *c, float *ret_words)
+{
+    bool own;
+
+    pthread_mutex_lock(&c->mutex);
+    own = c->settings.rerank_set;
+    if (own)
+        *ret_words = c->settings.rerank_words;
+    pthread_mutex_unlock(&c->mutex);
+    return own;
+}
+
 bool collection_gate(struct collection *c, float *ret_relevance_min)
 {
     bool own;

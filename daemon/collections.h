@@ -102,8 +102,10 @@ enum rag_status collections_each(struct collections *cs, const char *principal,
 void collection_write_settings(struct collection *c, struct json_writer *w);
 /* How its lists are fused: false when it has no settings of its own (*ret is not written). */
 bool collection_fusion(struct collection *c, struct fusion_options *ret);
-/* The weights of its rerank by words, the threshold of its gate: likewise. */
+/* The weights of its rerank by words, the share of the words beside a cross-encoder, the threshold
+ * of its gate: likewise. */
 bool collection_lexical(struct collection *c, struct lexical_weights *ret);
+bool collection_rerank(struct collection *c, float *ret_words);
 bool collection_gate(struct collection *c, float *ret_relevance_min);
 /* Its own list of backends, but for those that are not on this machine when it is offline (the
  * extractive one when nothing remains); 0: it has no list, the daemon's holds. */

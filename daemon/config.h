@@ -57,6 +57,9 @@ struct config {
     int64_t fusion_depth;
     int64_t embed_budget_ms;
     int64_t rerank_budget_ms;
+    int64_t rerank_pairs;
+    int64_t rerank_window;
+    double rerank_words;
     double gate_relevance_min;
     double bm25_k1;
     double bm25_b;
@@ -65,9 +68,9 @@ struct config {
     int64_t index_snapshot_interval_s;
     int64_t audit_keep_days; /* 0: for ever */
     int64_t audit_searches;  /* 1: searches are recorded */
-    char *guard_policy; /* NULL: the built-in policy */
+    char *guard_policy;      /* NULL: the built-in policy */
 
-    int64_t cache_enabled;   /* 0 or 1, as semantic */
+    int64_t cache_enabled; /* 0 or 1, as semantic */
     int64_t cache_semantic;
     int64_t cache_entries_max;
     int64_t cache_mb;

@@ -94,6 +94,18 @@ const struct config_row config_rows[] = {
       "The cross-encoder reads passages for this long; the others keep their order behind those it has read; 0: "
       "no limit."},
      KEY_INT, AT(rerank_budget_ms), 0, 3600000},
+    {{"retrieve", "rerank_pairs", "0",
+      "Passages that the cross-encoder reads: the first of the head in the order that it would have without "
+      "one; 0: all of the head, as it was found."},
+     KEY_INT, AT(rerank_pairs), 0, CANDIDATES_MAX},
+    {{"retrieve", "rerank_window", "0",
+      "Tokens of a passage's text, about, that the cross-encoder reads: whole sentences around the question's "
+      "words, beside title and heading; 0: all of it."},
+     KEY_INT, AT(rerank_window), 0, CHUNK_CHARS_MAX},
+    {{"retrieve", "rerank_words", "0",
+      "Share of the words, or of words and vectors, in the score beside the cross-encoder's: 0 (the model "
+      "alone) to 1 (the words alone). For collections without a rerank of their own."},
+     KEY_DOUBLE, AT(rerank_words), 0, 1},
 
     {{"index", "bm25_k1", "0.9", "BM25: how soon a repeated term stops counting more."},
      KEY_DOUBLE, AT(bm25_k1), 0.01, 10},

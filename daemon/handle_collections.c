@@ -20,12 +20,13 @@ static void write_default_fusion(const struct app *app, struct collection *c, st
     json_put_string(w, "fusion_from", is_own ? "collection" : "daemon");
 }
 
-/* "lexical" and "gate" likewise. */
+/* "lexical", "rerank" and "gate" likewise. */
 static void write_default_ranking(const struct app *app, struct collection *c,
                                   struct json_writer *w)
 {
     struct lexical_weights lexical;
     float relevance_min;
+    float words;
     bool is_own = collection_lexical(c, &lexical);
 
     if (!is_own) {
@@ -34,6 +35,13 @@ static void write_default_ranking(const struct app *app, struct collection *c,
         json_end_object(w);
     }
     json_put_string(w, "lexical_from", is_own ? "collection" : "daemon");
+    is_own = collection_rerank(c, &words);
+    if (!is_own) {
+        json_begin_object(w, "rerank");
+        rerank_settings_write(w, app->pipeline.rerank.words);
+        json_end_object(w);
+    }
+    json_put_string(w, "rerank_from", is_own ? "collection" : "daemon");
     is_own = collection_gate(c, &relevance_min);
     if (!is_own) {
         json_begin_object(w, "gate");

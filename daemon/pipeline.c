@@ -128,8 +128,7 @@ static void reconsider(const struct pipeline *p, const struct retrieval *r, size
         strcmp(r->reranker, "lexical") == 0 || strcmp(r->reranker, "none") == 0)
         return;
     for (size_t i = 0; i < n_given && !v->pass; i++)
-        v->pass = r->passages[i].rerank_rank != RANK_NONE &&
-                  r->passages[i].rerank_score >= p->rerank_pass_min;
+        v->pass = r->passages[i].cross_read && r->passages[i].cross_score >= p->rerank_pass_min;
     if (v->pass)
         v->reason[0] = v->code[0] = '\0';
 }

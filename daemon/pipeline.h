@@ -68,6 +68,15 @@ enum stage {
 };
 const char *stage_name(enum stage stage); /* "bm25", ... */
 
+/* How a cross-encoder reads the head. With n_pairs and words at 0 it reads all of it in the order
+ * in which it was found, and its score alone counts; else the words order the head first
+ * (retrieve/rerank_blend.h). */
+struct rerank_options {
+    size_t n_pairs;       /* passages that it reads; 0: the head */
+    size_t window_tokens; /* of a passage's text (retrieve/rerank_window.h); 0: all of it */
+    float words;          /* share of the words, of collections that have none of their own */
+};
+
 struct pipeline {
     struct store *store; /* borrowed, as all here */
     struct audit *audit;
@@ -85,6 +94,7 @@ struct pipeline {
     int64_t embed_budget_ns;      /* for a question's vector, unless only that was asked for */
     int64_t rerank_budget_ns;     /* for the cross-encoder; 0: none */
     size_t rerank_head;
+    struct rerank_options rerank;
     size_t n_passages; /* given to a generator, unless the request says top_k */
     struct gate_options gate;
     float rerank_pass_min;     /* 0: never; see pipeline_ask() */
@@ -185,6 +195,7 @@ struct retrieval {
     enum search_mode mode;          /* what ran: bm25, dense or hybrid */
     struct fusion_options fusion;   /* hybrid: what it was fused with */
     struct lexical_weights lexical; /* of the order by words, where there is one */
+    float rerank_words;             /* its share beside a cross-encoder */
     struct gate_verdict gate;       /* of a search that explains itself */
     char adapter[ADAPTER_ID_BYTES]; /* that mapped the question's vector; "" none */
     const char *reranker;           /* "lexical", the name of a cross-encoder, or "none" */

@@ -48,10 +48,12 @@ static void write_settings(const struct pipeline *p, const struct pipeline_reque
     size_t n_backends = pipeline_backends(p, request, backends);
     struct fusion_options fusion = p->fusion;
     struct lexical_weights lexical = LEXICAL_WEIGHTS_DEFAULT;
+    float rerank_words = p->rerank.words;
     float relevance_min = p->gate.relevance_min;
 
     (void)collection_fusion(request->collection, &fusion);
     (void)collection_lexical(request->collection, &lexical);
+    (void)collection_rerank(request->collection, &rerank_words);
     (void)collection_gate(request->collection, &relevance_min);
     json_begin_object(w, NULL);
     json_put_int(w, "top_k", (int64_t)(request->top_k ? request->top_k : p->n_passages));
@@ -64,6 +66,9 @@ static void write_settings(const struct pipeline *p, const struct pipeline_reque
     json_put_string(w, "adapter", adapter);
     json_begin_object(w, "lexical");
     lexical_settings_write(w, &lexical);
+    json_end_object(w);
+    json_begin_object(w, "rerank");
+    rerank_settings_write(w, rerank_words);
     json_end_object(w);
     json_begin_object(w, "gate");
     gate_settings_write(w, relevance_min);

@@ -535,6 +535,8 @@ static void choose_settings(const struct pipeline *p, const struct pipeline_requ
 {
     if (!collection_lexical(request->collection, &r->lexical))
         r->lexical = LEXICAL_WEIGHTS_DEFAULT;
+    r->rerank_words = p->rerank.words;
+    (void)collection_rerank(request->collection, &r->rerank_words);
     if (request->fusion)
         r->fusion = *request->fusion;
     else if (!collection_fusion(request->collection, &r->fusion))

@@ -266,7 +266,9 @@ static enum rag_status open_data(struct daemon *d, struct rag_error *reterr)
         .state_dir = config->state_dir,
         .bm25 = {(float)config->bm25_k1,      (float)config->bm25_b        },
         .chunks = {(size_t)config->chunk_chars, (size_t)config->chunk_overlap},
-        .defaults = {fusion_configured(config), (float)config->gate_relevance_min},
+        .defaults.fusion = fusion_configured(config),
+        .defaults.gate_relevance_min = (float)config->gate_relevance_min,
+        .defaults.rerank_words = (float)config->rerank_words,
         .admins = d->admins,
         .n_admins = d->n_admins,
     };

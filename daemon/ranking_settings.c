@@ -34,18 +34,36 @@ void lexical_settings_write(struct json_writer *w, const struct lexical_weights 
     json_put_double(w, "kind", (double)weights->kind);
 }
 
-enum rag_status gate_settings_read(const struct json *object, float *relevance_min,
-                                   struct rag_error *reterr)
+/* The one member of an object, 0..1. */
+static enum rag_status read_share(const struct json *object, const char *key, float *share,
+                                  struct rag_error *reterr)
 {
-    static const char *const keys[] = {"relevance_min", NULL};
-    double value = (double)*relevance_min;
+    const char *const keys[] = {key, NULL};
+    double value = (double)*share;
     enum rag_status status = json_only(object, keys, reterr);
 
     if (status == RAG_OK)
-        status = json_get_double(object, "relevance_min", 0, 1, &value, reterr);
+        status = json_get_double(object, key, 0, 1, &value, reterr);
     if (status == RAG_OK)
-        *relevance_min = (float)value;
+        *share = (float)value;
     return status;
+}
+
+enum rag_status rerank_settings_read(const struct json *object, float *words,
+                                     struct rag_error *reterr)
+{
+    return read_share(object, "words", words, reterr);
+}
+
+void rerank_settings_write(struct json_writer *w, float words)
+{
+    json_put_double(w, "words", (double)words);
+}
+
+enum rag_status gate_settings_read(const struct json *object, float *relevance_min,
+                                   struct rag_error *reterr)
+{
+    return read_share(object, "relevance_min", relevance_min, reterr);
 }
 
 void gate_settings_write(struct json_writer *w, float relevance_min)

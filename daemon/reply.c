@@ -237,8 +237,10 @@ void reply_write_rankings(struct json_writer *w, const struct retrieval *r, size
     json_end_object(w);
 }
 
-static void write_words(struct json_writer *w, const struct lexical_evidence *e)
+static void write_words(struct json_writer *w, const struct passage *s)
 {
+    const struct lexical_evidence *e = &s->words;
+
     json_begin_object(w, NULL);
     json_put_exact(w, "bm25", (double)e->bm25);
     json_put_exact(w, "sentence", (double)e->sentence);
@@ -248,6 +250,10 @@ static void write_words(struct json_writer *w, const struct lexical_evidence *e)
         json_put_bool(w, "kind", e->kind);
     else
         json_put_null(w, "kind");
+    if (s->cross_read)
+        json_put_exact(w, "cross", (double)s->cross_score);
+    else
+        json_put_null(w, "cross");
     json_end_object(w);
 }
 
@@ -257,13 +263,16 @@ void reply_write_explanation(struct json_writer *w, const struct retrieval *r, s
     json_begin_array(w, "words");
     for (size_t i = 0; i < n && i < r->n_passages; i++) {
         if (r->passages[i].words.read)
-            write_words(w, &r->passages[i].words);
+            write_words(w, &r->passages[i]);
         else
             json_put_null(w, NULL);
     }
     json_end_array(w);
     json_begin_object(w, "lexical");
     lexical_settings_write(w, &r->lexical);
+    json_end_object(w);
+    json_begin_object(w, "rerank");
+    rerank_settings_write(w, r->rerank_words);
     json_end_object(w);
     json_begin_object(w, "gate");
     json_put_bool(w, "pass", r->gate.pass);

@@ -14,6 +14,8 @@ struct lexical_evidence {
     float sentence;  /* coverage of the best sentence, the title's terms given in part */
     float window;    /* coverage of the best two sentences in a row */
     float proximity; /* in the best sentence */
+    uint32_t start;  /* bytes of the passage's text, from the first to the last of the question's */
+    uint32_t end;    /* words in the best sentence; equal: it has none */
     bool read;       /* false: the rerank stage did not come to it, and the rest is 0 */
     bool form;       /* the question asks for a date or a quantity, */
     bool kind;       /* and the best sentence has what could be it */
@@ -40,7 +42,10 @@ struct passage {
     struct lexical_evidence words;
     float lexical_score; /* 0..1, of 'words' by the default weights whatever the collection's are,
                           * comparable between questions: generators read it; 0 where not read */
-    float rerank_score;  /* 0..1; of the cross-encoder where one read it, else from words */
+    float cross_score;   /* 0..1, of the cross-encoder; 0 where it did not read it */
+    bool cross_read;
+    float rerank_score; /* 0..1; by which the rerank ordered it: of the cross-encoder, of words, or
+                         * of both */
     uint32_t rerank_rank;
     float score; /* of the last stage that ranked it */
     uint32_t final_rank;

@@ -111,6 +111,8 @@ static enum rag_status read_passage(const struct lexical_query *query,
             ret->sentence + PICK_PROXIMITY * ret->proximity) {
             ret->sentence = one.coverage;
             ret->proximity = one.proximity;
+            ret->start = from < to ? t->hits[from].byte_start : 0;
+            ret->end = from < to ? t->hits[to - 1].byte_end : 0;
             best = i;
         }
         if (two.coverage > ret->window)

@@ -23,6 +23,7 @@ struct collection_args {
     const char *backends; /* comma-separated; NULL: keep */
     const char *fusion;   /* a JSON object; NULL: keep; likewise the next two */
     const char *lexical;
+    const char *rerank;
     const char *gate;
     int64_t chunk_chars;
     int64_t chunk_overlap;
@@ -69,6 +70,8 @@ static enum rag_status make_settings(const struct collection_args *args, struct 
     status = ragctl_object_write(&w, "fusion", "--fusion", args->fusion, reterr);
     if (status == RAG_OK)
         status = ragctl_object_write(&w, "lexical", "--lexical", args->lexical, reterr);
+    if (status == RAG_OK)
+        status = ragctl_object_write(&w, "rerank", "--rerank", args->rerank, reterr);
     if (status == RAG_OK)
         status = ragctl_object_write(&w, "gate", "--gate", args->gate, reterr);
     json_end_object(&w);
@@ -132,10 +135,11 @@ static void append_adapter(struct buf *out, const struct json *adapter)
 
 static void print_show(const struct json *c)
 {
-    static const char *const keys[] = {
-        "name",        "documents", "chunks",       "generation",  "created",       "readers",
-        "writers",     "offline",   "backends",     "chunk_chars", "chunk_overlap", "fusion",
-        "fusion_from", "lexical",   "lexical_from", "gate",        "gate_from",     "analyzer"};
+    static const char *const keys[] = {"name",        "documents",   "chunks",        "generation",
+                                       "created",     "readers",     "writers",       "offline",
+                                       "backends",    "chunk_chars", "chunk_overlap", "fusion",
+                                       "fusion_from", "lexical",     "lexical_from",  "rerank",
+                                       "rerank_from", "gate",        "gate_from",     "analyzer"};
     const struct json *index = json_member(c, "index");
     struct buf value;
     struct buf out;
@@ -301,6 +305,7 @@ static enum rag_status read_args(const struct ragctl_options *options, int argc,
         {.name = "--backends",           .text = &args->backends},
         {.name = "--fusion",             .text = &args->fusion  },
         {.name = "--lexical",            .text = &args->lexical },
+        {.name = "--rerank",             .text = &args->rerank  },
         {.name = "--gate",               .text = &args->gate    },
         {.name = "--chunk-chars",
          .number = &args->chunk_chars,

@@ -114,6 +114,8 @@ static const char collection_help[] =
     "                    \"weight_dense\":0.4}; {} is the daemon's way again\n"
     "  --lexical JSON    weights of the rerank by words: {\"sentence\":1}; {} is the\n"
     "                    default again\n"
+    "  --rerank JSON     what words count beside a cross-encoder: {\"words\":0.3};\n"
+    "                    {} is the daemon's way again\n"
     "  --gate JSON       when a question is refused: {\"relevance_min\":0.3}; {} is\n"
     "                    the daemon's way again\n";
 

@@ -329,6 +329,77 @@ class Reranked(WithModels):
         reply = self.search("출장 여비 17번째 문서", mode="bm25")
         self.assertEqual(reply["reranker"], "tiny-xlmr-ce")
 
+    def test_the_cross_encoder_reads_the_first_by_words_and_words_keep_a_share(self):
+        query = "출장 여비 17번째 문서"
+        self.start(config(reranker=RERANKER, more="[ask]\nrerank_head = 20\n"
+                                                  "[retrieve]\nrerank_pairs = 6\nrerank_window = 16\n"))
+        self.fill()
+
+        def words_of(share):
+            status, reply = self.ragd.call("PUT", "/v1/collections/c", {"rerank": share})
+            self.assertEqual(status, 200, reply)
+
+        def search(mode, reranker="tiny-xlmr-ce"):
+            reply = self.search(query, top_k=24, mode=mode, explain=True)
+            self.assertEqual(reply["reranker"], reranker)
+            self.assertEqual([r["rerank_rank"] for r in reply["results"][:20]], list(range(1, 21)))
+            self.assertTrue(all(r["rerank_rank"] is None for r in reply["results"][20:]))
+            return names(reply), reply["results"], [
+                w["cross"] if w else None for w in reply["explanation"]["words"]]
+
+        for mode in ("bm25", "auto"):
+            # the words alone: the model is not asked
+            words_of({"words": 1})
+            by_words, _, cross = search(mode, "lexical")
+            self.assertEqual(cross, [None] * 24)
+            # the cross-encoder alone: of the same six, and what it did not read behind in their order
+            words_of({"words": 0})
+            found, results, cross = search(mode)
+            self.assertEqual(sorted(found[:6]), sorted(by_words[:6]))
+            self.assertEqual(found[6:], by_words[6:])
+            self.assertEqual(cross[6:], [None] * 18)
+            for r, c in zip(results, cross[:6]):
+                self.assertAlmostEqual(r["rerank_score"], c, places=5)
+            self.assertEqual(cross[:6], sorted(cross[:6], reverse=True))
+            self.assertTrue(all(r["score"] == 0 for r in results[6:]))
+            alone = dict(zip(found, cross))
+            # half of both
+            words_of({"words": 0.5})
+            found, results, cross = search(mode)
+            self.assertEqual(dict(zip(found, cross)), alone)
+            for r, c in zip(results[:20], cross):
+                self.assertGreaterEqual(r["rerank_score"] + 1e-5, (c or 0) / 2)
+                self.assertLessEqual(r["rerank_score"], (c or 0) / 2 + 0.5 + 1e-5)
+        # nothing reorders what only vectors ranked but the model, whose share then is all
+        reply = self.search(query, top_k=24, mode="dense", explain=True)
+        self.assertEqual(sorted(r["dense_rank"] for r in reply["results"][:6]), list(range(1, 7)))
+        self.assertEqual([r["dense_rank"] for r in reply["results"][6:]], list(range(7, 25)))
+
+        words_of({})
+        get = self.ragd.call("GET", "/v1/collections/c", None)[1]
+        self.assertEqual((get["rerank"], get["rerank_from"]), ({"words": 0}, "daemon"))
+        for bad in ({"words": 1.5}, {"words": "x"}, {"pairs": 1}):
+            status = self.ragd.call("PUT", "/v1/collections/c", {"rerank": bad})[0]
+            self.assertEqual(status, 400, bad)
+
+    def test_a_window_is_what_the_cross_encoder_reads(self):
+        filler = " ".join(["이 문장은 질문과 아무 관계가 없는 이야기를 길게 늘어놓는다."] * 8)
+        answer = "안식 휴가는 근속 칠 년이 지나면 한 달을 쓴다."
+
+        def score(more, text):
+            self.start(config(embedder=None, reranker=RERANKER, more=more))
+            self.assertEqual(self.ragd.call("PUT", "/v1/collections/c", {})[0], 201)
+            self.put("a", text)
+            result, = self.search("안식 휴가는 언제 쓰나요?")["results"]
+            self.assertEqual(result["text"], text)
+            return result["rerank_score"]
+
+        window = "[retrieve]\nrerank_window = 20\n"
+        whole = " ".join([filler, answer, filler])
+        alone = score("", answer)
+        self.assertEqual(score(window, whole), alone)
+        self.assertNotEqual(score("", whole), alone)
+
     def test_off_topic_questions_are_refused_whatever_a_random_model_says(self):
         self.start(config(reranker=RERANKER))
         self.fill()

@@ -111,6 +111,43 @@ static void test_rows(void **state)
     }
 }
 
+/* Where in a passage's text the words were found: what a window of it is made around. */
+static const struct {
+    const char *name;
+    const char *question;
+    const char *title;
+    const char *text;
+    const char *sentence; /* that has them; "": nowhere */
+} place_rows[] = {
+    {"the sentence with most of the words", "매미의 최대 풍속은?", "",
+     "태풍은 바다에서 생긴다. 매미의 최대 풍속은 초속 60미터였다. 매미는 여름에 운다.",
+     "매미의 최대 풍속은 초속 60미터였다."                                                                                       },
+    {"the first of two that are equal",     "매미",                      "",       "매미는 운다. 매미는 난다.", "매미는 운다."},
+    {"none of them",                        "화성 탐사선",            "",       "매미는 여름에 운다.",         ""                 },
+    {"in the title alone",                  "매미",                      "매미", "여름에 운다.",                   ""                 },
+};
+
+static void test_place_of_the_words(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof place_rows / sizeof place_rows[0]; i++) {
+        const char *text = place_rows[i].text;
+        size_t at = (size_t)(strstr(text, place_rows[i].sentence) - text);
+        size_t n = strlen(place_rows[i].sentence);
+        struct passage p = {.title = place_rows[i].title,
+                            .heading = "",
+                            .context = "",
+                            .text = text,
+                            .text_bytes = strlen(text),
+                            .bm25_score = 1};
+
+        rerank(place_rows[i].question, &p, 1);
+        if ((p.words.start < p.words.end) != (n > 0) ||
+            (n > 0 && (p.words.start < at || p.words.end > at + n)))
+            fail_msg("%s: bytes %u to %u", place_rows[i].name, p.words.start, p.words.end);
+    }
+}
+
 static void test_scores_compare_between_questions(void **state)
 {
     struct passage answered = {.title = "",
@@ -143,6 +180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_place_of_the_words),
         cmocka_unit_test(test_scores_compare_between_questions),
         cmocka_unit_test(test_nothing_to_do),
     };
