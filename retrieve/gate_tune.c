@@ -23,9 +23,9 @@ static struct gate_shares shares(const struct gate_tune_question *questions, siz
     return s;
 }
 
-static double youden(const struct gate_shares *s)
+static double index_of(const struct gate_shares *s)
 {
-    return s->refused_without - s->refused_with;
+    return s->refused_without - GATE_TUNE_FALSE_COST * s->refused_with;
 }
 
 static void choose(const struct gate_tune_question *questions, size_t n, double bound,
@@ -39,7 +39,7 @@ static void choose(const struct gate_tune_question *questions, size_t n, double 
 
         if (s.refused_with > bound)
             break; /* it only grows */
-        if (youden(&s) > youden(&c->learned)) {
+        if (index_of(&s) > index_of(&c->learned)) {
             c->threshold = threshold;
             c->learned = s;
         }
@@ -67,7 +67,7 @@ static void measure(const struct gate_tune_question *questions, size_t n, float 
         paired_add(&falsely, now);
         paired_add(&with, more_with);
         paired_add(&without, more_without);
-        paired_add(&index, more_without - more_with);
+        paired_add(&index, more_without - GATE_TUNE_FALSE_COST * more_with);
     }
     c->with = paired_interval(&with);
     c->without = paired_interval(&without);

@@ -2,9 +2,13 @@
  * answer from those that they do not.
  *
  * Each question was asked twice: with the document that answers it and without. On one half of them
- * the threshold is chosen that refuses most without beyond what it refuses with (Youden's index),
- * of those that refuse at most a given share with; of equal ones the smallest. The other half says
- * what that is worth:
+ * the threshold is chosen whose index is highest, of those that refuse at most a given share with;
+ * of equal ones the smallest:
+ *
+ *     index = share refused without - GATE_TUNE_FALSE_COST * share refused with
+ *
+ * (Youden's index with a price: a reader sees by the citations that an answer is none, but never
+ * the answer that was refused). The other half says what that is worth:
  *
  *     better    where the present threshold keeps to the share on the first half: the index is
  *               higher, beyond chance. Where it does not: less is refused with, beyond chance.
@@ -20,7 +24,8 @@
 #include "base/paired.h"
 #include "base/status.h"
 
-#define GATE_TUNE_QUESTIONS_MIN 20  /* of each half; fewer show nothing */
+#define GATE_TUNE_QUESTIONS_MIN 20 /* of each half; fewer show nothing */
+#define GATE_TUNE_FALSE_COST    3
 #define GATE_TUNE_STEPS         100 /* thresholds that are tried: 0, .01 .. 1 */
 
 /* What the gate said of one search. */
@@ -49,7 +54,7 @@ struct gate_choice {
     struct gate_shares after;   /* measuring half, chosen one */
     struct paired with;         /* of each question there: after - before */
     struct paired without;
-    struct paired index;   /* without - with */
+    struct paired index;
     struct paired falsely; /* after, by itself */
     bool kept_bound;       /* the present threshold keeps to it on the learning half */
     bool better;

@@ -310,7 +310,7 @@ static const char tune_help[] =
     "Half of the documents learn, the others measure: before, after, and the paired\n"
     "difference with its 95% interval.\n"
     "\n"
-    "  --questions N     at most so many (80..5000, default 1000)\n"
+    "  --questions N     at most so many (80..5000, default 2000)\n"
     "  --passages N      a sample of so many chunks is searched (default 3000); each\n"
     "                    is embedded\n"
     "  --false-refusals X  share of answered questions that the gate may refuse\n"

@@ -77,7 +77,7 @@ static void judge(struct tune_outcome *o)
 {
     const struct gate_choice *c = &o->gate;
     const struct paired *d = c->kept_bound ? &c->index : &c->with;
-    const char *what = c->kept_bound ? "refused rightly less refused falsely" : "falsely refused";
+    const char *what = c->kept_bound ? "refused rightly less three times refused falsely" : "falsely refused";
 
     o->better = o->changed && c->better;
     if (!o->changed)
