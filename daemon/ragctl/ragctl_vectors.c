@@ -29,7 +29,8 @@ static enum rag_status read_state(struct ragctl_client *client, const char *path
     if (status == RAG_OK && vectors)
         status = json_get_string(vectors, "error", sizeof ret->why - 1, &error, reterr);
     if (status == RAG_OK) {
-        ret->off = strcmp(state, "off") == 0;
+        /* "offline": the embedder is another server, which will not get this text */
+        ret->off = strcmp(state, "off") == 0 || strcmp(state, "offline") == 0;
         ret->n_pending = ret->off ? 0 : (uint64_t)n_pending;
         snprintf(ret->why, sizeof ret->why, "%s", error ? error : "");
     }

@@ -11,7 +11,7 @@
 
 /* What the daemon says of a collection's vectors. */
 struct vectors_state {
-    bool off;           /* there is no embedder */
+    bool off; /* there is no embedder, or none on this machine for an offline collection */
     uint64_t n_pending; /* chunks without a vector */
     char why[256];      /* embedding fails, with this message; "" while it does not */
 };

@@ -58,6 +58,9 @@ static enum rag_status read_settings(struct tune_bench *b, struct rag_error *ret
         b->own[i] = strcmp(ragctl_text(collection, from), "collection") == 0;
         status = copy_json(json_member(collection, name), &b->settings[i], reterr);
     }
+    b->offline = json_true(json_member(collection, "offline"));
+    if (status == RAG_OK && strcmp(ragctl_text(collection, "rerank_from"), "collection") == 0)
+        status = copy_json(json_member(collection, "rerank"), &b->rerank, reterr);
     snprintf(b->fingerprint, sizeof b->fingerprint, "%s",
              ragctl_text(json_member(collection, "vectors"), "fingerprint"));
     json_free(collection);
@@ -247,6 +250,32 @@ static enum rag_status add_passage(struct tune_bench *b, size_t i, struct rag_er
     return status;
 }
 
+/* What is not tuned but counts: before the first passage is in it, where its text may go. */
+static enum rag_status copy_settings(struct tune_bench *b, struct rag_error *reterr)
+{
+    enum rag_status status = RAG_OK;
+    struct json_writer w;
+    char *rerank = NULL;
+    struct buf body;
+
+    if (b->rerank && json_print(b->rerank, &rerank) != RAG_OK)
+        return no_memory(reterr);
+    buf_init(&body, SETTING_BYTES_MAX);
+    json_writer_init(&w, &body);
+    json_begin_object(&w, NULL);
+    json_put_bool(&w, "offline", b->offline);
+    if (rerank)
+        json_put_raw(&w, "rerank", rerank);
+    json_end_object(&w);
+    free(rerank);
+    status = shadow_set(&b->shadow, &body, reterr);
+    buf_release(&body);
+    for (int i = 0; i < N_TUNE_SETTINGS && status == RAG_OK; i++)
+        if (b->own[i])
+            status = tune_bench_try(b, (enum tune_setting)i, b->settings[i], reterr);
+    return status;
+}
+
 static enum rag_status fill(struct tune_bench *b, struct rag_error *reterr)
 {
     enum rag_status status =
@@ -254,9 +283,8 @@ static enum rag_status fill(struct tune_bench *b, struct rag_error *reterr)
     bool off = false;
 
     b->shadow.check = interrupt_check;
-    for (int i = 0; i < N_TUNE_SETTINGS && status == RAG_OK; i++)
-        if (b->own[i])
-            status = tune_bench_try(b, (enum tune_setting)i, b->settings[i], reterr);
+    if (status == RAG_OK)
+        status = copy_settings(b, reterr);
     for (size_t i = 0; i < b->n_chunks && status == RAG_OK; i++)
         status = add_passage(b, i, reterr);
     if (status == RAG_OK)
@@ -305,6 +333,7 @@ void tune_bench_close(struct tune_bench *b)
     shadow_close(&b->shadow);
     for (int i = 0; i < N_TUNE_SETTINGS; i++)
         json_free(b->settings[i]);
+    json_free(b->rerank);
     free(b->adapter);
     ragctl_client_close(&b->client);
     arena_release(&b->arena);

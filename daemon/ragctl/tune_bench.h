@@ -49,6 +49,8 @@ struct tune_bench {
     struct shadow shadow;
     struct json *settings[N_TUNE_SETTINGS]; /* owned: those in place; {}: the daemon's */
     bool own[N_TUNE_SETTINGS];              /* the collection has set it itself */
+    bool offline;                           /* its text must not leave the machine */
+    struct json *rerank;                    /* owned: its share of words beside a model, or NULL */
     char fingerprint[80];                   /* of its embedder; "" none */
     char *adapter; /* owned: the body that installs the one in place; NULL: none */
     bool vectors;  /* an embedder serves */
