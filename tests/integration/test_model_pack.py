@@ -221,6 +221,21 @@ class Builtin(Case):
         self.assertIn("[models]: model 'builtin:ragd-ko-other': is in none of", done.stderr)
         self.assertIn(f"'{self.folder}/state/models'", done.stderr)
 
+    def test_doctor(self):
+        path = self.folder / "ragd.conf"
+        path.write_text(f"[ragd]\nstate_dir = {self.folder}\n"
+                        "[models]\nembedder = default\nreranker = default\n"
+                        "[generate]\nmodel = builtin:ragd-ko-lm\n")
+        (self.shipped / "ragd-ko-embed" / "README.md").write_text("---\nlicense: cc0-1.0\n---\n")
+        found = [(c["check"], c["result"], c["message"])
+                 for c in self.json("doctor", "--config", path, code=1)["checks"]]
+        for check, result, words in (
+                ("licence", "ok", "[models] embedder 'default': cc0-1.0"),
+                ("model", "ok", "[models] reranker 'default': ragd-ko-rerank is not installed"),
+                ("model", "fail", "[generate] model: model 'builtin:ragd-ko-lm': is in none of")):
+            self.assertTrue([c for c in found if c[:2] == (check, result) and words in c[2]],
+                            (words, found))
+
     def test_eval(self):
         words = subprocess.run([BUILD / "ragctl", "eval", "--no-answers", "--embedder",
                                 "builtin:ragd-ko-embed", "--json",
