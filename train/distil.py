@@ -1,6 +1,6 @@
 """The bi-encoder learns the English teacher's space for Korean, and retrieval, at the same time.
 
-Each step does one of three tasks, drawn by its number:
+Each step does one of four tasks, drawn by its number:
 distil   a Korean text's vector is drawn to the teacher's vector of its English translation: 1 - cosine, and the multiple-negatives
          ranking loss among the batch's translations (Reimers and Gurevych 2020, "Making Monolingual Sentence Embeddings Multilingual")
 retain   the same for the English text itself, so that English stays where it was
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from batches import autocast, by_length, padded
 from bert import mean_pool
 from crops import Crops
-from prepare import TEXT_TOKENS, load_array, load_texts
+from prepare import TEXT_TOKENS, draw_pairs, load_array, load_texts
 from stage import Stage
 
 TEMPERATURE = 0.05
@@ -24,15 +24,14 @@ TASKS = (("distil", 0.3), ("retain", 0.05), ("rank", 0.3), ("crop", 0.35))
 DIMENSIONS = (384, 256, 128, 64)
 
 
-def ranking_loss(a, b, same=None, temperature=TEMPERATURE):
+def ranking_loss(a, b, same=None):
     """-log of the share of row i's own column among all columns, in both directions; `same` [n x n] is true where column j is as good
     as the own one for row i (equal texts) and is left out."""
-    scores = a @ b.T / temperature
+    scores = a @ b.T / TEMPERATURE
     if same is not None:
         scores = scores.masked_fill(same & ~torch.eye(len(scores), dtype=torch.bool, device=scores.device), -1e4)
     own = torch.arange(len(a), device=a.device)
-    forward = F.cross_entropy(scores, own)
-    return forward if a.shape[0] != b.shape[0] else (forward + F.cross_entropy(scores.T, own)) / 2
+    return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
 
 
 def matryoshka_loss(a, b, same=None):
@@ -55,7 +54,6 @@ def train(model, work, teacher, pieces, device="cpu", steps=1_000_000, minutes=0
     path = work + "/pairs.npz"
     q, p = load_texts(path, "q"), load_texts(path, "p")
     lex, free = load_array(path, "lex"), np.flatnonzero(~load_array(path, "held"))
-    weight = np.clip(1.05 - lex[free], 0.1, 1.0)
     path = work + "/text.npz"
     crops = Crops(load_texts(path, "text"), load_array(path, "source"), pieces, TEXT_TOKENS)
     queues = {}
@@ -73,7 +71,7 @@ def train(model, work, teacher, pieces, device="cpu", steps=1_000_000, minutes=0
                 return queue["batches"].pop()
             if task == "rank":
                 random = np.random.default_rng(number)
-                drawn = random.choice(free, size=min(len(free), 65536), replace=False, p=weight / weight.sum())
+                drawn = draw_pairs(random, free, lex, 65536)
                 lengths = q.lengths() + p.lengths() + 2
             else:
                 drawn, lengths = learn, (ko if task == "distil" else en).lengths()

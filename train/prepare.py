@@ -64,17 +64,13 @@ def load_array(path, name):
         return z[name]
 
 
-def plain(row_text):
-    return corpus.mend_blanks(row_text)
-
-
 def document_texts(folder):
     """(source group, text) of every permissive section, its title and heading in front."""
     for row in corpus.permissive_rows(folder, "text"):
         head = " ".join(x for x in (row.get("title"), row.get("heading")) if x)
         source = row["source"].split(":")[0]
         if not corpus.held_out(row.get("title") or row["text"][:80], HELD_OUT):
-            yield source, (head + "\n" + plain(row["text"])).strip()
+            yield source, (head + "\n" + corpus.mend_blanks(row["text"])).strip()
 
 
 def running_text(folder, pieces, out, limit_tokens):
@@ -102,7 +98,7 @@ def parallel(folder, pieces, out):
         if row["ko"] in seen:
             continue
         seen.add(row["ko"])
-        a, b = pieces.encode(plain(row["ko"]), TEXT_TOKENS), pieces.encode(row["en"], TEXT_TOKENS)
+        a, b = pieces.encode(corpus.mend_blanks(row["ko"]), TEXT_TOKENS), pieces.encode(row["en"], TEXT_TOKENS)
         if len(a) >= 2 and len(b) >= 1:
             ko.append(a)
             en.append(b)
@@ -115,18 +111,23 @@ def parallel(folder, pieces, out):
 
 def pairs(folder, pieces, out):
     """Permissive (query, positive) pairs; held out by the query, so that no query is on both sides."""
-    q, p, lex, held, kinds = [], [], [], [], []
+    q, p, lex, held = [], [], [], []
     for row in corpus.permissive_rows(folder, "pairs"):
         query = row["query"].removeprefix("다음에 대한 자세한 정보:").strip()
-        a, b = pieces.encode(plain(query), QUERY_TOKENS), pieces.encode(plain(row["positive"]), TEXT_TOKENS)
+        a, b = pieces.encode(corpus.mend_blanks(query), QUERY_TOKENS), pieces.encode(corpus.mend_blanks(row["positive"]), TEXT_TOKENS)
         if row["verbatim"] or len(a) < 2 or len(b) < 4:
             continue
         q.append(a)
         p.append(b)
         lex.append(row["lex"])
-        kinds.append(row["kind"])
         held.append(corpus.held_out(query, HELD_OUT))
-    save_texts(out, {"q": flat(q), "p": flat(p)}, lex=np.asarray(lex, np.float32), held=np.asarray(held), kind=np.asarray(kinds))
+    save_texts(out, {"q": flat(q), "p": flat(p)}, lex=np.asarray(lex, np.float32), held=np.asarray(held))
+
+
+def draw_pairs(random, rows, lex, n):
+    """At most n of these rows of the pairs, those with few words in common more often."""
+    weight = np.clip(1.05 - lex[rows], 0.1, 1.0)
+    return random.choice(rows, size=min(len(rows), n), replace=False, p=weight / weight.sum())
 
 
 def all_of(folder, work, vocabulary, limit_tokens, log):

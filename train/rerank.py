@@ -14,7 +14,7 @@ from batches import autocast, encode_all, padded_pairs
 from bert import Bert
 from crops import Crops
 from mine import Bm25, nearest, negatives
-from prepare import TEXT_TOKENS, flat, load_array, load_texts
+from prepare import TEXT_TOKENS, draw_pairs, flat, load_array, load_texts
 from stage import Stage
 
 LIST = 6  # passages of a question: the right one and five others
@@ -63,8 +63,7 @@ def lists(work, pieces, n, seed, log, bi_encoder=None, held=False):
     path = work + "/pairs.npz"
     q, p, lex, is_held = load_texts(path, "q"), load_texts(path, "p"), load_array(path, "lex"), load_array(path, "held")
     free = np.flatnonzero(is_held == held)
-    weight = np.clip(1.05 - lex[free], 0.1, 1.0)
-    rows = random.choice(free, size=min(len(free), int(n * (1 - SHARE_OF_CROPS))), replace=False, p=weight / weight.sum())
+    rows = draw_pairs(random, free, lex, int(n * (1 - SHARE_OF_CROPS)))
     pool = np.unique(np.concatenate((rows, random.choice(free, size=min(len(free), 4 * len(rows)), replace=False))))
     place = {r: i for i, r in enumerate(pool)}
     passages = flat([p[r] for r in pool])

@@ -163,7 +163,7 @@ def learn(groups, teacher, hangul_size, latin_size):
     WordPiece whose pieces are taken over.  Returns a WordPiece with about hangul_size + latin_size pieces."""
     runs, latin = collections.Counter(), collections.Counter()
     for weight, texts in groups:
-        found, pieces, total = collections.Counter(), collections.Counter(), 0
+        found = collections.Counter()
         for text in texts:
             found.update(words(text))
         total = sum(found.values()) or 1
