@@ -76,9 +76,9 @@ const struct config_row config_rows[] = {
 
     {{"retrieve", "dense_candidates", "100", "Passages that the vector search returns."},
      KEY_INT, AT(dense_candidates), 1, CANDIDATES_MAX},
-    {{"retrieve", "fusion_method", "convex",
-      "How both rankings become one: convex (a weighted sum of scores) or rrf (of reciprocal ranks). This and "
-      "the next three hold for collections without a fusion of their own, which 'ragctl tune fusion' measures."},
+    {{"retrieve", "fusion_method", "scaled",
+      "How both rankings become one: scaled (a weighted sum of scores of their own size), convex (of scores stretched "
+      "to 0..1) or rrf (of reciprocal ranks). This and the next three hold for collections without a fusion of their own, which 'ragctl tune fusion' measures."},
      KEY_FUSION, AT(fusion_method), 0, 0},
     {{"retrieve", "fusion_weight_dense", "0.3",
       "Weight of the vector ranking, BM25 has the rest of 1; 0: search by words only."},
@@ -419,17 +419,17 @@ const char *const *config_words(enum key_type type, const char **ret_allowed)
         const char *allowed;
     } kinds[] = {
         [KEY_LEVEL - KEY_LEVEL] = {{"debug", "info", "warn", "error"},
-                                   "debug, info, warn or error"                              },
-        [KEY_PRECISION - KEY_LEVEL] = {{"fp32", "int8"},                   "int8 or fp32"        },
-        [KEY_STORAGE - KEY_LEVEL] = {{"f32", "f16", "int8"},             "f32, f16 or int8"    },
-        [KEY_FUSION - KEY_LEVEL] = {{"rrf", "convex"},                  "rrf or convex"       },
-        [KEY_WEIGHTS - KEY_LEVEL] = {{"int8", "int4", "fp32"},           "int8, int4 or fp32"  },
-        [KEY_UNSUPPORTED - KEY_LEVEL] = {{"remove", "mark"},                 "remove or mark"      },
-        [KEY_LOG_FORMAT - KEY_LEVEL] = {{"text", "json"},                   "text or json"        },
-        [KEY_CACHE_EXPIRY - KEY_LEVEL] = {{"change", "top_k", "ttl"},         "change, top_k or ttl"},
-        [KEY_CACHE_SHARE - KEY_LEVEL] = {{"principal", "readers"},           "principal or readers"},
-        [KEY_EMBED_API - KEY_LEVEL] = {{"openai", "tei"},                 "openai or tei"     },
-        [KEY_RERANK_API - KEY_LEVEL] = {{"cohere", "tei"},                 "cohere or tei"     },
+                                   "debug, info, warn or error"                               },
+        [KEY_PRECISION - KEY_LEVEL] = {{"fp32", "int8"},                   "int8 or fp32"         },
+        [KEY_STORAGE - KEY_LEVEL] = {{"f32", "f16", "int8"},             "f32, f16 or int8"     },
+        [KEY_FUSION - KEY_LEVEL] = {{"rrf", "convex", "scaled"},        "rrf, convex or scaled"},
+        [KEY_WEIGHTS - KEY_LEVEL] = {{"int8", "int4", "fp32"},           "int8, int4 or fp32"   },
+        [KEY_UNSUPPORTED - KEY_LEVEL] = {{"remove", "mark"},                 "remove or mark"       },
+        [KEY_LOG_FORMAT - KEY_LEVEL] = {{"text", "json"},                   "text or json"         },
+        [KEY_CACHE_EXPIRY - KEY_LEVEL] = {{"change", "top_k", "ttl"},         "change, top_k or ttl" },
+        [KEY_CACHE_SHARE - KEY_LEVEL] = {{"principal", "readers"},           "principal or readers" },
+        [KEY_EMBED_API - KEY_LEVEL] = {{"openai", "tei"},                  "openai or tei"        },
+        [KEY_RERANK_API - KEY_LEVEL] = {{"cohere", "tei"},                  "cohere or tei"        },
     };
 
     *ret_allowed = kinds[type - KEY_LEVEL].allowed;

@@ -52,7 +52,7 @@ enum rag_status fusion_settings_read(const struct json *object, struct fusion_op
         status = json_get_string(object, "method", METHOD_BYTES_MAX, &method, reterr);
     if (status == RAG_OK && method && fusion_method_parse(method, &options->method) != RAG_OK)
         status =
-            rag_fail(reterr, RAG_EINVAL, "'method': '%s' is neither 'rrf' nor 'convex'", method);
+            rag_fail(reterr, RAG_EINVAL, "'method': '%s' is none of 'rrf', 'convex' and 'scaled'", method);
     if (status == RAG_OK)
         status = read_weights(object, options->weights, reterr);
     if (status == RAG_OK)

@@ -164,11 +164,11 @@ void guard_notes_release(struct guard_notes *notes); /* a zeroed one is a no-op 
 
 /* The list of one stage, for who compares stages. */
 struct ranking {
-    const char *stage; /* "bm25", "dense", "rrf", "convex" */
+    const char *stage; /* "bm25", "dense", "rrf", "convex", "scaled" */
     struct ranked *items;
     size_t n;
 };
-#define RANKINGS_MAX 4
+#define RANKINGS_MAX 5
 
 /* A stage that was left out. */
 struct degraded {

@@ -323,7 +323,7 @@ static enum rag_status rank_by(struct hunt *h, enum fusion_method method, struct
     return add_ranking(h, fusion_method_name(method), items, n, reterr);
 }
 
-/* Each stage's own list, and both fusions whichever is used, for who compares them. */
+/* Each stage's own list, and every fusion whichever is used, for who compares them. */
 static enum rag_status keep_rankings(struct hunt *h, struct fused *scratch,
                                      struct rag_error *reterr)
 {
@@ -343,6 +343,8 @@ static enum rag_status keep_rankings(struct hunt *h, struct fused *scratch,
         status = rank_by(h, FUSION_RRF, scratch, reterr);
     if (status == RAG_OK)
         status = rank_by(h, FUSION_CONVEX, scratch, reterr);
+    if (status == RAG_OK)
+        status = rank_by(h, FUSION_SCALED, scratch, reterr);
     return status;
 }
 

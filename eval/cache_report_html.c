@@ -116,10 +116,10 @@ static void put_chart(const struct cache_report *r, struct buf *out)
                WIDTH, HEIGHT);
     put_axes(&axes, out);
     put_curve(&plain, &axes, "c0", out);
-    put_curve(&view, &axes, "c5", out);
+    put_curve(&view, &axes, "c6", out);
     put_dot(&axes, &r->plain_same_error, "c0", out);
-    put_dot(&axes, &r->chosen, "c5", out);
-    buf_append_str(out, "</svg><p class=\"legend\"><span><i style=\"background:var(--c5)\"></i>"
+    put_dot(&axes, &r->chosen, "c6", out);
+    buf_append_str(out, "</svg><p class=\"legend\"><span><i style=\"background:var(--c6)\"></i>"
                         "확인한 뒤 재사용 · confirmed</span><span><i "
                         "style=\"background:var(--c0)\"></i>유사도만 · similarity "
                         "alone</span></p><p class=\"note\">점: 절반에서 고른 문턱값을 나머지 "

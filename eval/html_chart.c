@@ -200,9 +200,9 @@ void chart_latencies(const struct run *run, struct buf *out)
         text(out, left - 14, y + 4, "label end", l->name);
         buf_printf(out,
                    "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"span\"/>"
-                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"6\" class=\"c5\"/>"
-                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" class=\"c4\"/>"
-                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" class=\"c6\"/>",
+                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"6\" class=\"c6\"/>"
+                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" class=\"c5\"/>"
+                   "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" class=\"c7\"/>",
                    x[0], y, x[2], y, x[0], y, x[1], y, x[2], y);
     }
     buf_append_str(out, "</svg>");

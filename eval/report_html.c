@@ -280,9 +280,9 @@ static void put_latencies(const struct run *run, struct buf *out)
         return;
     html_section(out, "지연 시간", "Latency by stage");
     chart_latencies(run, out);
-    buf_append_str(out, "<div class=\"legend\"><span><i style=\"background:var(--c5)\"></i>p50"
-                        "</span><span><i style=\"background:var(--c4)\"></i>p95</span><span><i "
-                        "style=\"background:var(--c6)\"></i>p99</span></div>\n<table><tr><th>단계 "
+    buf_append_str(out, "<div class=\"legend\"><span><i style=\"background:var(--c6)\"></i>p50"
+                        "</span><span><i style=\"background:var(--c5)\"></i>p95</span><span><i "
+                        "style=\"background:var(--c7)\"></i>p99</span></div>\n<table><tr><th>단계 "
                         "stage</th><th>p50 ms</th><th>p95 ms</th><th>p99 ms</th><th>n</th></tr>\n");
     for (size_t i = 0; i < run->n_latencies; i++) {
         const struct run_latency *l = &run->latencies[i];

@@ -6,8 +6,8 @@
 
 #include "base/bounds.h"
 
-static const char *const stage_names[N_RUN_STAGES] = {"bm25",   "dense",  "rrf",
-                                                      "convex", "rerank", "final"};
+static const char *const stage_names[N_RUN_STAGES] = {"bm25",   "dense",  "rrf",  "convex",
+                                                      "scaled", "rerank", "final"};
 
 const char *run_stage_name(enum run_stage stage)
 {

@@ -20,7 +20,8 @@ enum run_stage {
     RUN_BM25,
     RUN_DENSE,
     RUN_RRF,    /* both fused by reciprocal rank ... */
-    RUN_CONVEX, /* ... and by a convex combination; run.fused says which of them searches use */
+    RUN_CONVEX, /* ... by a convex combination, ... */
+    RUN_SCALED, /* ... and by scores of their own size; run.fused says which of them searches use */
     RUN_RERANK,
     RUN_FINAL,
     N_RUN_STAGES,
@@ -108,7 +109,7 @@ struct run {
     struct stage_quality held[N_RUN_STAGES];
     struct stage_quality held_paraphrases[N_RUN_STAGES];
     bool ran[N_RUN_STAGES];
-    enum run_stage fused; /* the fusion that the daemon used: RUN_RRF or RUN_CONVEX; N_RUN_STAGES:
+    enum run_stage fused; /* the fusion that the daemon used: RUN_RRF, ...; N_RUN_STAGES:
                              none */
     size_t n_degraded;    /* searches in which a model stage was left out */
     char degraded[256];   /* why, of the first one */

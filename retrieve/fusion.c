@@ -15,16 +15,16 @@ struct entry {
 
 /* What turns a score of one list into its addend. */
 struct scale {
-    double weight; /* convex: of weights that sum to 1 */
-    double min;
-    double span; /* max - min; 0: all are equal */
+    double weight; /* convex, scaled: of weights that sum to 1 */
+    double min;    /* of the list; scaled: 0 of BM25 */
+    double span;   /* what counts as 1 above it; 0: all are equal */
 };
 
 static enum rag_status check_options(const struct fusion_options *o, struct rag_error *reterr)
 {
     float sum = 0.0f;
 
-    if (o->method != FUSION_RRF && o->method != FUSION_CONVEX)
+    if (o->method != FUSION_RRF && o->method != FUSION_CONVEX && o->method != FUSION_SCALED)
         return rag_fail(reterr, RAG_EINVAL, "fusion: method %d is none", (int)o->method);
     for (size_t i = 0; i < N_LISTS; i++) {
         if (!isfinite(o->weights[i]) || o->weights[i] < 0.0f)
@@ -44,6 +44,24 @@ static size_t looked_at(const struct fusion_options *o, const struct ranked_list
     size_t n = o->depth > 0 && o->depth < list->n ? o->depth : list->n;
 
     return n < UINT32_MAX ? n : UINT32_MAX - 1; /* ranks are 32 bits wide */
+}
+
+/* FUSION_SCALED: scores count by their size, and cosines the less, the further BM25's first stand
+ * out. */
+static void keep_sizes(const struct fusion_options *o, const struct ranked_list lists[N_LISTS],
+                       struct scale scales[N_LISTS])
+{
+    const struct ranked *words = lists[LIST_BM25].items;
+    size_t n = looked_at(o, &lists[LIST_BM25]);
+
+    if (n > 0 && words[0].score > 0.0f) {
+        size_t last = n < FUSION_LEAD_RANK ? n : FUSION_LEAD_RANK;
+
+        scales[LIST_DENSE].weight *= (double)words[last - 1].score / (double)words[0].score;
+        scales[LIST_BM25].min = 0.0;
+        scales[LIST_BM25].span = (double)words[0].score;
+    }
+    scales[LIST_DENSE].span = FUSION_COSINE_SPAN;
 }
 
 static enum rag_status collect(const struct fusion_options *o,
@@ -73,9 +91,11 @@ static enum rag_status collect(const struct fusion_options *o,
                 (struct entry){list->items[r].id, i, (uint32_t)(r + 1), list->items[r].score};
         }
         scales[i].span = depth > 0 ? max - scales[i].min : 0.0;
-        if (o->method == FUSION_CONVEX)
+        if (o->method != FUSION_RRF)
             scales[i].weight /= weight_sum;
     }
+    if (o->method == FUSION_SCALED)
+        keep_sizes(o, lists, scales);
     return RAG_OK;
 }
 
@@ -179,18 +199,21 @@ out:
     return status;
 }
 
+static const char *const names[] = {
+    [FUSION_RRF] = "rrf", [FUSION_CONVEX] = "convex", [FUSION_SCALED] = "scaled"};
+
 const char *fusion_method_name(enum fusion_method method)
 {
-    return method == FUSION_CONVEX ? "convex" : "rrf";
+    return names[method];
 }
 
 enum rag_status fusion_method_parse(const char *name, enum fusion_method *ret)
 {
-    if (strcmp(name, "rrf") == 0)
-        *ret = FUSION_RRF;
-    else if (strcmp(name, "convex") == 0)
-        *ret = FUSION_CONVEX;
-    else
-        return RAG_EINVAL;
-    return RAG_OK;
+    for (int i = 0; i < (int)(sizeof names / sizeof names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *ret = (enum fusion_method)i;
+            return RAG_OK;
+        }
+    }
+    return RAG_EINVAL;
 }

@@ -3,6 +3,17 @@
  *     rrf(d)    = sum_i w_i / (k + rank_i(d))                  (lists without d add nothing)
  *     convex(d) = sum_i w_i * norm_i(s_i(d)),  sum_i w_i = 1   (lists without d add 0)
  *     norm_i(s) = (s - min_i) / (max_i - min_i) over the list; 1 where all are equal
+ *     scaled(d) = w_bm25 * s_bm25(d) / first + w_dense * (tenth / first) * (s_dense(d) - least) /
+ * span
+ *
+ * where first and tenth are scores of the BM25 list (the last one's where there are fewer than
+ * ten; 1 where the list is empty), least is the dense list's last score and span is
+ * FUSION_COSINE_SPAN. Stretching makes a list that is sure of nothing as loud as one that is: noise
+ * between nearly equal cosines becomes an order. 'scaled' leaves the scores their size, so that
+ * vectors that are all about as far away change little, and it hears them the less the further the
+ * first passages by words stand out: how much retrieval scores fall behind the first tells how well
+ * a question is served (Shtok et al., "Predicting Query Performance by Query-Drift Estimation",
+ * ACM TOIS 2012). docs/EVALUATION.md has what it brings.
  *
  * Sources: Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion outperforms Condorcet", SIGIR
  * 2009 (k = 60); Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval",
@@ -17,8 +28,11 @@
 
 #include "base/status.h"
 
-enum fusion_method { FUSION_RRF, FUSION_CONVEX };
+enum fusion_method { FUSION_RRF, FUSION_CONVEX, FUSION_SCALED };
 enum { LIST_BM25, LIST_DENSE, N_LISTS };
+
+#define FUSION_COSINE_SPAN 0.15 /* so much above the least counts as a whole */
+#define FUSION_LEAD_RANK   10   /* the rank that the first one is compared with */
 
 struct fusion_options {
     enum fusion_method method;
@@ -29,7 +43,7 @@ struct fusion_options {
 
 struct ranked {
     uint64_t id;
-    float score; /* finite */
+    float score; /* finite; 'scaled' wants a BM25 list of scores >= 0, best first */
 };
 struct ranked_list {
     const struct ranked *items; /* best first, ids distinct */
@@ -50,7 +64,7 @@ enum rag_status fusion_rank(const struct fusion_options *options,
                             const struct ranked_list lists[N_LISTS], struct fused *ret,
                             size_t *ret_n, struct rag_error *reterr);
 
-const char *fusion_method_name(enum fusion_method method); /* "rrf", "convex" */
+const char *fusion_method_name(enum fusion_method method); /* "rrf", "convex", "scaled" */
 enum rag_status fusion_method_parse(const char *name, enum fusion_method *ret);
 
 #endif

@@ -8,14 +8,14 @@
 #define FLIPS     10000 /* of the permutation test: p is known to about .002 at .05 */
 #define MRR_DEPTH 10
 
-/* Weights of the dense list beside 1 for BM25 (rrf), or of the sum 1 (convex). */
+/* Weights of the dense list beside 1 for BM25 (rrf), or of the sum 1 (convex and scaled). */
 static const float rrf_weights[] = {0.1f, 0.2f, 0.3f, 0.5f, 0.7f, 1.0f, 1.5f, 2.5f, 4.0f};
 static const float rrf_constants[] = {10.0f, 20.0f, 60.0f, 100.0f};
-static const float convex_weights[] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f, 0.9f};
+static const float shares[] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f, 0.9f};
 static const size_t depths[] = {FUSION_TUNE_DEPTH, 50, 20};
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
-#define N_GRID   ((COUNT(rrf_weights) * COUNT(rrf_constants) + COUNT(convex_weights)) * COUNT(depths))
+#define N_GRID   ((COUNT(rrf_weights) * COUNT(rrf_constants) + 2 * COUNT(shares)) * COUNT(depths))
 
 struct tuning {
     const struct tune_question *questions;
@@ -37,8 +37,9 @@ static struct fusion_options grid_point(size_t i)
         o.rrf_k = rrf_constants[i / COUNT(rrf_weights)];
         return o;
     }
-    o.method = FUSION_CONVEX;
-    o.weights[LIST_DENSE] = convex_weights[i - n_rrf];
+    i -= n_rrf;
+    o.method = i < COUNT(shares) ? FUSION_CONVEX : FUSION_SCALED;
+    o.weights[LIST_DENSE] = shares[i % COUNT(shares)];
     o.weights[LIST_BM25] = 1.0f - o.weights[LIST_DENSE];
     o.rrf_k = 60.0f;
     return o;

@@ -206,9 +206,10 @@ enum rag_status rerank_fuse(const struct fusion_options *fusion, const struct pa
         goto out;
     }
     for (size_t i = 0; i < n; i++) {
-        /* rrf pays for a rank whatever the score: what bm25 gave none, having none of the words,
-         * gets none here. convex needs it, as the least of the list. */
-        if (options.method != FUSION_RRF || by_words[i].bm25_rank != RANK_NONE)
+        /* rrf pays for a rank whatever the score, and scaled measures by the tenth: what bm25 gave
+         * no rank, having none of the words, gets none here. convex needs it, as the least of the
+         * list. */
+        if (options.method == FUSION_CONVEX || by_words[i].bm25_rank != RANK_NONE)
             items[n_words++] = (struct ranked){by_words[i].id, by_words[i].rerank_score};
         if (by_words[i].dense_rank != RANK_NONE)
             near[n_near++] = &by_words[i];

@@ -110,7 +110,7 @@ static const char collection_help[] =
     "  --chunk-chars N   characters of a chunk (100..8000); for documents ingested\n"
     "                    from then on\n"
     "  --chunk-overlap N  characters that neighbours share (less than half a chunk)\n"
-    "  --fusion JSON     how BM25 and vectors are joined: {\"method\":\"convex\",\n"
+    "  --fusion JSON     how BM25 and vectors are joined: {\"method\":\"scaled\",\n"
     "                    \"weight_dense\":0.4}; {} is the daemon's way again\n"
     "  --lexical JSON    weights of the rerank by words: {\"sentence\":1}; {} is the\n"
     "                    default again\n"

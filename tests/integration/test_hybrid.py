@@ -167,7 +167,7 @@ class Hybrid(WithModels):
 
     def test_stages_give_each_list_and_both_fusions(self):
         reply = self.search("품질 보증 7번째", top_k=20, stages=True)
-        self.assertEqual(set(reply["stages"]), {"bm25", "dense", "rrf", "convex", "rerank"})
+        self.assertEqual(set(reply["stages"]), {"bm25", "dense", "rrf", "convex", "scaled", "rerank"})
         self.assertEqual(len(reply["stages"]["dense"]), 20)
         self.assertEqual([e["document"] for e in reply["stages"]["rerank"]], names(reply))
         dense = self.search("품질 보증 7번째", top_k=20, mode="dense", rerank=False)
@@ -281,7 +281,7 @@ class Hybrid(WithModels):
         done = self.ragd.ragctl("search", "--collection", "c", "--stages", "서버 장애")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"FINAL +BM25 +SCORE +DENSE +SCORE +FUSED +SCORE +RERANK")
-        self.assertIn("mode hybrid (convex", done.stdout)
+        self.assertIn("mode hybrid (scaled", done.stdout)
         done = self.ragd.ragctl("search", "--collection", "c", "--mode", "dense", "--no-rerank",
                                 "--json", "서버 장애")
         self.assertEqual(json.loads(done.stdout)["mode"], "dense")

@@ -34,7 +34,7 @@ static const struct {
     {"one weight above 1",                           "{\"weight_dense\":2}",                    "give 'weight_bm25' too",                                                               RAG_EINVAL},
     {"no weight at all",                             "{\"weight_bm25\":0,\"weight_dense\":0}",  "both are 0",                                                                           RAG_EINVAL},
     {"a negative weight",                            "{\"weight_bm25\":-1,\"weight_dense\":1}", "weight_bm25",                                                                          RAG_EINVAL},
-    {"another method",                               "{\"method\":\"sum\"}",                    "neither 'rrf' nor 'convex'",                                                           RAG_EINVAL},
+    {"another method",                               "{\"method\":\"sum\"}",                    "none of 'rrf', 'convex' and 'scaled'",                                                 RAG_EINVAL},
     {"a k of 0",                                     "{\"rrf_k\":0}",                           "rrf_k",                                                                                RAG_EINVAL},
     {"a depth past the limit",                       "{\"depth\":1001}",                        "depth",                                                                                RAG_EINVAL},
     {"a member that is misspelt",                    "{\"weigth_dense\":1}",                    "weigth_dense",                                                                         RAG_EINVAL},

@@ -96,6 +96,24 @@ static const struct fusion_case cases[] = {
      {1, 0},
      {{{1, 2.0f}}},
      1, {{1, 0.5, 1, 0}}                                                               },
+    {"scaled: BM25 in parts of its first, cosines by how far above the least",
+     {FUSION_SCALED, {3, 1}, 60, 0},
+     {3, 2},
+     {{{1, 30.0f}, {2, 20.0f}, {3, 15.0f}}, {{2, 0.75f}, {4, 0.5f}}},
+     4, {{1, 0.75, 1, 0},
+      {2, 0.5 + 0.25 * 0.5 * 0.25 / 0.15, 2, 1},
+      {3, 0.375, 3, 0},
+      {4, 0.0, 0, 2}}                                                           },
+    {"scaled: without words the vectors have their weight",
+     {FUSION_SCALED, {1, 1}, 60, 0},
+     {0, 2},
+     {{{0, 0.0f}}, {{2, 0.625f}, {4, 0.5f}}},
+     2, {{2, 0.5 * 0.125 / 0.15, 0, 1}, {4, 0.0, 0, 2}}                                },
+    {"scaled: words that weigh nothing order nothing",
+     {FUSION_SCALED, {1, 1}, 60, 0},
+     {2, 1},
+     {{{1, 0.0f}, {2, 0.0f}}, {{2, 0.625f}}},
+     2, {{1, 0.5, 1, 0}, {2, 0.5, 2, 1}}                                               },
     {"an id that stands twice in a list counts once, at its best rank",
      {FUSION_RRF, {1, 1}, 60, 0},
      {2, 0},
@@ -177,6 +195,9 @@ static void methods_have_names(void **state)
     assert_int_equal(fusion_method_parse("convex", &method), RAG_OK);
     assert_int_equal(method, FUSION_CONVEX);
     assert_string_equal(fusion_method_name(method), "convex");
+    assert_int_equal(fusion_method_parse("scaled", &method), RAG_OK);
+    assert_int_equal(method, FUSION_SCALED);
+    assert_string_equal(fusion_method_name(method), "scaled");
     assert_int_equal(fusion_method_parse("rrf", &method), RAG_OK);
     assert_string_equal(fusion_method_name(method), "rrf");
     assert_int_equal(fusion_method_parse("RRF", &method), RAG_EINVAL);
