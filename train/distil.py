@@ -16,11 +16,12 @@ import torch.nn.functional as F
 from batches import autocast, by_length, padded
 from bert import mean_pool
 from crops import Crops
-from prepare import TEXT_TOKENS, draw_pairs, load_array, load_texts
+from prepare import draw_pairs, load_array, load_texts
 from stage import Stage
 
 TEMPERATURE = 0.05
-TASKS = (("distil", 0.3), ("retain", 0.05), ("rank", 0.3), ("crop", 0.35))
+TASKS = (("distil", 0.2), ("retain", 0.05), ("rank", 0.3), ("crop", 0.45))
+CROP_TOKENS = 64  # of a passage that a crop is looked for in: short ones make room for more wrong passages in a batch
 DIMENSIONS = (384, 256, 128, 64)
 
 
@@ -55,7 +56,7 @@ def train(model, work, teacher, pieces, device="cpu", steps=1_000_000, minutes=0
     q, p = load_texts(path, "q"), load_texts(path, "p")
     lex, free = load_array(path, "lex"), np.flatnonzero(~load_array(path, "held"))
     path = work + "/text.npz"
-    crops = Crops(load_texts(path, "text"), load_array(path, "source"), pieces, TEXT_TOKENS)
+    crops = Crops(load_texts(path, "text"), load_array(path, "source"), pieces, CROP_TOKENS)
     queues = {}
 
     def rows_of(task):
@@ -65,7 +66,7 @@ def train(model, work, teacher, pieces, device="cpu", steps=1_000_000, minutes=0
             number = seed * 1000 + queue["pass"]
             if task == "crop":
                 rows = np.random.default_rng(number).permutation(crops.rows)
-                size = max(8, tokens // (TEXT_TOKENS + 16))
+                size = max(8, tokens // (CROP_TOKENS + 16))
                 queue["batches"] = [rows[i:i + size] for i in range(0, len(rows) - size + 1, size)]
                 queue["pass"] += 1
                 return queue["batches"].pop()

@@ -53,6 +53,9 @@ def cross_encoder(model, pieces, folder, max_length=256):
 
 
 def packed(ragctl, folder, out):
-    """ragd's int8 folder; `out` is replaced."""
+    """ragd's int8 folder; `out` is replaced, but for its model card, README.md."""
+    card = os.path.join(out, "README.md")
+    if os.path.exists(card):
+        shutil.copy(card, folder)
     shutil.rmtree(out, ignore_errors=True)
     subprocess.run([ragctl, "model", "pack", folder, out], check=True)

@@ -3,6 +3,7 @@
 
     train/make.py embed  --data DIR --work DIR [--teacher DIR] [--out DIR]
     train/make.py rerank --data DIR --work DIR [--out DIR]         after embed
+    train/make.py refine --data DIR --work DIR [--out DIR]         after rerank: the bi-encoder once more, by what the cross-encoder says
     train/make.py smoke  --work DIR                                 everything, tiny, on made-up data: minutes on a CPU
 
 Each command goes on where it was stopped; remove the working folder to begin anew.  README.md beside this file says what each stage
@@ -26,18 +27,19 @@ import initialise  # noqa: E402
 import measure  # noqa: E402
 import mlm  # noqa: E402
 import prepare  # noqa: E402
+import refine  # noqa: E402
 import rerank  # noqa: E402
 import teacher  # noqa: E402
 import wordpiece  # noqa: E402
 
 # Minutes of each stage by the clock, and sizes.  "cpu": what two cores do in a few hours; "cuda": the full recipe, untried.
 PLANS = {
-    "cpu": {"hangul": 22_000, "latin": 10_000, "text_tokens": 40_000_000, "mlm": 0, "distil": 85, "rerank": 60, "tokens": 8192,
-            "questions": 30_000, "layers": 6, "rerank_layers": 4},
-    "cuda": {"hangul": 22_000, "latin": 10_000, "text_tokens": 400_000_000, "mlm": 120, "distil": 90, "rerank": 60, "tokens": 131_072,
-             "questions": 400_000, "layers": 6, "rerank_layers": 4},
-    "smoke": {"hangul": 4_900, "latin": 300, "text_tokens": 1_000_000, "mlm": 0.2, "distil": 0.4, "rerank": 0.3, "tokens": 1024,
-              "questions": 200, "layers": 1, "rerank_layers": 1},
+    "cpu": {"hangul": 22_000, "latin": 10_000, "text_tokens": 40_000_000, "mlm": 0, "distil": 110, "rerank": 50, "refine": 20, "tokens": 8192,
+            "questions": 14_000, "layers": 6, "rerank_layers": 4},
+    "cuda": {"hangul": 22_000, "latin": 10_000, "text_tokens": 400_000_000, "mlm": 120, "distil": 90, "rerank": 60, "refine": 30,
+             "tokens": 131_072, "questions": 400_000, "layers": 6, "rerank_layers": 4},
+    "smoke": {"hangul": 4_900, "latin": 300, "text_tokens": 1_000_000, "mlm": 0.2, "distil": 0.4, "rerank": 0.3, "refine": 0.2,
+              "tokens": 1024, "questions": 200, "layers": 1, "rerank_layers": 1},
 }
 
 
@@ -95,6 +97,13 @@ def load_stage(module, work, name):
     return module
 
 
+def give(a, name, write, model, pieces):
+    folder = os.path.join(a.work, name)
+    write(model.cpu(), pieces, folder)
+    export.packed(a.ragctl, folder, os.path.join(a.out, name))
+    log("packed: " + os.path.join(a.out, name))
+
+
 def embed(a, plan):
     pieces = vocabulary(a, plan)
     prepare.all_of(a.data, a.work, os.path.join(a.work, "tokenizer.json"), plan["text_tokens"], log)
@@ -106,26 +115,33 @@ def embed(a, plan):
         mlm.train(model, a.work, pieces, a.device, minutes=plan["mlm"], tokens=plan["tokens"])
     distil.train(model, a.work, vectors, pieces, a.device, minutes=plan["distil"], tokens=plan["tokens"], name="embed",
                  measure=lambda: measure.bi_encoder(model, pieces, a.data, a.work))
-    folder = os.path.join(a.work, "ragd-ko-embed")
-    export.bi_encoder(model.cpu(), pieces, folder)
-    export.packed(a.ragctl, folder, os.path.join(a.out, "ragd-ko-embed"))
-    log("embed: " + os.path.join(a.out, "ragd-ko-embed"))
+    give(a, "ragd-ko-embed", export.bi_encoder, model, pieces)
+
+
+def trained(a, plan):
+    """(pieces, bi-encoder) of a finished `embed`."""
+    pieces = wordpiece.WordPiece.load(os.path.join(a.work, "tokenizer.json"))
+    return pieces, load_stage(first_model(a, plan, pieces), a.work, "embed").to(a.device)
 
 
 def reranker(a, plan):
-    pieces = wordpiece.WordPiece.load(os.path.join(a.work, "tokenizer.json"))
-    body = load_stage(first_model(a, plan, pieces), a.work, "embed").to(a.device)
+    pieces, body = trained(a, plan)
     model = rerank.CrossEncoder.from_bi_encoder(body, plan["rerank_layers"]).to(a.device)
     rerank.train(model, a.work, pieces, body, a.device, questions=plan["questions"], minutes=plan["rerank"], log=log)
-    folder = os.path.join(a.work, "ragd-ko-rerank")
-    export.cross_encoder(model.cpu(), pieces, folder)
-    export.packed(a.ragctl, folder, os.path.join(a.out, "ragd-ko-rerank"))
-    log("rerank: " + os.path.join(a.out, "ragd-ko-rerank"))
+    give(a, "ragd-ko-rerank", export.cross_encoder, model, pieces)
+
+
+def refined(a, plan):
+    pieces, model = trained(a, plan)
+    cross = load_stage(rerank.CrossEncoder.from_bi_encoder(model, plan["rerank_layers"]), a.work, "rerank").to(a.device)
+    refine.train(model, a.work, pieces, cross, a.device, questions=plan["questions"], minutes=plan["refine"], log=log,
+                 measure=lambda: measure.bi_encoder(model, pieces, a.data, a.work))
+    give(a, "ragd-ko-embed", export.bi_encoder, model, pieces)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("command", choices=("embed", "rerank", "smoke"))
+    p.add_argument("command", choices=("embed", "rerank", "refine", "smoke"))
     p.add_argument("--data", help="folder with text*.jsonl[.zst], pairs, parallel and sts")
     p.add_argument("--work", required=True, help="working folder: arrays, checkpoints, logs")
     p.add_argument("--out", help="where the packed models go (default: the working folder's out/)")
@@ -150,6 +166,8 @@ def main():
         embed(a, plan)
     if a.command in ("rerank", "smoke"):
         reranker(a, plan)
+    if a.command in ("refine", "smoke"):
+        refined(a, plan)
 
 
 if __name__ == "__main__":

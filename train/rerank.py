@@ -84,6 +84,15 @@ def lists(work, pieces, n, seed, log, bi_encoder=None, held=False):
     return out
 
 
+def list_batches(questions, per_step, seed):
+    """Row numbers of questions whose passages are about as long, per_step at a time, in random order."""
+    order = np.random.default_rng(seed).permutation(len(questions))
+    by_width = sorted(order, key=lambda i: (int(np.log2(2 + max(len(b) for b in questions[i][1])) * 2)))
+    batches = [by_width[i:i + per_step] for i in range(0, len(by_width), per_step)]
+    np.random.default_rng(seed).shuffle(batches)
+    return batches
+
+
 def scores_of(model, questions, device="cpu"):
     """Logits [questions x passages of a list]."""
     ids, mask, types = padded_pairs([a for a, ps in questions for _ in ps], [b for _, ps in questions for b in ps], device)
@@ -105,10 +114,7 @@ def train(model, work, pieces, bi_encoder, device="cpu", questions=30_000, steps
           table_rate=2.0, seed=1, name="rerank", log=print):
     learn = lists(work, pieces, questions, seed, log, bi_encoder)
     held = lists(work, pieces, min(1000, questions), seed + 10, log, None, held=True)
-    order = np.random.default_rng(seed).permutation(len(learn))
-    by_width = sorted(order, key=lambda i: (int(np.log2(2 + max(len(b) for b in learn[i][1])) * 2)))
-    batches = [by_width[i:i + per_step] for i in range(0, len(by_width), per_step)]
-    np.random.default_rng(seed).shuffle(batches)
+    batches = list_batches(learn, per_step, seed)
 
     def batch(step):
         return [learn[i] for i in batches[step % len(batches)]]
