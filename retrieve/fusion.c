@@ -57,7 +57,9 @@ static void keep_sizes(const struct fusion_options *o, const struct ranked_list 
     if (n > 0 && words[0].score > 0.0f) {
         size_t last = n < FUSION_LEAD_RANK ? n : FUSION_LEAD_RANK;
 
-        scales[LIST_DENSE].weight *= (double)words[last - 1].score / (double)words[0].score;
+        double close = (double)words[last - 1].score / (double)words[0].score;
+
+        scales[LIST_DENSE].weight *= close * close;
         scales[LIST_BM25].min = 0.0;
         scales[LIST_BM25].span = (double)words[0].score;
     }

@@ -3,8 +3,8 @@
  *     rrf(d)    = sum_i w_i / (k + rank_i(d))                  (lists without d add nothing)
  *     convex(d) = sum_i w_i * norm_i(s_i(d)),  sum_i w_i = 1   (lists without d add 0)
  *     norm_i(s) = (s - min_i) / (max_i - min_i) over the list; 1 where all are equal
- *     scaled(d) = w_bm25 * s_bm25(d) / first + w_dense * (tenth / first) * (s_dense(d) - least) /
- * span
+ *     scaled(d) = w_bm25 * s_bm25(d) / first
+ *                 + w_dense * (tenth / first)^2 * (s_dense(d) - least) / span
  *
  * where first and tenth are scores of the BM25 list (the last one's where there are fewer than
  * ten; 1 where the list is empty), least is the dense list's last score and span is
@@ -31,8 +31,8 @@
 enum fusion_method { FUSION_RRF, FUSION_CONVEX, FUSION_SCALED };
 enum { LIST_BM25, LIST_DENSE, N_LISTS };
 
-#define FUSION_COSINE_SPAN 0.15 /* so much above the least counts as a whole */
-#define FUSION_LEAD_RANK   10   /* the rank that the first one is compared with */
+#define FUSION_COSINE_SPAN 0.1 /* so much above the least counts as a whole */
+#define FUSION_LEAD_RANK   10  /* the rank that the first one is compared with */
 
 struct fusion_options {
     enum fusion_method method;
