@@ -176,7 +176,7 @@ const struct config_row config_rows[] = {
       "Folder of a compiled mecab-ko dictionary: use libmecab; empty: the built-in analyzer."},
      KEY_PATH, AT(analyzer_mecab_dictionary), 0, 0},
 
-    {{"models", "embedder", "",
+    {{"models", "embedder", "default",
       "The model that turns texts into vectors: a Hugging Face folder (config.json, *.safetensors, tokenizer.json), as "
       "a path, or as a name below models_dir; builtin:NAME: one that comes with ragd; default: builtin:ragd-ko-embed "
       "where it is installed, else none; none or empty: search by words only."},
