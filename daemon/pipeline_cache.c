@@ -189,7 +189,6 @@ enum rag_status pipeline_cache_same(const struct pipeline *p,
     status = question_canonical(request->question, strlen(request->question), &s->canonical);
     s->key.question = buf_str(&s->canonical);
     s->key.request_id = request->request_id;
-    s->key.request_id = request->request_id;
     if (status == RAG_OK)
         status = hash_settings(p, request, s->adapter, s->key.settings);
     if (status == RAG_OK)
