@@ -23,6 +23,7 @@
                              */
 #define LACK_COLUMNS    120 /* of why a backend did not answer */
 #define GUARD_SHOWN_MAX 5   /* findings of the policy below an answer */
+#define NEAREST_SHOWN   3   /* passages below a refusal */
 /* What a decoder may take, over the daemon's own deadline of five minutes, which has the better
  * message. */
 #define ASK_TIMEOUT_MS  330000
@@ -59,8 +60,8 @@ enum rag_status chat_history_add(struct chat_history *history, const char *quest
 
 /* ---- what is printed ---- */
 
-/* "document (title, heading)"; a title that begins the heading is said once. */
-static void append_source(struct buf *out, const struct json *c)
+/* "document (title, heading)" and a new line; a title that begins the heading is said once. */
+static void append_place(struct buf *out, const struct json *c)
 {
     const char *document = ragctl_text(c, "document");
     const char *title = ragctl_text(c, "title");
@@ -68,7 +69,6 @@ static void append_source(struct buf *out, const struct json *c)
     bool both =
         title[0] != '\0' && heading[0] != '\0' && strncmp(heading, title, strlen(title)) != 0;
 
-    buf_printf(out, "[%.0f] ", json_number(json_member(c, "n")));
     print_one_line(out, document, strlen(document), 0);
     if (title[0] == '\0' && heading[0] == '\0') {
         buf_append_char(out, '\n');
@@ -93,8 +93,10 @@ void ragctl_ask_sources(const struct json *reply, size_t quote_columns, size_t c
         const char *text = ragctl_text(c, "text");
         struct buf quote;
 
-        if (n > last_n || n < last_n)
-            append_source(out, c);
+        if (n > last_n || n < last_n) {
+            buf_printf(out, "[%.0f] ", n);
+            append_place(out, c);
+        }
         last_n = n;
         buf_init(&quote, ERROR_BYTES_MAX);
         buf_append_char(&quote, '"');
@@ -561,6 +563,47 @@ static void note_lacks(const struct ragctl_options *options, const struct json *
     }
 }
 
+/* What was found though it was no answer: where a person may look. Of a refusal by the policy, and
+ * where nothing was found, there is nothing to show. */
+static void print_nearest(struct ragctl_client *client, const struct ask *ask,
+                          const struct json *refusal)
+{
+    const char *code = ragctl_text(refusal, "reason_code");
+    const char *reason = ragctl_text(refusal, "reason");
+    struct ragctl_query query = *ask->query;
+    const struct json *results;
+    struct json *reply = NULL;
+    struct json_writer w;
+    struct buf text;
+
+    if (strcmp(code, "guard") == 0 || strcmp(code, "no_passages") == 0)
+        return;
+    buf_init(&text, OUTPUT_BYTES_MAX);
+    query.top_k = NEAREST_SHOWN;
+    json_writer_init(&w, &text);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "query", ask->question);
+    if (ragctl_query_write(&w, client->options->collection, &query, NULL) != RAG_OK)
+        goto out;
+    json_end_object(&w);
+    if (ragctl_client_send(client, "POST", "/v1/search", &text, &reply, NULL) != RAG_OK)
+        goto out;
+    results = json_member(reply, "results");
+    buf_reset(&text);
+    if (json_size(results) > 0)
+        buf_append_str(&text, text_has_hangul(reason, strlen(reason))
+                                  ? "\n가장 가까운 단락 (답인지는 모릅니다):\n"
+                                  : "\nNearest passages (they may not answer):\n");
+    for (const struct json *r = json_first(results); r; r = json_next(r)) {
+        buf_append_str(&text, "    ");
+        append_place(&text, r);
+    }
+    fputs(buf_str(&text), stdout);
+out:
+    json_free(reply);
+    buf_release(&text);
+}
+
 int ragctl_ask(const struct ragctl_options *options, int argc, char **argv)
 {
     struct ragctl_client client = {0};
@@ -584,8 +627,11 @@ int ragctl_ask(const struct ragctl_options *options, int argc, char **argv)
     }
     if (!options->json)
         note_lacks(options, reply);
-    if (json_true(json_member(reply, "refused")))
+    if (json_true(json_member(reply, "refused"))) {
         exit_status = RAGCTL_REFUSED;
+        if (!options->json)
+            print_nearest(&client, &ask, reply);
+    }
 out:
     json_free(reply);
     buf_release(&question);

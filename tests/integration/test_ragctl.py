@@ -221,7 +221,9 @@ class Questions(WithRagd):
 
     def test_a_refusal_has_its_own_exit_status(self):
         question = "화성 탐사선의 발사 비용은 얼마인가요?"
-        self.assertIn("답 없음: ", self.run_it("ask", "-c", "demo", question, status=3).stdout)
+        refused = self.run_it("ask", "-c", "demo", question, status=3).stdout
+        self.assertIn("답 없음: ", refused)
+        self.assertIn("가장 가까운 단락 (답인지는 모릅니다):\n    ", refused)
         self.run_it("ask", "-c", "demo", "--stream", question, status=3)
         self.assertTrue(self.json("ask", "-c", "demo", question, status=3)["refused"])
 
