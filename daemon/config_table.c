@@ -80,8 +80,9 @@ const struct config_row config_rows[] = {
       "How both rankings become one: scaled (a weighted sum of scores of their own size), convex (of scores stretched "
       "to 0..1) or rrf (of reciprocal ranks). This and the next three hold for collections without a fusion of their own, which 'ragctl tune fusion' measures."},
      KEY_FUSION, AT(fusion_method), 0, 0},
-    {{"retrieve", "fusion_weight_dense", "0.3",
-      "Weight of the vector ranking, BM25 has the rest of 1; 0: search by words only."},
+    {{"retrieve", "fusion_weight_dense", "0.5",
+      "Weight of the vector ranking, BM25 has the rest of 1; 0: search by words only. convex, which stretches scores, "
+      "wants less: 0.3."},
      KEY_DOUBLE, AT(fusion_weight_dense), 0, 1},
     {{"retrieve", "rrf_k", "60", "rrf: how little the first ranks stand out."},
      KEY_DOUBLE, AT(rrf_k), 1, FUSION_RRF_K_MAX},

@@ -1,6 +1,6 @@
 /* daemon/fusion_settings.h - how lists are fused, as JSON: of a collection or of one search.
  *
- *     {"method":"scaled","weight_bm25":0.7,"weight_dense":0.3,"rrf_k":60,"depth":100}
+ *     {"method":"scaled","weight_bm25":0.5,"weight_dense":0.5,"rrf_k":60,"depth":100}
  *
  * What is absent keeps its value; one weight alone (0..1) makes the other what is left of 1. */
 #ifndef RAG_DAEMON_FUSION_SETTINGS_H

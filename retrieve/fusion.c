@@ -53,17 +53,19 @@ static void keep_sizes(const struct fusion_options *o, const struct ranked_list 
 {
     const struct ranked *words = lists[LIST_BM25].items;
     size_t n = looked_at(o, &lists[LIST_BM25]);
+    struct scale *dense = &scales[LIST_DENSE];
 
     if (n > 0 && words[0].score > 0.0f) {
         size_t last = n < FUSION_LEAD_RANK ? n : FUSION_LEAD_RANK;
-
         double close = (double)words[last - 1].score / (double)words[0].score;
 
-        scales[LIST_DENSE].weight *= close * close;
+        close = fmax(close, FUSION_CLOSE_MIN);
+        dense->weight *= close * close;
         scales[LIST_BM25].min = 0.0;
         scales[LIST_BM25].span = (double)words[0].score;
     }
-    scales[LIST_DENSE].span = FUSION_COSINE_SPAN;
+    if (dense->span > 0.0)
+        dense->span = fmax(dense->span, FUSION_SPAN_MIN);
 }
 
 static enum rag_status collect(const struct fusion_options *o,
@@ -130,6 +132,8 @@ static int best_first(const void *a, const void *b)
 
     if (x->score != y->score)
         return x->score > y->score ? -1 : 1;
+    if ((x->ranks[LIST_BM25] == 0) != (y->ranks[LIST_BM25] == 0))
+        return x->ranks[LIST_BM25] == 0 ? 1 : -1;
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
@@ -148,7 +152,7 @@ static bool merge(const struct fusion_options *o, const struct scale scales[N_LI
             continue; /* twice in one list: its best rank counts */
         f.ranks[e->list] = e->rank;
         f.scores[e->list] = e->score;
-        if (scales[e->list].weight > 0.0) {
+        if (o->weights[e->list] > 0.0f) {
             wanted = true;
             score += addend(o, &scales[e->list], e);
         }

@@ -3,17 +3,19 @@
  *     rrf(d)    = sum_i w_i / (k + rank_i(d))                  (lists without d add nothing)
  *     convex(d) = sum_i w_i * norm_i(s_i(d)),  sum_i w_i = 1   (lists without d add 0)
  *     norm_i(s) = (s - min_i) / (max_i - min_i) over the list; 1 where all are equal
- *     scaled(d) = w_bm25 * s_bm25(d) / first
- *                 + w_dense * (tenth / first)^2 * (s_dense(d) - least) / span
+ *     scaled(d) = w_bm25 * s_bm25(d) / first + w_dense * close^2 * (s_dense(d) - least) / span
+ *     close = tenth / first, at least FUSION_CLOSE_MIN;  span = max(nearest - least,
+ * FUSION_SPAN_MIN)
  *
- * where first and tenth are scores of the BM25 list (the last one's where there are fewer than
- * ten; 1 where the list is empty), least is the dense list's last score and span is
- * FUSION_COSINE_SPAN. Stretching makes a list that is sure of nothing as loud as one that is: noise
- * between nearly equal cosines becomes an order. 'scaled' leaves the scores their size, so that
- * vectors that are all about as far away change little, and it hears them the less the further the
- * first passages by words stand out: how much retrieval scores fall behind the first tells how well
- * a question is served (Shtok et al., "Predicting Query Performance by Query-Drift Estimation",
- * ACM TOIS 2012). docs/EVALUATION.md has what it brings.
+ * where first and tenth are scores of the BM25 list (the last one's where there are fewer than ten;
+ * close is 1 where the list is empty), nearest and least the first and the last of the dense one
+ * (with all equal, the last factor is 1). Stretching a list that is sure of nothing makes it as
+ * loud as one that is: noise between nearly equal cosines becomes an order. 'scaled' never
+ * stretches cosines beyond FUSION_SPAN_MIN, and hears them the less the further the first passages
+ * by words stand out: how much retrieval scores fall behind the first tells how well a question is
+ * served (Shtok et al., "Predicting Query Performance by Query-Drift Estimation", ACM TOIS 2012).
+ * With w_dense <= w_bm25 what only vectors know never passes what BM25 has first.
+ * docs/EVALUATION.md has what it brings.
  *
  * Sources: Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion outperforms Condorcet", SIGIR
  * 2009 (k = 60); Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval",
@@ -31,8 +33,9 @@
 enum fusion_method { FUSION_RRF, FUSION_CONVEX, FUSION_SCALED };
 enum { LIST_BM25, LIST_DENSE, N_LISTS };
 
-#define FUSION_COSINE_SPAN 0.1 /* so much above the least counts as a whole */
-#define FUSION_LEAD_RANK   10  /* the rank that the first one is compared with */
+#define FUSION_SPAN_MIN  0.2 /* of cosines: less is not stretched to 1 */
+#define FUSION_CLOSE_MIN 0.1 /* so that vectors still order what words tell nothing of */
+#define FUSION_LEAD_RANK 10  /* the rank that the first one is compared with */
 
 struct fusion_options {
     enum fusion_method method;
@@ -57,7 +60,7 @@ struct fused {
     float scores[N_LISTS];   /* as the list gave them; 0 where it did not */
 };
 
-/* Best first; equal scores rank the smaller id first. ret: room for the sum of all n (or depth).
+/* Best first; of equal scores those that BM25 has come first, then the smaller id. ret: room for the sum of all n (or depth).
  * What only a list of weight 0 knows is left out; of the others its rank and score are told too.
  * Pure; RAG_OK, RAG_ENOMEM, RAG_EINVAL (options, a score that is not finite). */
 enum rag_status fusion_rank(const struct fusion_options *options,

@@ -53,9 +53,12 @@ def cross_encoder(model, pieces, folder, max_length=256):
 
 
 def packed(ragctl, folder, out):
-    """ragd's int8 folder; `out` is replaced, but for its model card, README.md."""
-    card = os.path.join(out, "README.md")
-    if os.path.exists(card):
-        shutil.copy(card, folder)
+    """ragd's int8 folder; `out` is replaced when it is whole, but for its model card and credits: what they say is the reader's to mend."""
+    fresh = out + ".new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    subprocess.run([ragctl, "model", "pack", folder, fresh], check=True)
+    for name in ("README.md", "SOURCES.md"):
+        if os.path.exists(os.path.join(out, name)):
+            shutil.copy(os.path.join(out, name), fresh)
     shutil.rmtree(out, ignore_errors=True)
-    subprocess.run([ragctl, "model", "pack", folder, out], check=True)
+    os.rename(fresh, out)

@@ -50,4 +50,3 @@ def train(model, work, pieces, cross, device="cpu", questions=30_000, steps=1_00
     model.train()
     stage.run(model, batch, loss, measure, every=50)
     return model
-

@@ -24,6 +24,7 @@
 #define LACK_COLUMNS    120 /* of why a backend did not answer */
 #define GUARD_SHOWN_MAX 5   /* findings of the policy below an answer */
 #define NEAREST_SHOWN   3   /* passages below a refusal */
+#define NEAREST_COLUMNS 70  /* of each */
 /* What a decoder may take, over the daemon's own deadline of five minutes, which has the better
  * message. */
 #define ASK_TIMEOUT_MS  330000
@@ -579,7 +580,8 @@ static void print_nearest(struct ragctl_client *client, const struct ask *ask,
     if (strcmp(code, "guard") == 0 || strcmp(code, "no_passages") == 0)
         return;
     buf_init(&text, OUTPUT_BYTES_MAX);
-    query.top_k = NEAREST_SHOWN;
+    if (query.top_k == 0 || query.top_k > NEAREST_SHOWN)
+        query.top_k = NEAREST_SHOWN;
     json_writer_init(&w, &text);
     json_begin_object(&w, NULL);
     json_put_string(&w, "query", ask->question);
@@ -595,8 +597,13 @@ static void print_nearest(struct ragctl_client *client, const struct ask *ask,
                                   ? "\n가장 가까운 단락 (답인지는 모릅니다):\n"
                                   : "\nNearest passages (they may not answer):\n");
     for (const struct json *r = json_first(results); r; r = json_next(r)) {
+        const char *passage = ragctl_text(r, "text");
+
         buf_append_str(&text, "    ");
         append_place(&text, r);
+        buf_append_str(&text, "        ");
+        print_one_line(&text, passage, strlen(passage), NEAREST_COLUMNS);
+        buf_append_char(&text, '\n');
     }
     fputs(buf_str(&text), stdout);
 out:

@@ -103,7 +103,7 @@ static void append_stages(struct buf *out, const struct json *results)
     print_table_release(&table);
 }
 
-/* "mode hybrid (scaled, bm25 0.7, dense 0.3), reranked by lexical" */
+/* "mode hybrid (scaled, bm25 0.5, dense 0.5), reranked by lexical" */
 static void append_summary(struct buf *out, const struct json *reply)
 {
     const struct json *fusion = json_member(reply, "fusion");

@@ -66,6 +66,7 @@ class BuiltinEncoder(unittest.TestCase):
     def test_it_is_as_small_as_promised_and_says_what_it_is_made_of(self):
         self.assertLess(sum(f.stat().st_size for f in FOLDER.rglob("*") if f.is_file()), 30 << 20)
         card = (FOLDER / "README.md").read_text(encoding="utf-8")
+        self.assertTrue(card.startswith("---\nlicense: apache-2.0\n"))  # where `ragctl model list` and `doctor` look
         for part in ("## Limits", "## Data", "## Recipe", "## Licence"):
             self.assertIn(part, card)
 

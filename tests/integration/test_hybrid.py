@@ -165,7 +165,7 @@ class Hybrid(WithModels):
         self.assertEqual(reply["results"][0]["document"], "unique")
         self.assertLess(reply["results"][1]["rerank_score"], 0.2 / 20)
 
-    def test_stages_give_each_list_and_both_fusions(self):
+    def test_stages_give_each_list_and_all_fusions(self):
         reply = self.search("품질 보증 7번째", top_k=20, stages=True)
         self.assertEqual(set(reply["stages"]), {"bm25", "dense", "rrf", "convex", "scaled", "rerank"})
         self.assertEqual(len(reply["stages"]["dense"]), 20)
