@@ -32,13 +32,13 @@ import rerank  # noqa: E402
 import teacher  # noqa: E402
 import wordpiece  # noqa: E402
 
-# Minutes of each stage by the clock, and sizes.  "cpu": what two cores do in a few hours; "cuda": the full recipe, untried.
+# Minutes of each stage by the clock, and sizes; near: the reranker's hard negatives come from the bi-encoder too.  "cpu": what two cores do in a few hours; "cuda": the full recipe, untried.
 PLANS = {
-    "cpu": {"hangul": 22_000, "latin": 10_000, "text_tokens": 40_000_000, "mlm": 0, "distil": 110, "rerank": 50, "refine": 20, "tokens": 8192,
-            "questions": 14_000, "layers": 6, "rerank_layers": 4},
-    "cuda": {"hangul": 22_000, "latin": 10_000, "text_tokens": 400_000_000, "mlm": 120, "distil": 90, "rerank": 60, "refine": 30,
+    "cpu": {"hangul": 22_000, "latin": 10_000, "text_tokens": 40_000_000, "mlm": 0, "distil": 110, "rerank": 46, "refine": 20, "near": False, "tokens": 8192,
+            "questions": 16_000, "layers": 6, "rerank_layers": 4},
+    "cuda": {"hangul": 22_000, "latin": 10_000, "text_tokens": 400_000_000, "mlm": 120, "distil": 90, "rerank": 60, "refine": 30, "near": True,
              "tokens": 131_072, "questions": 400_000, "layers": 6, "rerank_layers": 4},
-    "smoke": {"hangul": 4_900, "latin": 300, "text_tokens": 1_000_000, "mlm": 0.2, "distil": 0.4, "rerank": 0.3, "refine": 0.2,
+    "smoke": {"hangul": 4_900, "latin": 300, "text_tokens": 1_000_000, "mlm": 0.2, "distil": 0.4, "rerank": 0.3, "refine": 0.2, "near": True,
               "tokens": 1024, "questions": 200, "layers": 1, "rerank_layers": 1},
 }
 
@@ -127,7 +127,7 @@ def trained(a, plan):
 def reranker(a, plan):
     pieces, body = trained(a, plan)
     model = rerank.CrossEncoder.from_bi_encoder(body, plan["rerank_layers"]).to(a.device)
-    rerank.train(model, a.work, pieces, body, a.device, questions=plan["questions"], minutes=plan["rerank"], log=log)
+    rerank.train(model, a.work, pieces, body if plan["near"] else None, a.device, questions=plan["questions"], minutes=plan["rerank"], log=log)
     give(a, "ragd-ko-rerank", export.cross_encoder, model, pieces)
 
 

@@ -51,12 +51,13 @@ def nearest(queries, passages, k, block=256):
     return out
 
 
-def negatives(candidates, gold, texts, random, n):
-    """n of the candidates (row numbers, -1: none) that are not the gold passage nor equal to it; random passages fill up."""
+def negatives(candidates, gold, texts, random, n, easy=0):
+    """n of the candidates (row numbers, -1: none) that are not the gold passage nor equal to it; `easy` of them, and what is missing,
+    are random passages."""
     own = texts[gold].tobytes()
     out = [c for c in dict.fromkeys(int(c) for c in candidates) if c >= 0 and c != gold and texts[c].tobytes() != own]
     random.shuffle(out)
-    out = out[:n]
+    out = out[:n - easy]
     while len(out) < n:
         c = int(random.integers(len(texts)))
         if c != gold:

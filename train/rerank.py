@@ -17,7 +17,8 @@ from mine import Bm25, nearest, negatives
 from prepare import TEXT_TOKENS, draw_pairs, flat, load_array, load_texts
 from stage import Stage
 
-LIST = 6  # passages of a question: the right one and five others
+LIST = 6  # passages of a question: the right one and five others,
+EASY = 2  # of which so many are drawn from all: with hard ones alone a model of this size learns next to nothing at first
 DEPTH = 24  # ranks that negatives are drawn from
 SHARE_OF_CROPS = 0.5
 
@@ -54,7 +55,7 @@ def _mined(queries, passages, gold, bi_encoder, size, seed, log):
     if bi_encoder is not None:
         near = nearest(encode_all(bi_encoder, queries), encode_all(bi_encoder, [passages[i] for i in range(len(passages))]), DEPTH // 2)
         found = np.concatenate((found, near), 1)
-    return [(q, g, negatives(c, g, passages, random, LIST - 1)) for q, g, c in zip(queries, gold, found)]
+    return [(q, g, negatives(c, g, passages, random, LIST - 1, EASY)) for q, g, c in zip(queries, gold, found)]
 
 
 def lists(work, pieces, n, seed, log, bi_encoder=None, held=False):
@@ -110,8 +111,8 @@ def accuracy(model, questions):
     return sum(hits) / max(1, len(hits))
 
 
-def train(model, work, pieces, bi_encoder, device="cpu", questions=30_000, steps=1_000_000, minutes=0, per_step=16, peak=1e-4,
-          table_rate=2.0, seed=1, name="rerank", log=print):
+def train(model, work, pieces, bi_encoder, device="cpu", questions=30_000, steps=1_000_000, minutes=0, per_step=16, peak=3e-4,
+          table_rate=1.0, seed=1, name="rerank", log=print):
     learn = lists(work, pieces, questions, seed, log, bi_encoder)
     held = lists(work, pieces, min(1000, questions), seed + 10, log, None, held=True)
     batches = list_batches(learn, per_step, seed)

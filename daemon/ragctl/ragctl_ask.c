@@ -564,34 +564,52 @@ static void note_lacks(const struct ragctl_options *options, const struct json *
     }
 }
 
+/* The passages nearest to a question; NULL: there is no answer to that. mode may be NULL. */
+static struct json *find_nearest(struct ragctl_client *client, const struct ask *ask,
+                                 const char *mode)
+{
+    struct ragctl_query query = *ask->query;
+    struct json *reply = NULL;
+    struct json_writer w;
+    struct buf body;
+
+    buf_init(&body, REQUEST_BYTES_MAX);
+    if (query.top_k == 0 || query.top_k > NEAREST_SHOWN)
+        query.top_k = NEAREST_SHOWN;
+    json_writer_init(&w, &body);
+    json_begin_object(&w, NULL);
+    json_put_string(&w, "query", ask->question);
+    if (mode)
+        json_put_string(&w, "mode", mode);
+    if (ragctl_query_write(&w, client->options->collection, &query, NULL) == RAG_OK) {
+        json_end_object(&w);
+        if (ragctl_client_send(client, "POST", "/v1/search", &body, &reply, NULL) != RAG_OK)
+            reply = NULL;
+    }
+    buf_release(&body);
+    return reply;
+}
+
 /* What was found though it was no answer: where a person may look. Of a refusal by the policy, and
- * where nothing was found, there is nothing to show. */
+ * where nothing was found, there is nothing to show. A question that shares no words with the
+ * documents is looked for by its meaning alone, where vectors serve. */
 static void print_nearest(struct ragctl_client *client, const struct ask *ask,
                           const struct json *refusal)
 {
     const char *code = ragctl_text(refusal, "reason_code");
     const char *reason = ragctl_text(refusal, "reason");
-    struct ragctl_query query = *ask->query;
     const struct json *results;
     struct json *reply = NULL;
-    struct json_writer w;
     struct buf text;
 
     if (strcmp(code, "guard") == 0 || strcmp(code, "no_passages") == 0)
         return;
-    buf_init(&text, OUTPUT_BYTES_MAX);
-    if (query.top_k == 0 || query.top_k > NEAREST_SHOWN)
-        query.top_k = NEAREST_SHOWN;
-    json_writer_init(&w, &text);
-    json_begin_object(&w, NULL);
-    json_put_string(&w, "query", ask->question);
-    if (ragctl_query_write(&w, client->options->collection, &query, NULL) != RAG_OK)
-        goto out;
-    json_end_object(&w);
-    if (ragctl_client_send(client, "POST", "/v1/search", &text, &reply, NULL) != RAG_OK)
-        goto out;
+    if (strcmp(code, "low_relevance") == 0)
+        reply = find_nearest(client, ask, "dense");
+    if (!reply)
+        reply = find_nearest(client, ask, NULL);
     results = json_member(reply, "results");
-    buf_reset(&text);
+    buf_init(&text, OUTPUT_BYTES_MAX);
     if (json_size(results) > 0)
         buf_append_str(&text, text_has_hangul(reason, strlen(reason))
                                   ? "\n가장 가까운 단락 (답인지는 모릅니다):\n"
@@ -606,7 +624,6 @@ static void print_nearest(struct ragctl_client *client, const struct ask *ask,
         buf_append_char(&text, '\n');
     }
     fputs(buf_str(&text), stdout);
-out:
     json_free(reply);
     buf_release(&text);
 }

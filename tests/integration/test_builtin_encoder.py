@@ -44,6 +44,7 @@ class BuiltinEncoder(unittest.TestCase):
             for question, wanted in QUESTIONS.items():
                 status, reply = ragd.call("POST", "/v1/search", {"collection": "c", "query": question, "mode": mode, "top_k": 8})
                 self.assertEqual(status, 200, reply)
+                self.reranker = reply["reranker"]
                 names = [r["document"] for r in reply["results"]]
                 ranks[question] = names.index(wanted) + 1 if wanted in names else 99
             self.shown = ragd.call("GET", "/v1/collections/c")[1]
@@ -63,12 +64,21 @@ class BuiltinEncoder(unittest.TestCase):
         words = self.run_with("embedder = none\n", "auto")
         self.assertGreater(mrr(ranks), mrr(words) + 0.2, (words, ranks))
 
+    def test_the_reranker_serves_who_asks_for_it(self):
+        self.run_with("embedder = default\n", "auto")
+        self.assertEqual(self.reranker, "lexical")
+        ranks = self.run_with("embedder = default\nreranker = builtin:ragd-ko-rerank\n[retrieve]\nrerank_window = 96\n"
+                              "rerank_pairs = 10\nrerank_words = 0.8\n", "auto")
+        self.assertEqual(self.reranker, "ragd-ko-rerank")
+        self.assertGreaterEqual(mrr(ranks), 0.5, ranks)
+
     def test_it_is_as_small_as_promised_and_says_what_it_is_made_of(self):
-        self.assertLess(sum(f.stat().st_size for f in FOLDER.rglob("*") if f.is_file()), 30 << 20)
-        card = (FOLDER / "README.md").read_text(encoding="utf-8")
-        self.assertTrue(card.startswith("---\nlicense: apache-2.0\n"))  # where `ragctl model list` and `doctor` look
-        for part in ("## Limits", "## Data", "## Recipe", "## Licence"):
-            self.assertIn(part, card)
+        for folder in FOLDER.parent.iterdir():
+            self.assertLess(sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()), 30 << 20)
+            card = (folder / "README.md").read_text(encoding="utf-8")
+            self.assertTrue(card.startswith("---\nlicense: apache-2.0\n"))  # where `ragctl model list` and `doctor` look
+            for part in ("Data", "ecipe", "icence", "Measured" if "rerank" in folder.name else "measured"):
+                self.assertIn(part, card)
 
 
 if __name__ == "__main__":
