@@ -60,8 +60,8 @@ static const char search_help[] =
 static const char ask_help[] =
     "Answers a question from the documents of a collection, with citations: [n] in\n"
     "the answer is explained below it by the document, its heading and the text\n"
-    "cited. When the documents do not answer it, says so and why. On a terminal\n"
-    "sentences appear as they are ready.\n"
+    "cited. When the documents do not answer it, says so and why, and names the\n"
+    "passages that come nearest. On a terminal sentences appear as they are ready.\n"
     "\n"
     "  --top-k N              passages to answer from (1..50)\n"
     "  --where, --filter      as in search\n"
