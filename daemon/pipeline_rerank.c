@@ -133,14 +133,7 @@ static enum rag_status score_pairs(const struct pipeline *p, const struct pipeli
 /* The first n by score, best first; equal ones keep their order. */
 static void sort_scored(struct passage *passages, size_t n)
 {
-    for (size_t i = 1; i < n; i++) {
-        struct passage s = passages[i];
-        size_t at = i;
-
-        for (; at > 0 && passages[at - 1].rerank_score < s.rerank_score; at--)
-            passages[at] = passages[at - 1];
-        passages[at] = s;
-    }
+    passages_by_rerank(passages, n);
     for (size_t i = 0; i < n; i++)
         passages[i].rerank_rank = (uint32_t)i + 1;
 }

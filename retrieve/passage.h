@@ -51,4 +51,8 @@ struct passage {
     uint32_t final_rank;
 };
 
+/* Sort by rerank_score, best first; equal ones keep their order. An insertion sort: heads are
+ * short. Ranks are the caller's to number. */
+void passages_by_rerank(struct passage *passages, size_t n);
+
 #endif

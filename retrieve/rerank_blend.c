@@ -15,14 +15,7 @@ void rerank_blend(struct passage *passages, size_t n, float w)
 
         s->rerank_score = (1 - w) * (s->cross_read ? s->cross_score : 0) + w * words;
     }
-    for (size_t i = 1; i < n; i++) {
-        struct passage s = passages[i];
-        size_t at = i;
-
-        for (; at > 0 && passages[at - 1].rerank_score < s.rerank_score; at--)
-            passages[at] = passages[at - 1];
-        passages[at] = s;
-    }
+    passages_by_rerank(passages, n);
     for (size_t i = 0; i < n; i++)
         passages[i].rerank_rank = (uint32_t)i + 1;
 }

@@ -138,20 +138,6 @@ float lexical_score(const struct lexical_weights *w, const struct lexical_eviden
     return shares > 0 ? sum / shares : 0;
 }
 
-static void sort(struct passage *passages, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        struct passage p = passages[i];
-        size_t at = i;
-
-        for (; at > 0 && passages[at - 1].rerank_score < p.rerank_score; at--)
-            passages[at] = passages[at - 1];
-        passages[at] = p;
-    }
-    for (size_t i = 0; i < n; i++)
-        passages[i].final_rank = (uint32_t)i + 1;
-}
-
 enum rag_status rerank_lexical(const struct lexical_query *query,
                                const struct lexical_weights *weights, struct passage *passages,
                                size_t n)
@@ -173,7 +159,9 @@ enum rag_status rerank_lexical(const struct lexical_query *query,
             passages[i].lexical_score = lexical_score(&defaults, &read[i]);
             passages[i].rerank_score = lexical_score(weights, &read[i]);
         }
-        sort(passages, n);
+        passages_by_rerank(passages, n);
+        for (size_t i = 0; i < n; i++)
+            passages[i].final_rank = (uint32_t)i + 1;
     }
     overlap_text_release(&t);
     overlap_query_release(&q);
