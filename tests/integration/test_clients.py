@@ -48,8 +48,8 @@ class WithRagd(unittest.TestCase):
         s.sendall(text)
         return s
 
-    def metric(self, name):
-        text = self.call(200, "GET", "/metrics")
+    def metric(self, name, connection=None):
+        text = self.call(200, "GET", "/metrics", connection=connection)
         return float(re.search(rf"^{re.escape(name)} (\S+)$", text, re.M).group(1))
 
     def wait_for(self, condition, what):
@@ -152,13 +152,18 @@ class TooMany(WithRagd):
     config = "[http]\nconnections_max = 16\n"
 
     def test_idle_connections_make_room(self):
-        # connections of before that are not yet seen to be closed would take the places of some
-        self.wait_for(lambda: self.metric("ragd_http_connections") <= 1, "old connections stay")
-        idle = [self.raw() for _ in range(16)]
-        time.sleep(1)
+        # One connection reads the metrics and is in every count; those of before are gone.
+        kept = self.ragd.connection()
+        self.wait_for(lambda: self.metric("ragd_http_connections", kept) == 1, "old connections stay")
+        share = 12  # three quarters of connections_max: what one user may hold
+        idle = [self.raw() for _ in range(share - 1)]
+        self.wait_for(lambda: self.metric("ragd_http_connections", kept) == share, "not accepted")
+        time.sleep(1)  # a client that just came gets half a second to speak
+        self.metric("ragd_http_connections", kept)  # has spoken last
         for _ in range(5):
             self.call(200, "POST", "/v1/ask", ASK)
-        self.assertGreater(self.metric("ragd_http_evicted_total"), 0)
+        self.assertGreater(self.metric("ragd_http_evicted_total", kept), 0)
+        kept.close()
         for s in idle:
             s.close()
 
