@@ -250,8 +250,8 @@ static int by_id(const void *a, const void *b)
 static enum rag_status unite(struct hunt *h, struct rag_error *reterr)
 {
     struct fusion_options both = {
-        FUSION_RRF, {1, 1},
-         1, 0
+        .method = FUSION_RRF, .weights = {1, 1},
+             .rrf_k = 1
     };
     enum rag_status status = fusion_rank(&both, h->lists, h->all, &h->n_all, reterr);
 

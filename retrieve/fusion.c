@@ -34,6 +34,8 @@ static enum rag_status check_options(const struct fusion_options *o, struct rag_
     }
     if (!(sum > 0.0f) || !isfinite(sum))
         return rag_fail(reterr, RAG_EINVAL, "fusion: every weight is 0, at least one must not be");
+    if (!(o->doubt >= 0.0f && o->doubt <= 1.0f))
+        return rag_fail(reterr, RAG_EINVAL, "fusion: doubt %g, must be 0..1", (double)o->doubt);
     if (o->method == FUSION_RRF && !(o->rrf_k > 0.0f && isfinite(o->rrf_k)))
         return rag_fail(reterr, RAG_EINVAL, "fusion: rrf_k %g, must be > 0", (double)o->rrf_k);
     return RAG_OK;
@@ -47,20 +49,22 @@ static size_t looked_at(const struct fusion_options *o, const struct ranked_list
 }
 
 /* FUSION_SCALED: scores count by their size, and cosines the less, the further BM25's first stand
- * out. */
+ * out, as far as the words are trusted. */
 static void keep_sizes(const struct fusion_options *o, const struct ranked_list lists[N_LISTS],
                        struct scale scales[N_LISTS])
 {
     const struct ranked *words = lists[LIST_BM25].items;
     size_t n = looked_at(o, &lists[LIST_BM25]);
     struct scale *dense = &scales[LIST_DENSE];
+    double trust = 1.0 - (double)o->doubt;
 
     if (n > 0 && words[0].score > 0.0f) {
         size_t last = n < FUSION_LEAD_RANK ? n : FUSION_LEAD_RANK;
         double close = (double)words[last - 1].score / (double)words[0].score;
 
         close = fmax(close, FUSION_CLOSE_MIN);
-        dense->weight *= close * close;
+        dense->weight *= 1.0 - trust * (1.0 - close * close);
+        scales[LIST_BM25].weight *= trust;
         scales[LIST_BM25].min = 0.0;
         scales[LIST_BM25].span = (double)words[0].score;
     }

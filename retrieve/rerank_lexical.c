@@ -178,6 +178,32 @@ static int by_dense_rank(const void *a, const void *b)
     return (x->dense_rank > y->dense_rank) - (x->dense_rank < y->dense_rank);
 }
 
+/* How little of the question's idf mass the best passage by words holds in one place. */
+static float doubt_of_words(const struct passage *by_words, size_t n)
+{
+    float held = 0.0f;
+
+    for (size_t i = 0; i < n; i++)
+        if (by_words[i].bm25_rank != RANK_NONE && by_words[i].words.window > held)
+            held = by_words[i].words.window;
+    return held < FUSION_HELD ? 1.0f - held / FUSION_HELD : 0.0f;
+}
+
+/* Move one entry up to place `at`, whose score it takes over; the others keep their order. */
+static void lift(struct fused *list, size_t n, uint64_t id, size_t at)
+{
+    for (size_t i = at + 1; i < n; i++) {
+        if (list[i].id == id) {
+            struct fused lifted = list[i];
+
+            lifted.score = list[at].score;
+            memmove(list + at + 1, list + at, (i - at) * sizeof *list);
+            list[at] = lifted;
+            return;
+        }
+    }
+}
+
 enum rag_status rerank_fuse(const struct fusion_options *fusion, const struct passage *by_words,
                             size_t n, struct fused *ret, size_t *ret_n, struct rag_error *reterr)
 {
@@ -208,7 +234,10 @@ enum rag_status rerank_fuse(const struct fusion_options *fusion, const struct pa
     lists[LIST_BM25] = (struct ranked_list){items, n_words};
     lists[LIST_DENSE] = (struct ranked_list){items + n, n_near};
     options.depth = 0; /* the head is what it is */
+    options.doubt = doubt_of_words(by_words, n);
     status = fusion_rank(&options, lists, ret, ret_n, reterr);
+    if (status == RAG_OK && options.method == FUSION_SCALED && n_words > 0)
+        lift(ret, *ret_n, items[0].id, FUSION_WORDS_PLACE - 1);
 out:
     free(near);
     free(items);

@@ -52,6 +52,14 @@ enum rag_status rerank_lexical(const struct lexical_query *query,
                                const struct lexical_weights *weights, struct passage *passages,
                                size_t n);
 
+/* A question of which two sentences in a row hold that share is served by words; the fewer of its
+ * words the best ones hold, the more is left to vectors (fusion.h, doubt). Chosen on documentation
+ * queries and Cranfield, docs/EVALUATION.md. */
+#define FUSION_HELD 0.4f
+/* Whatever the doubt, the first one by words is not below that place: the only word that is known
+ * may be a rare name. */
+#define FUSION_WORDS_PLACE 3
+
 /* After a fusion an order by words alone would undo what the vectors found, so it takes the place
  * of bm25 in the same fusion. by_words: the head as rerank_lexical() left it. ret: room for 2 * n;
  * what only a list of weight 0 knows is not in it. Statuses of fusion_rank(). */

@@ -45,8 +45,8 @@ static void test_fusion_settings(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof fusion_rows / sizeof fusion_rows[0]; i++) {
         struct fusion_options options = {
-            FUSION_CONVEX, {0.7f, 0.3f},
-             60, 100
+            .method = FUSION_CONVEX, .weights = {0.7f, 0.3f},
+                 .rrf_k = 60, .depth = 100
         };
         struct rag_error error = {RAG_OK, ""};
         struct json *root = NULL;

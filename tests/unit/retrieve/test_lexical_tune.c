@@ -99,8 +99,8 @@ static void what_is_right_already_stays(void **state)
 static void with_vectors_the_fused_order_counts(void **state)
 {
     const struct fusion_options fusion = {
-        FUSION_CONVEX, {0.2f, 0.8f},
-         60, 0
+        .method = FUSION_CONVEX, .weights = {0.2f, 0.8f},
+             .rrf_k = 60
     };
     const struct lexical_weights present = LEXICAL_WEIGHTS_DEFAULT;
     struct lexical_choice alone;

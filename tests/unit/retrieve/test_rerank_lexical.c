@@ -164,6 +164,48 @@ static void test_scores_compare_between_questions(void **state)
     assert_true(answered.rerank_score > 2 * unrelated.rerank_score);
 }
 
+/* A head of five: passage 1 alone has words of the question, the others are ever less near. */
+static const struct {
+    const char *name;
+    enum fusion_method method;
+    float window; /* what passage 1 holds of the question */
+    uint64_t want[5];
+} fuse_rows[] = {
+    {"words that hold the question lead",               FUSION_SCALED, FUSION_HELD,        {1, 2, 3, 4, 5}},
+    {"words that hold little of it are third at least", FUSION_SCALED, 0.1f,               {2, 3, 1, 4, 5}},
+    {"even those that hold nothing",                    FUSION_SCALED, 0.0f,               {2, 3, 1, 4, 5}},
+    {"half of it: between",                             FUSION_SCALED, FUSION_HELD * 0.9f, {2, 1, 3, 4, 5}},
+    {"convex knows no doubt",                           FUSION_CONVEX, 0.0f,               {1, 2, 3, 4, 5}},
+};
+
+static void test_doubt_of_words(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof fuse_rows / sizeof fuse_rows[0]; i++) {
+        struct fusion_options fusion = {
+            .method = fuse_rows[i].method, .weights = {1, 1}
+        };
+        struct passage head[5];
+        struct fused fused[10];
+        size_t n = 0;
+
+        for (uint32_t k = 0; k < 5; k++)
+            head[k] = (struct passage){.id = k + 1,
+                                       .dense_rank = k ? k : 5,
+                                       .dense_score = k ? 0.9f - 0.1f * (float)k : 0.1f};
+        head[0].bm25_rank = 1;
+        head[0].rerank_score = 0.3f;
+        head[0].words = (struct lexical_evidence){.window = fuse_rows[i].window, .read = true};
+        assert_int_equal(rerank_fuse(&fusion, head, 5, fused, &n, NULL), RAG_OK);
+        assert_int_equal(n, 5);
+        for (size_t k = 0; k < n; k++) {
+            if (fused[k].id != fuse_rows[i].want[k])
+                fail_msg("%s: place %zu is %u", fuse_rows[i].name, k + 1, (unsigned)fused[k].id);
+            assert_true(k == 0 || fused[k].score <= fused[k - 1].score);
+        }
+    }
+}
+
 static void test_nothing_to_do(void **state)
 {
     struct passage passage = {
@@ -182,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_place_of_the_words),
         cmocka_unit_test(test_scores_compare_between_questions),
+        cmocka_unit_test(test_doubt_of_words),
         cmocka_unit_test(test_nothing_to_do),
     };
 
