@@ -203,3 +203,15 @@ enum rag_status model_word_resolve(const char *word, enum model_role role, const
     *ret = NULL;
     return RAG_OK;
 }
+
+enum rag_status model_default_check(const char *word, enum model_role role, const char *models_dir,
+                                    struct rag_error *reterr)
+{
+    enum rag_status status = RAG_OK;
+    char *path = NULL;
+
+    if (word && is_default(word) && builtin_default(role))
+        status = builtin_model_find(builtin_default(role), models_dir, &path, reterr);
+    free(path);
+    return status;
+}

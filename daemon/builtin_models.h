@@ -56,4 +56,9 @@ enum rag_status model_word_resolve(const char *word, enum model_role role, const
 /* Does the word ask for one certain model, so that a missing one is an error? */
 bool model_word_insists(const char *word);
 
+/* RAG_ENOTFOUND (names the places) where the word is 'default' and the role's built-in model is not
+ * installed, so that it came to mean none; else RAG_OK, or RAG_ENOMEM. */
+enum rag_status model_default_check(const char *word, enum model_role role, const char *models_dir,
+                                    struct rag_error *reterr);
+
 #endif

@@ -26,6 +26,18 @@ enum rag_status model_configured_dir(const struct config *config, enum model_rol
     return status;
 }
 
+enum rag_status model_configured_check_default(const struct config *config, enum model_role role,
+                                               const char *name, struct rag_error *reterr)
+{
+    char *models_dir = NULL;
+    enum rag_status status = config_model_dir(config, "", &models_dir, reterr);
+
+    if (status == RAG_OK)
+        status = model_default_check(name, role, models_dir, reterr);
+    free(models_dir);
+    return status;
+}
+
 enum rag_status model_path_check(const char *name, const char *path, struct rag_error *reterr)
 {
     size_t n_path = strlen(path);
@@ -143,6 +155,30 @@ void models_log(const struct models *m)
                   "kernels=\"%s\" parameters=%" PRIu64 " bytes=%" PRIu64,
                   i.dir, i.encoder.family, i.max_tokens, precision_name(m), i.encoder.n_fp32_layers,
                   i.encoder.kernels, i.encoder.n_parameters, i.encoder.bytes);
+    }
+}
+
+void models_log_missing(const struct config *config)
+{
+    const struct {
+        const char *role, *name, *effect;
+        enum model_role model_role;
+        bool by_server;
+    } rows[] = {
+        {"embedder", config->models_embedder, "searches go by words alone", MODEL_EMBEDDER,
+         config->embed_url                                                                                    },
+        {"reranker", config->models_reranker, "words rerank",               MODEL_RERANKER, config->rerank_url},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rag_error error = {RAG_OK, ""};
+
+        if (!rows[i].by_server &&
+            model_configured_check_default(config, rows[i].model_role, rows[i].name, &error) ==
+                RAG_ENOTFOUND)
+            log_event(LOG_WARN, NULL, "model_missing",
+                      "role=%s error=\"%s\" effect=\"%s; '%s = none' says that it is meant\"",
+                      rows[i].role, error.text, rows[i].effect, rows[i].role);
     }
 }
 

@@ -212,6 +212,7 @@ static enum rag_status open_models(struct daemon *d, struct rag_error *reterr)
     if (status == RAG_OK) {
         remotes_log(&app->remotes, config);
         models_log(app->models);
+        models_log_missing(config);
         status = generators_open(config, app->models, &app->remotes, &app->generators, reterr);
     }
     if (status != RAG_OK)

@@ -164,9 +164,13 @@ static void check_licence(struct doctor *d, const char *what, enum model_role ro
         return;
     if (model_configured_dir(d->config, role, name, &dir, &error) != RAG_OK)
         doctor_finding(d, FINDING_FAIL, "model", "%s: %s", what, error.text);
+    else if (model_configured_check_default(d->config, role, name, &error) == RAG_ENOTFOUND)
+        doctor_finding(d, FINDING_WARN, "model",
+                       "%s '%s': %s; so there is none. Install share/ragd/models with the program, "
+                       "or say 'none' if none is meant",
+                       what, name, error.text);
     else if (*dir == '\0')
-        doctor_finding(d, FINDING_OK, "model", "%s '%s': %s is not installed, so there is none",
-                       what, name, builtin_default(role));
+        doctor_finding(d, FINDING_OK, "model", "%s '%s': no model", what, name);
     else if (model_record_read(dir, &record, NULL) == RAG_OK && record.licence[0])
         doctor_finding(d, FINDING_OK, "licence", "%s '%s': %s (%s)", what, name, record.licence,
                        record.source);

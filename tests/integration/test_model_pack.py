@@ -190,13 +190,19 @@ class Builtin(Case):
             self.assertEqual(ragd.call("PUT", "/v1/collections/c", {})[0], 201)
             shown = ragd.call("GET", "/v1/collections/c")[1]
             log = ragd.log_path.read_text(encoding="utf-8")
+        self.missing = [line for line in log.splitlines() if " event=model_missing " in line]
         return [line for line in log.splitlines() if " event=model " in line], shown
 
     def test_the_daemon(self):
-        for words, n in (("embedder = builtin:ragd-ko-embed", 1), ("embedder = none", 0),
-                         ("embedder = default\nreranker = default", 1), ("embedder =", 0)):
+        for words, n, missing in (("embedder = builtin:ragd-ko-embed", 1, []),
+                                  ("embedder = none", 0, []),
+                                  ("embedder = default\nreranker = default", 1, ["reranker"]),
+                                  ("embedder =", 0, [])):
             lines, shown = self.started(words + "\n")
             self.assertEqual(len(lines), n, words)
+            self.assertEqual(len(self.missing), len(missing), self.missing)
+            for role, line in zip(missing, self.missing):
+                self.assertIn(f"role={role} error=\"model 'builtin:ragd-ko-rerank': is in none of", line)
             if n:
                 self.assertIn(f'dir="{self.shipped}/ragd-ko-embed"', lines[0])
                 self.assertEqual(shown["vectors"]["embedder"], "ragd-ko-embed")
@@ -231,7 +237,8 @@ class Builtin(Case):
                  for c in self.json("doctor", "--config", path, code=1)["checks"]]
         for check, result, words in (
                 ("licence", "ok", "[models] embedder 'default': cc0-1.0"),
-                ("model", "ok", "[models] reranker 'default': ragd-ko-rerank is not installed"),
+                ("model", "warn", "[models] reranker 'default': model 'builtin:ragd-ko-rerank': is "
+                 "in none of"),
                 ("model", "fail", "[generate] model: model 'builtin:ragd-ko-lm': is in none of")):
             self.assertTrue([c for c in found if c[:2] == (check, result) and words in c[2]],
                             (words, found))
