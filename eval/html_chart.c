@@ -79,11 +79,11 @@ void chart_stages(const struct run *run, struct buf *out)
                 continue;
             snprintf(label, sizeof label, n_stages > 3 ? "%.2f" : "%.3f", figure(&q, i));
             bar(out, x, bottom - height, width - 4, height, s);
-            /* six bars leave room for ".85" and "1" */
-            if (n_stages > 5 && label[0] == '1')
-                label[1] = '\0';
-            text(out, x + width / 2 - 2, bottom - height - 5, "value mid",
-                 n_stages > 5 && label[0] == '0' ? label + 1 : label);
+            /* numbers on six bars run into each other; the table below has them all */
+            if (n_stages <= 5 || s == RUN_FINAL)
+                text(out, x + width / 2 - 2, bottom - height - 5, "value mid", label);
+            else if (s == RUN_BM25)
+                text(out, x + width - 5, bottom - height - 5, "value end", label);
             x += width;
         }
         text(out, left + group * i + group / 2, bottom + 20, "label mid", figure_names[i]);

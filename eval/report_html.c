@@ -47,6 +47,10 @@ static void put_head(const struct run *run, struct buf *out)
         html_chip_number(out, "조각 chunk_chars", run->chunk_chars);
     if (run->titles)
         html_chip_text(out, "제목 titles", "색인함 indexed");
+    if (run->embedder[0] != '\0')
+        html_chip_text(out, "임베더 embedder", run->embedder);
+    if (run->retrieval[0] != '\0')
+        html_chip_text(out, "검색 retrieval", run->retrieval);
     if (run->daemon_version[0] != '\0')
         html_chip_text(out, "ragd", run->daemon_version);
     buf_append_str(out, "</div>\n");

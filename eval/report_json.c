@@ -136,6 +136,10 @@ void report_json(const struct run *run, struct buf *out)
     json_begin_object(&w, NULL);
     json_put_int(&w, "questions", (int64_t)run->n_outcomes);
     json_put_int(&w, "passages", (int64_t)run->n_passages);
+    if (run->embedder[0] != '\0') {
+        json_put_string(&w, "embedder", run->embedder);
+        json_put_string(&w, "retrieval", run->retrieval);
+    }
     put_stages(&w, run, run->sums, run->held);
     json_begin_object(&w, "answers");
     json_put_double(&w, "em", s.n_scored > 0 ? s.em : metrics_share(0, 0));

@@ -23,6 +23,9 @@ static void put_head(const struct run *run, struct buf *out)
     if (!run->question_set)
         buf_printf(out, ", protocol %s", run->protocol);
     buf_printf(out, ", %.1f s\n", run->seconds);
+    if (run->retrieval[0] != '\0')
+        buf_printf(out, "%s%s%s\n", run->retrieval, run->embedder[0] ? ", vectors of " : "",
+                   run->embedder);
 }
 
 static void put_stages(const struct run *run, const char *name,

@@ -28,6 +28,7 @@ enum rag_status run_init(struct run *run, size_t n_outcomes)
     memset(run, 0, sizeof *run);
     arena_init(&run->arena, EVAL_TEXT_BYTES_MAX);
     run->source = run->version = run->distractors = run->daemon_version = "";
+    run->embedder = run->retrieval = "";
     run->protocol = "standard";
     run->fused = N_RUN_STAGES;
     run->outcomes = calloc(n_outcomes + 1, sizeof *run->outcomes);

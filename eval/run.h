@@ -91,6 +91,8 @@ struct run {
     const char *protocol;       /* "standard" or "book" */
     const char *distractors;    /* file, or "" */
     const char *daemon_version; /* or "" */
+    const char *embedder;       /* that vectors served, or "" */
+    const char *retrieval;      /* how the searches found: mode, fusion, reranker; or "" */
     int64_t wall_ms;            /* when it began */
     double seconds;             /* how long it took */
     size_t sample;              /* 0: all questions */
@@ -109,10 +111,10 @@ struct run {
     struct stage_quality held[N_RUN_STAGES];
     struct stage_quality held_paraphrases[N_RUN_STAGES];
     bool ran[N_RUN_STAGES];
-    enum run_stage fused; /* the fusion that the daemon used: RUN_RRF, ...; N_RUN_STAGES:
-                             none */
-    size_t n_degraded;    /* searches in which a model stage was left out */
-    char degraded[256];   /* why, of the first one */
+    enum run_stage fused;     /* the fusion that the daemon used: RUN_RRF, ...; N_RUN_STAGES:
+                                 none */
+    size_t n_degraded;        /* searches in which a model stage was left out */
+    char degraded[256];       /* why, of the first one */
     struct outcome *outcomes; /* owned */
     size_t n_outcomes;
     struct run_latency latencies[RUN_LATENCIES_MAX];

@@ -8,11 +8,13 @@
 #include "base/utf8.h"
 #include "daemon/ragctl/ragctl_eval.h"
 #include "daemon/ragctl/ragctl_filter.h"
+#include "daemon/ragctl/ragctl_print.h"
 #include "eval/answer_score.h"
 #include "eval/score.h"
 
-#define REQUEST_BYTES_MAX (QUESTION_BYTES_MAX * 6 + 1024) /* every byte escaped */
-#define LIST_MAX          TOP_K_MAX
+#define REQUEST_BYTES_MAX   (QUESTION_BYTES_MAX * 6 + 1024) /* every byte escaped */
+#define RETRIEVAL_BYTES_MAX 1024 /* a line of a report; what is longer is cut */
+#define LIST_MAX            TOP_K_MAX
 
 static enum rag_status no_memory(struct rag_error *reterr)
 {
@@ -299,6 +301,18 @@ static enum rag_status post(struct evaluation *e, const char *path, const struct
 
 /* ---- search ---- */
 
+/* Of the first reply: how searches find. */
+static enum rag_status note_retrieval(struct run *run, const struct json *reply)
+{
+    struct buf text;
+
+    buf_init(&text, RETRIEVAL_BYTES_MAX);
+    print_retrieval(&text, reply);
+    run->retrieval = arena_strdup(&run->arena, buf_str(&text));
+    buf_release(&text);
+    return run->retrieval ? RAG_OK : RAG_ENOMEM;
+}
+
 /* Which fusion was used, and what was left out. */
 static void note_models(struct run *run, const struct json *reply)
 {
@@ -339,6 +353,8 @@ static enum rag_status search_one(struct evaluation *e, size_t i, struct json **
     if (status != RAG_OK)
         return status;
     note_models(e->run, *ret_reply);
+    if (i == 0 && note_retrieval(e->run, *ret_reply) != RAG_OK)
+        return no_memory(reterr);
     if (o->retrievable && count_reply(e, i, *ret_reply) != RAG_OK)
         return no_memory(reterr);
     status = keep_results(e, i, json_member(*ret_reply, "results"), reterr);
@@ -534,9 +550,31 @@ static enum rag_status at_question(const struct outcome *o, enum rag_status stat
     return rag_fail(reterr, status, "question '%.64s': %s", o->id, what);
 }
 
+/* Whose vectors serve, if any do. */
+static enum rag_status note_embedder(struct evaluation *e, struct rag_error *reterr)
+{
+    struct json *found = NULL;
+    enum rag_status status;
+    struct buf path;
+
+    buf_init(&path, REQUEST_BYTES_MAX);
+    ragctl_client_collection_path(&path, e->corpus.name, "", NULL);
+    status = ragctl_client_call(e->client, "GET", buf_str(&path), &found, reterr);
+    if (status == RAG_OK) {
+        const char *name = ragctl_text(json_member(found, "vectors"), "embedder");
+
+        e->run->embedder = arena_strdup(&e->run->arena, name);
+        if (!e->run->embedder)
+            status = no_memory(reterr);
+    }
+    json_free(found);
+    buf_release(&path);
+    return status;
+}
+
 enum rag_status eval_ask_all(struct evaluation *e, struct rag_error *reterr)
 {
-    enum rag_status status = RAG_OK;
+    enum rag_status status = note_embedder(e, reterr);
     struct progress progress;
 
     progress_init(&progress, stderr, e->options->quiet, "questions", e->run->n_outcomes, 0);

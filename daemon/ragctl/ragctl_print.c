@@ -303,3 +303,19 @@ void print_json_value(struct buf *out, const struct json *node)
         buf_append_str(out, text);
     free(text);
 }
+
+void print_retrieval(struct buf *out, const struct json *reply)
+{
+    const struct json *fusion = json_member(reply, "fusion");
+    const char *mode = json_string(json_member(reply, "mode"));
+    const char *method = json_string(json_member(fusion, "method"));
+    const char *reranker = json_string(json_member(reply, "reranker"));
+
+    buf_append_str(out, mode ? mode : "?");
+    if (method)
+        buf_printf(out, " (%s, bm25 %.3g, dense %.3g)", method,
+                   json_number(json_member(fusion, "weight_bm25")),
+                   json_number(json_member(fusion, "weight_dense")));
+    buf_append_str(out, ", reranked by ");
+    print_one_line(out, reranker ? reranker : "none", strlen(reranker ? reranker : "none"), 0);
+}

@@ -43,6 +43,10 @@ void print_table_cell(struct print_table *t, const char *fmt, ...)
 /* Append all rows; a row that is not complete is left out. */
 void print_table_append(const struct print_table *t, struct buf *out);
 
+/* How a reply says that its passages were found: "hybrid (scaled, bm25 0.5, dense 0.5), reranked
+ * by lexical". Appended. */
+void print_retrieval(struct buf *out, const struct json *reply);
+
 /* Columns of the terminal at 'out', or 80. */
 size_t print_terminal_columns(FILE *out);
 /* A member as text for a cell: a string as it is, else its JSON; "" when absent. Appended. */

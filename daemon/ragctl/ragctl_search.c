@@ -103,24 +103,6 @@ static void append_stages(struct buf *out, const struct json *results)
     print_table_release(&table);
 }
 
-/* "mode hybrid (scaled, bm25 0.5, dense 0.5), reranked by lexical" */
-static void append_summary(struct buf *out, const struct json *reply)
-{
-    const struct json *fusion = json_member(reply, "fusion");
-    const char *mode = json_string(json_member(reply, "mode"));
-    const char *method = json_string(json_member(fusion, "method"));
-    const char *reranker = json_string(json_member(reply, "reranker"));
-
-    buf_printf(out, "mode %s", mode ? mode : "?");
-    if (method)
-        buf_printf(out, " (%s, bm25 %.3g, dense %.3g)", method,
-                   json_number(json_member(fusion, "weight_bm25")),
-                   json_number(json_member(fusion, "weight_dense")));
-    buf_append_str(out, ", reranked by ");
-    print_one_line(out, reranker ? reranker : "none", strlen(reranker ? reranker : "none"), 0);
-    buf_append_char(out, '\n');
-}
-
 static void note_degraded(const struct ragctl_options *options, const struct json *reply)
 {
     const struct json *list = json_member(reply, "degraded");
@@ -151,7 +133,9 @@ static void print_results(const struct json *reply, bool full, bool stages)
     }
     if (stages) {
         append_stages(&out, results);
-        append_summary(&out, reply);
+        buf_append_str(&out, "mode ");
+        print_retrieval(&out, reply);
+        buf_append_char(&out, '\n');
     }
     fputs(buf_str(&out), stdout);
     buf_release(&out);

@@ -250,7 +250,10 @@ class Builtin(Case):
                                capture_output=True, text=True, timeout=300,
                                env=dict(os.environ, RAGD_BUILTIN_MODELS=str(self.shipped)))
         self.assertEqual(words.returncode, 0, words.stderr)
-        self.assertIn("dense", json.loads(words.stdout)["stages"])
+        told = json.loads(words.stdout)
+        self.assertIn("dense", told["stages"])
+        self.assertEqual(told["embedder"], "ragd-ko-embed")
+        self.assertRegex(told["retrieval"], r"^hybrid \(scaled, bm25 0.5, dense 0.5\), reranked by ")
         for embedder in ("none", "default"):
             got = self.json("eval", "--no-answers", "--embedder", embedder, "--reranker", "none",
                             ROOT / "tests" / "data" / "klue-synthetic.json",
