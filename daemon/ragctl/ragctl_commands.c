@@ -215,6 +215,7 @@ static const char restore_help[] =
 static const char status_help[] =
     "Is it there, is it ready, and how much does it hold. Exit status 1 when it is\n"
     "not.\n"
+    "  --wait S   until it is ready, at most S seconds (0 to 3600; 0)\n"
     "JSON: {\"version\",\"ready\",\"collections\",\"documents\",\"chunks\"}\n";
 
 static const char doctor_help[] =
@@ -461,7 +462,7 @@ static const struct ragctl_command table[] = {
      "rules that validate questions and answers", guard_help, false, ragctl_guard},
     {"model", "model list|check|pack|pull|embed|tokenize|score|generate|logits [DIR] [options] [TEXT]",
      "models: fetch, check, and use without a daemon", model_help, false, ragctl_model},
-    {"status", "status", "is ragd there and ready", status_help, false, ragctl_status},
+    {"status", "status [--wait S]", "is ragd there and ready", status_help, false, ragctl_status},
     {"doctor", "doctor [--state DIR] [--config FILE] [--online]", "find out what is wrong",
      doctor_help, false, ragctl_doctor},
     {"top", "top [--once] [--interval S]", "what the daemon does right now", top_help, false,

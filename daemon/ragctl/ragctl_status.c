@@ -1,6 +1,7 @@
 /* daemon/ragctl/ragctl_status.c - 'ragctl status', 'metrics' and 'version'. */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/json_writer.h"
 #include "daemon/ragctl/ragctl.h"
 #include "daemon/ragctl/ragctl_args.h"
@@ -8,6 +9,8 @@
 #include "daemon/version.h"
 
 #define SCRATCH_BYTES_MAX 8192
+#define WAIT_S_MAX        3600
+#define WAIT_PAUSE_MS     100
 
 static void print_status(const struct ragctl_options *options, const char *version, bool ready,
                          const struct json *collections)
@@ -45,8 +48,31 @@ static void print_status(const struct ragctl_options *options, const char *versi
     }
 }
 
+/* Until it is ready, at most so many seconds: who comes too late is told by what follows. */
+static void wait_ready(const struct ragctl_options *options, int64_t seconds)
+{
+    int64_t since_ns = clock_monotonic_ns();
+    bool ready = false;
+
+    while (!ready && clock_elapsed_ms(since_ns) < (double)seconds * 1000) {
+        struct ragctl_client client = {0};
+
+        if (ragctl_client_open(options, &client, NULL) == RAG_OK) {
+            client.busy_wait_ms = 0;
+            ready = ragctl_client_call(&client, "GET", "/readyz", NULL, NULL) == RAG_OK;
+        }
+        ragctl_client_close(&client);
+        if (!ready)
+            ragctl_client_sleep_ms(WAIT_PAUSE_MS);
+    }
+}
+
 int ragctl_status(const struct ragctl_options *options, int argc, char **argv)
 {
+    int64_t wait_s = 0;
+    const struct ragctl_arg args[] = {
+        {.name = "--wait", .number = &wait_s, .min = 0, .max = WAIT_S_MAX},
+    };
     struct ragctl_client client = {0};
     struct json *health = NULL;
     struct json *collections = NULL;
@@ -55,8 +81,10 @@ int ragctl_status(const struct ragctl_options *options, int argc, char **argv)
     const char *version;
     bool ready = false;
 
-    if (ragctl_args_no_words("status", NULL, 0, argc, argv, &error) != RAG_OK)
+    if (ragctl_args_no_words("status", args, sizeof args / sizeof args[0], argc, argv, &error) !=
+        RAG_OK)
         return ragctl_usage("status", &error);
+    wait_ready(options, wait_s);
     status = ragctl_client_open(options, &client, &error);
     client.busy_wait_ms = 0;
     if (status == RAG_OK)

@@ -338,6 +338,15 @@ class Management(WithRagd):
         self.assertIn("ragd_documents 0", self.run_it("metrics").stdout)
         self.assertIn("ragctl ", self.run_it("--version").stdout)
 
+    def test_status_waits_for_a_daemon_that_starts(self):
+        self.assertEqual(self.ragd.stop(), 0)
+        self.run_it("status", "--wait", "1", status=1)
+        waiting = subprocess.Popen([str(BUILD / "ragctl"), "-s", self.ragd.socket, "status",
+                                    "--wait", "60"], stdout=subprocess.PIPE, text=True)
+        self.ragd.start()
+        self.assertIn(": ready", waiting.communicate(timeout=120)[0])
+        self.assertEqual(waiting.returncode, 0)
+
     def test_mistakes(self):
         for arguments, status, word in (
                 (["aks"], 2, "unknown"), (["serach"], 2, "did you mean 'search'"),
