@@ -1,10 +1,28 @@
 #define _GNU_SOURCE
 #include "daemon/ragctl/ragctl_model.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/ragctl/ragctl_verb.h"
+
+/* Who gives the bare name of a built-in model means it, as a rule; a file of the name comes first.
+ */
+static enum rag_status check_bare_name(const char *word, struct rag_error *reterr)
+{
+    char *builtin = NULL;
+
+    if (access(word, F_OK) == 0 || errno != ENOENT ||
+        builtin_model_find(word, RAGCTL_MODELS_DIR_DEFAULT, &builtin, NULL) != RAG_OK)
+        return RAG_OK;
+    free(builtin);
+    return rag_fail(reterr, RAG_ENOTFOUND,
+                    "model '%.200s': no such file or folder; '" MODEL_NAME_BUILTIN
+                    "%.200s' is installed",
+                    word, word);
+}
 
 enum rag_status ragctl_model_path(const char *word, enum model_role role, char **ret,
                                   struct rag_error *reterr)
@@ -13,6 +31,8 @@ enum rag_status ragctl_model_path(const char *word, enum model_role role, char *
     enum rag_status status =
         model_word_resolve(word, role, RAGCTL_MODELS_DIR_DEFAULT, &path, reterr);
 
+    if (status == RAG_OK && !path)
+        status = check_bare_name(word, reterr);
     if (status == RAG_OK && !path && !(path = strdup(word)))
         status = rag_fail(reterr, RAG_ENOMEM, "model '%.200s': out of memory", word);
     if (status == RAG_OK)

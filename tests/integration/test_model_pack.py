@@ -180,6 +180,8 @@ class Builtin(Case):
         done = self.ragctl("model", "embed", "builtin:other", "x", code=1)
         self.assertIn("'builtin:other': is in none of", done.stderr)
         self.assertIn(str(self.shipped), done.stderr)
+        done = self.ragctl("model", "check", "ragd-ko-embed", code=1)
+        self.assertIn("'builtin:ragd-ko-embed' is installed", done.stderr)
         done = self.ragctl("model", "embed", "none", "x", code=2)
         self.assertIn("'none' is no model", done.stderr)
 
