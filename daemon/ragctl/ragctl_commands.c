@@ -304,6 +304,8 @@ static const char tune_help[] =
     "  adapter           a linear map of questions' vectors\n"
     "  fusion            how BM25 and vectors are joined\n"
     "  lexical           the weights of the rerank by words\n"
+    "  rerank            the share of the words beside a cross-encoder, and whether\n"
+    "                    it helps\n"
     "  gate              from where on a question is refused\n"
     "  all               these in this order (the default)\n"
     "Questions are made of its titles, headings and sentences, each taken out of the\n"
@@ -314,8 +316,8 @@ static const char tune_help[] =
     "  --questions N     at most so many (80..5000, default 2000)\n"
     "  --passages N      a sample of so many chunks is searched (default 3000); each\n"
     "                    is embedded\n"
-    "  --false-refusals X  share of answered questions that the gate may refuse\n"
-    "                    (0..0.5, default 0.05)\n"
+    "  --false-refusals X  share of answered questions that the gate may find too\n"
+    "                    little relevant (0..0.5, default 0.05)\n"
     "  --minutes N       end after so long (default 30)\n"
     "  --seed N          of the sample, the questions and the halves (default 42)\n"
     "  --dry-run         only measure\n"
@@ -454,7 +456,7 @@ static const struct ragctl_command table[] = {
      restore_help, false, ragctl_restore},
     {"eval", "eval [cache] FILE|FOLDER [options]", "measure retrieval and answers on a question set", eval_help,
      false, ragctl_eval},
-    {"tune", "tune [adapter|fusion|lexical|gate|all] --collection C [options]",
+    {"tune", "tune [adapter|fusion|lexical|rerank|gate|all] --collection C [options]",
      "learn from the collection's own documents", tune_help, true, ragctl_tune},
     {"export", "export pairs --collection C [options]", "training pairs for an encoder",
      export_help, true, ragctl_export},

@@ -26,11 +26,14 @@
 static const struct part {
     const char *name;
     enum rag_status (*run)(struct tune_bench *b, struct tune_outcome *o, struct rag_error *reterr);
+    bool needs_vectors;
+    bool needs_cross;
 } parts[] = {
-    {"adapter", tune_adapter},
-    {"fusion",  tune_fusion },
-    {"lexical", tune_lexical},
-    {"gate",    tune_gate   },
+    {"adapter", tune_adapter, true,  false},
+    {"fusion",  tune_fusion,  true,  false},
+    {"lexical", tune_lexical, false, false},
+    {"rerank",  tune_rerank,  false, true },
+    {"gate",    tune_gate,    false, false},
 };
 #define N_PARTS (sizeof parts / sizeof parts[0])
 
@@ -78,6 +81,21 @@ static void tell_installed(const struct tune_bench *b, const struct tune_row *ro
                         rows[i].outcome.verdict);
 }
 
+/* A part that was asked for by its name and lacks a model fails before anything is made for it. */
+static enum rag_status check_models(const struct tune_bench *b, const char *verb,
+                                    struct rag_error *reterr)
+{
+    for (size_t i = 0; i < N_PARTS; i++) {
+        if (strcmp(verb, parts[i].name) != 0)
+            continue;
+        if (parts[i].needs_vectors && !b->vectors)
+            return rag_fail(reterr, RAG_EINVAL, "tune %s: %s", verb, b->no_vectors);
+        if (parts[i].needs_cross && !b->cross)
+            return rag_fail(reterr, RAG_EINVAL, "tune %s: %s", verb, b->no_cross);
+    }
+    return RAG_OK;
+}
+
 static int tune(const struct ragctl_options *options, const char *verb,
                 const struct tune_args *args)
 {
@@ -91,6 +109,10 @@ static int tune(const struct ragctl_options *options, const char *verb,
         return ragctl_fail(options, &error);
     interrupt_install("tune", args->n_minutes * 60000);
     status = tune_bench_open(&b, &error);
+    if (status == RAG_OK)
+        status = check_models(&b, verb, &error);
+    if (status == RAG_OK)
+        status = tune_bench_fill(&b, &error);
     for (size_t i = 0; i < N_PARTS && status == RAG_OK; i++)
         if (is_wanted(verb, parts[i].name))
             status = run_part(&b, &parts[i], strcmp(verb, "all") != 0, &rows[n++], &error);
@@ -188,7 +210,7 @@ static enum rag_status read_share(const char *text, double *ret, struct rag_erro
 
 int ragctl_tune(const struct ragctl_options *options, int argc, char **argv)
 {
-    static const char *const verbs[] = {"all", "adapter", "fusion", "lexical", "gate"};
+    static const char *const verbs[] = {"all", "adapter", "fusion", "lexical", "rerank", "gate"};
     struct tune_args args = {.n_pairs = QUESTIONS_DEFAULT,
                              .n_passages = PASSAGES_DEFAULT,
                              .n_minutes = MINUTES_DEFAULT,

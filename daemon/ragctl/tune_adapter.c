@@ -401,7 +401,7 @@ enum rag_status tune_adapter(struct tune_bench *b, struct tune_outcome *o, struc
     o->kinds = TUNE_ALL_KINDS;
     if (!b->vectors) {
         o->skipped = true;
-        snprintf(o->verdict, sizeof o->verdict, "%s", TUNE_NO_EMBEDDER);
+        snprintf(o->verdict, sizeof o->verdict, "%s", b->no_vectors);
         return RAG_OK;
     }
     t.row_of = arena_calloc(&b->arena, b->n_chunks + 1, sizeof *t.row_of);

@@ -16,7 +16,11 @@
 const char *tune_setting_name(enum tune_setting setting)
 {
     static const char *const names[N_TUNE_SETTINGS] = {
-        [SETTING_FUSION] = "fusion", [SETTING_LEXICAL] = "lexical", [SETTING_GATE] = "gate"};
+        [SETTING_FUSION] = "fusion",
+        [SETTING_LEXICAL] = "lexical",
+        [SETTING_RERANK] = "rerank",
+        [SETTING_GATE] = "gate",
+    };
 
     return names[setting];
 }
@@ -41,6 +45,54 @@ static enum rag_status copy_json(const struct json *node, struct json **ret,
     return status;
 }
 
+/* Does an embedder serve? Asked before anything is made for a part that needs one. */
+static void note_vectors(struct tune_bench *b, const struct json *vectors)
+{
+    const char *state = ragctl_text(vectors, "state");
+
+    b->vectors = strcmp(state, "off") != 0 && strcmp(state, "offline") != 0;
+    if (strcmp(state, "offline") == 0)
+        snprintf(b->no_vectors, sizeof b->no_vectors,
+                 "collection '%.64s' is offline and the embedder is another server, so it has "
+                 "no vectors; name a model of this machine as [models] embedder in ragd.conf",
+                 b->options->collection);
+    else if (!b->vectors)
+        snprintf(
+            b->no_vectors, sizeof b->no_vectors,
+            "the daemon has no embedder, so there are no vectors; name one as [models] "
+            "embedder in ragd.conf (builtin:ragd-ko-embed comes with ragd) and start it again");
+    snprintf(b->fingerprint, sizeof b->fingerprint, "%s", ragctl_text(vectors, "fingerprint"));
+}
+
+/* Likewise a cross-encoder. */
+static enum rag_status read_models(struct tune_bench *b, struct rag_error *reterr)
+{
+    struct json *models = NULL;
+    enum rag_status status = ragctl_client_call(&b->client, "GET", "/v1/models", &models, reterr);
+    bool remote = false;
+
+    for (const struct json *m = json_first(json_member(models, "data")); m; m = json_next(m)) {
+        if (strcmp(ragctl_text(m, "kind"), "reranker") != 0)
+            continue;
+        b->cross = true;
+        remote = strcmp(ragctl_text(m, "owned_by"), "remote") == 0;
+        snprintf(b->reranker, sizeof b->reranker, "%s", ragctl_text(m, "id"));
+    }
+    json_free(models);
+    if (!b->cross)
+        snprintf(b->no_cross, sizeof b->no_cross,
+                 "the daemon has no cross-encoder, so the words alone order the head; name one as "
+                 "[models] reranker in ragd.conf (builtin:ragd-ko-rerank comes with ragd) and "
+                 "start it again");
+    else if (remote && b->offline)
+        snprintf(b->no_cross, sizeof b->no_cross,
+                 "collection '%.64s' is offline and the cross-encoder is another server, so the "
+                 "words alone order the head",
+                 b->options->collection);
+    b->cross = b->no_cross[0] == '\0';
+    return status;
+}
+
 static enum rag_status read_settings(struct tune_bench *b, struct rag_error *reterr)
 {
     struct json *collection = NULL;
@@ -59,10 +111,7 @@ static enum rag_status read_settings(struct tune_bench *b, struct rag_error *ret
         status = copy_json(json_member(collection, name), &b->settings[i], reterr);
     }
     b->offline = json_true(json_member(collection, "offline"));
-    if (status == RAG_OK && strcmp(ragctl_text(collection, "rerank_from"), "collection") == 0)
-        status = copy_json(json_member(collection, "rerank"), &b->rerank, reterr);
-    snprintf(b->fingerprint, sizeof b->fingerprint, "%s",
-             ragctl_text(json_member(collection, "vectors"), "fingerprint"));
+    note_vectors(b, json_member(collection, "vectors"));
     json_free(collection);
     buf_release(&path);
     return status;
@@ -253,21 +302,15 @@ static enum rag_status add_passage(struct tune_bench *b, size_t i, struct rag_er
 /* What is not tuned but counts: before the first passage is in it, where its text may go. */
 static enum rag_status copy_settings(struct tune_bench *b, struct rag_error *reterr)
 {
-    enum rag_status status = RAG_OK;
+    enum rag_status status;
     struct json_writer w;
-    char *rerank = NULL;
     struct buf body;
 
-    if (b->rerank && json_print(b->rerank, &rerank) != RAG_OK)
-        return no_memory(reterr);
     buf_init(&body, SETTING_BYTES_MAX);
     json_writer_init(&w, &body);
     json_begin_object(&w, NULL);
     json_put_bool(&w, "offline", b->offline);
-    if (rerank)
-        json_put_raw(&w, "rerank", rerank);
     json_end_object(&w);
-    free(rerank);
     status = shadow_set(&b->shadow, &body, reterr);
     buf_release(&body);
     for (int i = 0; i < N_TUNE_SETTINGS && status == RAG_OK; i++)
@@ -291,23 +334,8 @@ static enum rag_status fill(struct tune_bench *b, struct rag_error *reterr)
         status = shadow_flush(&b->shadow, reterr);
     if (status == RAG_OK)
         status = shadow_wait(&b->shadow, &off, reterr);
-    b->vectors = !off;
     if (status == RAG_OK && b->adapter && b->vectors)
         status = tune_bench_put_adapter(b, b->shadow.name, b->adapter, reterr);
-    return status;
-}
-
-/* Who orders the head here? */
-static enum rag_status look(struct tune_bench *b, struct rag_error *reterr)
-{
-    const struct shadow_query query = {b->pairs.items[0].text, "auto", TUNE_DEPTH, true, false,
-                                       SHADOW_NO_GROUP};
-    struct json *reply = NULL;
-    enum rag_status status = shadow_ask(&b->shadow, &query, &reply, reterr);
-
-    snprintf(b->reranker, sizeof b->reranker, "%s", ragctl_text(reply, "reranker"));
-    b->cross = strcmp(b->reranker, "lexical") != 0 && strcmp(b->reranker, "none") != 0;
-    json_free(reply);
     return status;
 }
 
@@ -320,12 +348,15 @@ enum rag_status tune_bench_open(struct tune_bench *b, struct rag_error *reterr)
     if (status == RAG_OK)
         status = read_settings(b, reterr);
     if (status == RAG_OK)
-        status = read_adapter(b, reterr);
-    if (status == RAG_OK)
-        status = make_pairs(b, reterr);
-    if (status == RAG_OK)
-        status = fill(b, reterr);
-    return status == RAG_OK ? look(b, reterr) : status;
+        status = read_models(b, reterr);
+    return status == RAG_OK ? read_adapter(b, reterr) : status;
+}
+
+enum rag_status tune_bench_fill(struct tune_bench *b, struct rag_error *reterr)
+{
+    enum rag_status status = make_pairs(b, reterr);
+
+    return status == RAG_OK ? fill(b, reterr) : status;
 }
 
 void tune_bench_close(struct tune_bench *b)
@@ -333,7 +364,6 @@ void tune_bench_close(struct tune_bench *b)
     shadow_close(&b->shadow);
     for (int i = 0; i < N_TUNE_SETTINGS; i++)
         json_free(b->settings[i]);
-    json_free(b->rerank);
     free(b->adapter);
     ragctl_client_close(&b->client);
     arena_release(&b->arena);
@@ -342,9 +372,12 @@ void tune_bench_close(struct tune_bench *b)
 
 /* ---- asking ---- */
 
-static bool is_asked(const struct tune_ask *ask, const struct pair *q)
+static bool is_asked(const struct tune_bench *b, const struct tune_ask *ask, size_t i)
 {
-    return (ask->kinds & 1u << q->kind) != 0 && (q->measures ? ask->measure : ask->learn);
+    const struct pair *q = &b->pairs.items[i];
+
+    return (ask->kinds & 1u << q->kind) != 0 && (q->measures ? ask->measure : ask->learn) &&
+           (!ask->texts || ask->texts[i]);
 }
 
 enum rag_status tune_bench_ask(struct tune_bench *b, const struct tune_ask *ask,
@@ -355,13 +388,13 @@ enum rag_status tune_bench_ask(struct tune_bench *b, const struct tune_ask *ask,
     size_t n = 0;
 
     for (size_t i = 0; i < b->pairs.n; i++)
-        n += is_asked(ask, &b->pairs.items[i]);
+        n += is_asked(b, ask, i);
     progress_init(&progress, stderr, b->options->quiet, ask->noun, n, 0);
     n = 0;
     for (size_t i = 0; i < b->pairs.n && status == RAG_OK; i++) {
         const struct pair *q = &b->pairs.items[i];
         const struct shadow_query query = {
-            .question = q->text,
+            .question = ask->texts ? ask->texts[i] : q->text,
             .mode = ask->mode,
             .top_k = ask->top_k,
             .rerank = ask->rerank,
@@ -370,7 +403,7 @@ enum rag_status tune_bench_ask(struct tune_bench *b, const struct tune_ask *ask,
         };
         struct json *reply = NULL;
 
-        if (!is_asked(ask, q))
+        if (!is_asked(b, ask, i))
             continue;
         status = interrupt_check(reterr);
         if (status == RAG_OK)

@@ -34,7 +34,13 @@ struct tune_args {
 };
 
 /* What a part changes: a member of the collection's settings. */
-enum tune_setting { SETTING_FUSION, SETTING_LEXICAL, SETTING_GATE, N_TUNE_SETTINGS };
+enum tune_setting {
+    SETTING_FUSION,
+    SETTING_LEXICAL,
+    SETTING_RERANK,
+    SETTING_GATE,
+    N_TUNE_SETTINGS
+};
 const char *tune_setting_name(enum tune_setting setting); /* "fusion", ... */
 
 struct tune_bench {
@@ -50,19 +56,22 @@ struct tune_bench {
     struct json *settings[N_TUNE_SETTINGS]; /* owned: those in place; {}: the daemon's */
     bool own[N_TUNE_SETTINGS];              /* the collection has set it itself */
     bool offline;                           /* its text must not leave the machine */
-    struct json *rerank;                    /* owned: its share of words beside a model, or NULL */
     char fingerprint[80];                   /* of its embedder; "" none */
-    char *adapter; /* owned: the body that installs the one in place; NULL: none */
-    bool vectors;  /* an embedder serves */
-    bool cross;    /* a model orders the head, not the words */
-    char reranker[256];
-    uint32_t *ranks; /* [pairs.n], with the settings in place; of pairs that measure: the rank of
-                        the first right passage, 0 beyond TUNE_DEPTH; NULL: not asked yet */
+    char *adapter;        /* owned: the body that installs the one in place; NULL: none */
+    bool vectors;         /* an embedder serves this collection, */
+    char no_vectors[256]; /* else why not, and what to do */
+    bool cross;           /* a cross-encoder does, */
+    char no_cross[256];
+    char reranker[256]; /* its name */
+    uint32_t *ranks;    /* [pairs.n], with the settings in place; of pairs that measure: the rank of
+                           the first right passage, 0 beyond TUNE_DEPTH; NULL: not asked yet */
 };
 
+/* What the collection and the daemon have: settings, adapter, models. Statuses of the client. */
+enum rag_status tune_bench_open(struct tune_bench *b, struct rag_error *reterr);
 /* Sample, make pairs, fill the throw-away collection. RAG_EINVAL: too few pairs; RAG_ECANCELLED,
  * RAG_ETIMEOUT: interrupt_check(); statuses of the client. */
-enum rag_status tune_bench_open(struct tune_bench *b, struct rag_error *reterr);
+enum rag_status tune_bench_fill(struct tune_bench *b, struct rag_error *reterr);
 void tune_bench_close(struct tune_bench *b); /* a zeroed one is a no-op */
 
 /* ---- asking ---- */
@@ -73,10 +82,12 @@ struct tune_ask {
     size_t top_k;
     bool rerank;
     bool explain;
-    bool leave_out; /* the group of the document that answers it */
-    unsigned kinds; /* of pairs: bits of enum pair_kind */
-    bool learn;     /* that half, */
-    bool measure;   /* and that */
+    const char *const *texts; /* [pairs.n]: asked in place of the pairs' own, of which those with
+                                 NULL here are not asked; NULL: their own */
+    bool leave_out;           /* the group of the document that answers it */
+    unsigned kinds;           /* of pairs: bits of enum pair_kind */
+    bool learn;               /* that half, */
+    bool measure;             /* and that */
     /* Told of each pair; its status ends the asking. */
     enum rag_status (*take)(void *context, const struct pair *q, const struct json *reply,
                             struct rag_error *reterr);

@@ -73,7 +73,7 @@ enum rag_status tune_fusion(struct tune_bench *b, struct tune_outcome *o, struct
 
     if (!b->vectors) {
         o->skipped = true;
-        snprintf(o->verdict, sizeof o->verdict, "%s", TUNE_NO_EMBEDDER);
+        snprintf(o->verdict, sizeof o->verdict, "%s", b->no_vectors);
         return RAG_OK;
     }
     if (!questions)

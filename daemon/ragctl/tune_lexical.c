@@ -91,9 +91,14 @@ static bool is_idle(struct tune_bench *b, struct tune_outcome *o)
     size_t n_learn = tune_bench_count(b, false, KINDS);
     size_t n_measure = tune_bench_count(b, true, KINDS);
 
-    if (b->cross)
-        snprintf(o->verdict, sizeof o->verdict, "the model '%s' orders the head, the words do not",
-                 b->reranker);
+    float share = 0.0f;
+
+    /* what it has says nothing new: it was read from the daemon */
+    (void)rerank_settings_read(b->settings[SETTING_RERANK], &share, NULL);
+    if (b->cross && share < 1.0f)
+        snprintf(o->verdict, sizeof o->verdict,
+                 "the model '%.128s' orders the head%s; 'rerank' learns their share", b->reranker,
+                 share > 0 ? ", words only have a share in it" : ", the words do not");
     else if (n_learn < LEXICAL_TUNE_QUESTIONS_MIN || n_measure < LEXICAL_TUNE_QUESTIONS_MIN)
         snprintf(o->verdict, sizeof o->verdict,
                  "of titles and headings, from which it learns, there are %zu and, in the "

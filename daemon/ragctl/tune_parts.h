@@ -11,9 +11,6 @@
 #include "retrieve/gate_tune.h"
 
 #define TUNE_NOTES_MAX 4
-#define TUNE_NO_EMBEDDER                                                                           \
-    "the daemon has no embedder, so there is one ranking only; name one as [models] embedder in "  \
-    "ragd.conf"
 
 struct tune_outcome {
     bool skipped;   /* there was nothing to learn; 'verdict' says why */
@@ -27,6 +24,10 @@ struct tune_outcome {
     struct tune_quality dense_before;
     struct tune_quality dense_after;
     struct tune_gain dense_gain;
+    bool has_words; /* the share beside a cross-encoder: then also what the model adds to words */
+    struct tune_quality words_alone;
+    struct tune_quality with_model; /* what is in place in the end */
+    struct tune_gain words_gain;
     bool is_gate; /* then this holds in place of the figures above */
     struct gate_choice gate;
     float gate_before;
@@ -34,7 +35,7 @@ struct tune_outcome {
     size_t gate_n;
     char *found; /* the setting as JSON; malloc'ed */
     char verdict[320];
-    char notes[TUNE_NOTES_MAX][200]; /* what the learning half said; lines for people */
+    char notes[TUNE_NOTES_MAX][240]; /* what the learning half said; lines for people */
     size_t n_notes;
 };
 void tune_outcome_release(struct tune_outcome *o); /* a zeroed one is a no-op */
@@ -47,6 +48,7 @@ enum rag_status tune_adapter(struct tune_bench *b, struct tune_outcome *o,
 enum rag_status tune_fusion(struct tune_bench *b, struct tune_outcome *o, struct rag_error *reterr);
 enum rag_status tune_lexical(struct tune_bench *b, struct tune_outcome *o,
                              struct rag_error *reterr);
+enum rag_status tune_rerank(struct tune_bench *b, struct tune_outcome *o, struct rag_error *reterr);
 enum rag_status tune_gate(struct tune_bench *b, struct tune_outcome *o, struct rag_error *reterr);
 
 /* A setting's members, written into an object, as that object. */

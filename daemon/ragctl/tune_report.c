@@ -20,6 +20,8 @@ static void put_figures(struct buf *out, const char *part, const struct tune_out
     if (o->is_gate) {
         put_line(out, part, "refused, no answer", o->gate.before.refused_without,
                  o->gate.after.refused_without, &o->gate.without);
+        put_line(out, "", "refused, mixed words", o->gate.before.refused_mixed,
+                 o->gate.after.refused_mixed, &o->gate.mixed);
         put_line(out, "", "refused falsely", o->gate.before.refused_with,
                  o->gate.after.refused_with, &o->gate.with);
         return;
@@ -32,6 +34,9 @@ static void put_figures(struct buf *out, const char *part, const struct tune_out
     put_line(out, part, "hit@1", o->before.hit_at_1, o->after.hit_at_1, &o->gain.hit_at_1);
     put_line(out, "", "hit@10", o->before.hit_at_10, o->after.hit_at_10, &o->gain.hit_at_10);
     put_line(out, "", "MRR@10", o->before.mrr_at_10, o->after.mrr_at_10, &o->gain.mrr_at_10);
+    if (o->has_words)
+        put_line(out, "", "MRR@10, words | model", o->words_alone.mrr_at_10,
+                 o->with_model.mrr_at_10, &o->words_gain.mrr_at_10);
 }
 
 static const char *what_became(const struct tune_bench *b, const struct tune_outcome *o)
@@ -94,6 +99,7 @@ static void put_shares(struct json_writer *w, const char *key, const struct gate
 {
     json_begin_object(w, key);
     json_put_double(w, "refused_without_answer", s->refused_without);
+    json_put_double(w, "refused_mixed", s->refused_mixed);
     json_put_double(w, "refused_falsely", s->refused_with);
     json_end_object(w);
 }
@@ -115,6 +121,7 @@ static void put_figures_json(struct json_writer *w, const struct tune_outcome *o
         put_shares(w, "after", &o->gate.after);
         json_begin_object(w, "difference");
         put_paired(w, "refused_without_answer", &o->gate.without);
+        put_paired(w, "refused_mixed", &o->gate.mixed);
         put_paired(w, "refused_falsely", &o->gate.with);
         json_end_object(w);
         return;
@@ -123,13 +130,21 @@ static void put_figures_json(struct json_writer *w, const struct tune_outcome *o
     put_quality(w, "before", &o->before);
     put_quality(w, "after", &o->after);
     put_gain(w, &o->gain);
-    if (!o->has_dense)
-        return;
-    json_begin_object(w, "vectors_alone");
-    put_quality(w, "before", &o->dense_before);
-    put_quality(w, "after", &o->dense_after);
-    put_gain(w, &o->dense_gain);
-    json_end_object(w);
+    if (o->has_dense) {
+        json_begin_object(w, "vectors_alone");
+        put_quality(w, "before", &o->dense_before);
+        put_quality(w, "after", &o->dense_after);
+        put_gain(w, &o->dense_gain);
+        json_end_object(w);
+    }
+    if (o->has_words) {
+        json_begin_object(w, "model");
+        put_quality(w, "words_alone", &o->words_alone);
+        put_quality(w, "with_model", &o->with_model);
+        put_gain(w, &o->words_gain);
+        json_put_bool(w, "helps", o->words_gain.mrr_at_10.low > 0);
+        json_end_object(w);
+    }
 }
 
 static void put_outcome(struct json_writer *w, const struct tune_bench *b,

@@ -23,12 +23,15 @@ BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RANDOM_MODEL = ROOT / "tests" / "data" / "models" / "tiny-xlmr-embed"
 MODELS = pathlib.Path(os.environ.get("RAG_TEST_MODELS", ROOT / "build" / "models"))
+RANDOM_RERANKER = ROOT / "tests" / "data" / "models" / "tiny-bert-ce"
 REAL_MODEL = MODELS / "all-MiniLM-L6-v2"
 
 
 class Base(unittest.TestCase):
-    def start(self, embedder=None):
+    def start(self, embedder=None, reranker=None):
         config = f"[models]\nembedder = {embedder}\n" if embedder else None
+        if reranker:
+            config = f"[models]\nembedder = none\nreranker = {reranker}\n"
         self.ragd = Ragd(BUILD, config=config)
         self.addCleanup(self.ragd.__exit__, None, None, None)
         self.ragd.start()
@@ -50,7 +53,8 @@ class Base(unittest.TestCase):
         return [c["name"] for c in self.json("collection", "list")["collections"]]
 
 
-SETTINGS = ("fusion", "fusion_from", "lexical", "lexical_from", "gate", "gate_from", "adapter")
+SETTINGS = ("fusion", "fusion_from", "lexical", "lexical_from", "rerank", "rerank_from", "gate",
+            "gate_from", "adapter")
 QUICK = ("--questions", 240)
 
 
@@ -99,10 +103,10 @@ class Tune(Base):
         self.set(gate={"relevance_min": 0.95})
         before = self.settings()
         parts, result = self.tune("--dry-run")
-        self.assertEqual(list(parts), ["adapter", "fusion", "lexical", "gate"])
+        self.assertEqual(list(parts), ["adapter", "fusion", "lexical", "rerank", "gate"])
         self.assertTrue(result["dry_run"])
         for part in parts.values():
-            self.assertFalse(part["skipped"], part)
+            self.assertEqual(part["skipped"], part["part"] == "rerank", part)
             self.assertFalse(part["installed"], part)
             self.assertTrue(part["verdict"])
         self.assertEqual(self.settings(), before)
@@ -118,9 +122,32 @@ class Tune(Base):
         gate = self.tune("gate")[0]["gate"]
         self.assertTrue(gate["installed"], gate)
         self.assertLess(gate["found"]["relevance_min"], 0.9)
+        self.assertGreater(gate["found"]["relevance_min"], 0)
+        self.assertLess(gate["after"]["refused_mixed"], gate["before"]["refused_mixed"])
+        self.assertIn("warning: it answers more of what nothing answers", "".join(gate["notes"]))
         self.assertEqual(self.settings()["gate"], gate["found"])
         self.run_it("tune", "gate", "--reset", "-c", "docs")
         self.assertEqual(self.settings()["gate_from"], "daemon")
+
+    def test_the_share_of_words_beside_a_model(self):
+        self.start(reranker=RANDOM_RERANKER)
+        self.ingest_docs()
+        rerank = self.tune("rerank")[0]["rerank"]
+        print(f"random cross-encoder: {rerank['verdict']}", file=sys.stderr)
+        self.assertFalse(rerank["skipped"])
+        self.assertGreater(rerank["found"]["words"], 0, "random scores are no order")
+        self.assertEqual(rerank["installed"], rerank["difference"]["mrr_at_10"]["low"] > 0)
+        model = rerank["model"]
+        self.assertEqual(model["helps"], model["difference"]["mrr_at_10"]["low"] > 0)
+        self.assertAlmostEqual(model["difference"]["mrr_at_10"]["mean"],
+                               model["with_model"]["mrr_at_10"] - model["words_alone"]["mrr_at_10"],
+                               places=4)
+        self.assertEqual(model["with_model"],
+                         rerank["after" if rerank["installed"] else "before"])
+        self.assertEqual(self.settings()["rerank"],
+                         rerank["found"] if rerank["installed"] else {"words": 0})
+        self.run_it("tune", "rerank", "--reset", "-c", "docs")
+        self.assertEqual(self.settings()["rerank_from"], "daemon")
 
     @unittest.skipUnless(REAL_MODEL.is_dir(), f"no model at {REAL_MODEL}; tests/fetch-models.sh")
     def test_the_real_model_makes_nothing_worse(self):
@@ -142,9 +169,11 @@ class Tune(Base):
     def test_without_a_model_the_words_are_tuned(self):
         self.start()
         self.ingest_docs()
-        result = self.run_it("tune", "fusion", "-c", "docs", *QUICK, status=1)
-        self.assertIn("embedder", result.stderr)
-        self.assertEqual(self.collections(), ["docs"])
+        rows = self.json("audit", "verify")["rows"]
+        for part, key in (("adapter", "embedder"), ("fusion", "embedder"), ("rerank", "reranker")):
+            result = self.run_it("tune", part, "-c", "docs", *QUICK, status=1)
+            self.assertRegex(result.stderr, rf"name one as \[models\] {key} in ragd.conf")
+        self.assertEqual(self.json("audit", "verify")["rows"], rows, "before anything was made")
         result = self.run_it("tune", "-c", "docs", *QUICK)
         self.assertNotRegex(result.stderr, r"[\r\x1b]|%", "no progress where there is no terminal")
         self.assertIn("adapter: nothing to learn", result.stdout)
