@@ -22,6 +22,18 @@ static enum rag_status get_wait(const struct http_request *request, int64_t *ret
     return handle_query_int(request, "embed_wait_ms", 0, EMBED_WAIT_MS_MAX, ret_ms, reterr);
 }
 
+/* ?audit=together: one row for many documents; ?audit=each, the default. */
+static enum rag_status get_together(const struct http_request *request, bool *ret,
+                                    struct rag_error *reterr)
+{
+    const char *text = http_request_query(request, "audit");
+
+    if (text && strcmp(text, "each") != 0 && strcmp(text, "together") != 0)
+        return rag_fail(reterr, RAG_EINVAL, "audit='%.32s': must be each or together", text);
+    *ret = text && strcmp(text, "together") == 0;
+    return RAG_OK;
+}
+
 static void write_put(struct json_writer *w, const char *name, const struct ingest_result *r,
                       uint64_t n_pending)
 {
@@ -148,6 +160,7 @@ void handle_documents_post(struct http_request *request, struct http_response *r
     struct json_writer w;
     uint64_t n_pending = 0;
     int64_t wait_ms = -1;
+    bool together = false;
     struct buf body;
 
     buf_init(&body, 1u << 20);
@@ -157,6 +170,8 @@ void handle_documents_post(struct http_request *request, struct http_response *r
     if (status == RAG_OK)
         status = get_wait(request, &wait_ms, &error);
     if (status == RAG_OK)
+        status = get_together(request, &together, &error);
+    if (status == RAG_OK)
         status = document_format_of(http_request_header(request, "Content-Type"), "records.ndjson",
                                     &format, &error);
     if (status == RAG_OK && format != FORMAT_JSON && format != FORMAT_NDJSON)
@@ -165,7 +180,7 @@ void handle_documents_post(struct http_request *request, struct http_response *r
                           "application/x-ndjson; PUT .../documents/{id} takes files",
                           document_format_mime(format));
     if (status == RAG_OK)
-        status = ingest_records(&app->ingest, c, format == FORMAT_JSON, request->body,
+        status = ingest_records(&app->ingest, c, format == FORMAT_JSON, together, request->body,
                                 request->body_bytes, request->principal, request->id,
                                 request->cancelled, result, &error);
     if (wait_ms < 0) /* many documents are waited for only when that was asked for */

@@ -277,96 +277,6 @@ static enum rag_status prepare_removal(const struct ingest *ingest, struct bm25_
     return store_version_chunks(ingest->store, version_id, remove_one, &r, reterr);
 }
 
-static void write_change_payload(struct buf *out, const char *collection, const char *document,
-                                 const char *request_id, const struct ingest_result *result)
-{
-    struct json_writer w;
-
-    json_writer_init(&w, out);
-    json_begin_object(&w, NULL);
-    json_put_string(&w, "collection", collection);
-    json_put_string(&w, "document", document);
-    if (request_id)
-        json_put_string(&w, "request_id", request_id);
-    if (result && result->version_id != 0) {
-        json_put_int(&w, "version", (int64_t)result->version_id);
-        json_put_int(&w, "chunks", (int64_t)result->n_chunks);
-        json_put_int(&w, "text_bytes", (int64_t)result->text_bytes);
-    }
-    if (result && result->guarded.n_items > 0)
-        ingest_guarded_write(&result->guarded, &w, "guard");
-    json_end_object(&w);
-}
-
-enum rag_status pending_flush(const struct ingest *ingest, struct pending_audit *p,
-                              struct rag_error *reterr)
-{
-    enum rag_status status = audit_append_all(ingest->audit, p->items, p->n, reterr);
-
-    if (status != RAG_OK)
-        ingest_owe_audit(ingest);
-    for (size_t i = 0; i < p->n; i++) {
-        free(p->payloads[i]);
-        free(p->principals[i]);
-    }
-    p->n = 0;
-    return status;
-}
-
-/* 'kind' is a static text. */
-static enum rag_status pending_add(const struct ingest *ingest, struct pending_audit *p,
-                                   const char *kind, const char *principal, struct buf *payload,
-                                   uint64_t change, struct rag_error *reterr)
-{
-    enum rag_status status = RAG_OK;
-
-    if (p->n == PENDING_MAX)
-        status = pending_flush(ingest, p, reterr);
-    if (status == RAG_OK)
-        status = buf_take(payload, &p->payloads[p->n], NULL);
-    if (status != RAG_OK)
-        return status;
-    p->principals[p->n] = strdup(principal);
-    if (!p->principals[p->n]) {
-        free(p->payloads[p->n]);
-        return rag_fail(reterr, RAG_ENOMEM, "audit record: out of memory");
-    }
-    p->items[p->n] = (struct audit_item){kind, p->principals[p->n], p->payloads[p->n], change};
-    p->n++;
-    return RAG_OK;
-}
-
-/* Record a change: now and durably, or with 'pending' when that is flushed. */
-static enum rag_status audit_change(const struct ingest *ingest, struct pending_audit *pending,
-                                    const char *kind, const char *collection, const char *document,
-                                    const char *principal, const char *request_id,
-                                    const struct ingest_result *result, uint64_t change,
-                                    struct rag_error *reterr)
-{
-    struct rag_error error = {RAG_OK, ""};
-    enum rag_status status;
-    struct buf payload;
-    uint64_t seq;
-
-    buf_init(&payload, 65536);
-    write_change_payload(&payload, collection, document, request_id, result);
-    status = buf_status(&payload);
-    if (status != RAG_OK)
-        rag_fail(reterr, status, "audit record of '%.200s': out of memory", document);
-    else if (pending)
-        status = pending_add(ingest, pending, kind, principal, &payload, change, reterr);
-    else
-        status =
-            audit_append(ingest->audit, kind, principal, buf_str(&payload), change, &seq, &error);
-    if (error.status != RAG_OK)
-        rag_fail(reterr, status, "document '%.200s': changed, but its audit record failed: %s",
-                 document, error.text);
-    if (status != RAG_OK)
-        ingest_owe_audit(ingest);
-    buf_release(&payload);
-    return status;
-}
-
 /* Steps 6 and 7, between collection_change_begin() and _end(). */
 static enum rag_status publish(const struct ingest *ingest, struct collection *c, size_t lock,
                                const struct ingest_source *s, struct work *w,
@@ -454,8 +364,8 @@ static enum rag_status audit_refused(const struct ingest *ingest, struct pending
     const struct ingest_result result = {.guarded = *guarded};
     struct rag_error error = {RAG_OK, ""};
     enum rag_status status =
-        audit_change(ingest, pending, "document.refused", collection, buf_str(&w->name),
-                     s->principal, s->request_id, &result, 0, &error);
+        ingest_audit_change(ingest, pending, "document.refused", collection, buf_str(&w->name),
+                            s->principal, s->request_id, &result, 0, &error);
 
     if (status == RAG_OK)
         return RAG_EINVAL; /* reterr says which rule */
@@ -531,8 +441,7 @@ static enum rag_status ingest_work(const struct ingest *ingest, struct collectio
     collection_change_end(c, lock);
     result.guarded = guarded;
     if (status == RAG_OK && !result.unchanged)
-        status = audit_change(ingest, pending, "document.put", c->name, buf_str(&w->name),
-                              s->principal, s->request_id, &result, result.change, reterr);
+        status = ingest_audit_put(ingest, pending, c->name, buf_str(&w->name), s, &result, reterr);
 done:
     if (status == RAG_OK)
         *ret = result;
@@ -624,8 +533,8 @@ enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c,
     }
     collection_change_end(c, lock);
     if (status == RAG_OK)
-        status = audit_change(ingest, NULL, "document.delete", c->name, name, principal, request_id,
-                              NULL, change, reterr);
+        status = ingest_audit_change(ingest, NULL, "document.delete", c->name, name, principal,
+                                     request_id, NULL, change, reterr);
     if (status == RAG_OK)
         *ret_change = change;
 out:
@@ -633,69 +542,5 @@ out:
     id_list_release(&removed);
     buf_release(&nfc);
     arena_release(&arena);
-    return status;
-}
-
-/* ---- after a crash ---- */
-
-struct catch_up {
-    const struct ingest *ingest;
-    struct pending_audit pending;
-    size_t n;
-};
-
-static enum rag_status catch_up_one(void *context, const struct store_change *change,
-                                    struct rag_error *reterr)
-{
-    static const char *const kinds[] = {
-        [CHANGE_PUBLISH] = "document.put",
-        [CHANGE_DELETE] = "document.delete",
-        [CHANGE_COLLECTION_DELETE] = "collection.delete",
-    };
-    struct catch_up *u = context;
-
-    u->n++;
-    return audit_change(u->ingest, &u->pending, kinds[change->kind], change->collection,
-                        change->document, change->principal, NULL, NULL, change->change, reterr);
-}
-
-enum rag_status ingest_catch_up_audit(const struct ingest *ingest, size_t *ret_n,
-                                      struct rag_error *reterr)
-{
-    struct catch_up u = {.ingest = ingest};
-    enum rag_status status;
-
-    /* Changes are recorded side by side, so a crash or a full disk can leave gaps anywhere:
-     * with a gap every change is offered again, and recording is idempotent. */
-    status = store_changes_since(ingest->store, audit_changes_recorded(ingest->audit), catch_up_one,
-                                 &u, reterr);
-    if (status == RAG_OK)
-        status = pending_flush(ingest, &u.pending, reterr);
-    else
-        (void)pending_flush(ingest, &u.pending, NULL);
-    *ret_n = u.n;
-    return status;
-}
-
-/* ---- records that are owed ---- */
-
-void ingest_owe_audit(const struct ingest *ingest)
-{
-    atomic_fetch_add(&ingest->debt->incurred, 1);
-}
-
-enum rag_status ingest_settle_audit(const struct ingest *ingest, struct rag_error *reterr)
-{
-    /* Read first: what is incurred while we catch up stays owed. Two threads may do this at
-     * once; recording is idempotent, and the smaller number stored last costs a repetition. */
-    uint64_t incurred = atomic_load(&ingest->debt->incurred);
-    enum rag_status status;
-    size_t n = 0;
-
-    if (incurred == atomic_load(&ingest->debt->settled))
-        return RAG_OK;
-    status = ingest_catch_up_audit(ingest, &n, reterr);
-    if (status == RAG_OK)
-        atomic_store(&ingest->debt->settled, incurred);
     return status;
 }

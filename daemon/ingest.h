@@ -96,7 +96,8 @@ enum rag_status ingest_document(const struct ingest *ingest, struct collection *
 
 /* NDJSON: every line a document of its own, acknowledged when the call returns. A bad line
  * is counted and described (the first INGEST_ERRORS_MAX) and the others go on. single: the
- * body is one JSON record over any number of lines. */
+ * body is one JSON record over any number of lines. together: an audit row tells of many documents
+ * at once, by name and version, instead of one row each. */
 #define INGEST_ERRORS_MAX 100
 struct ingest_bulk_error {
     size_t line;
@@ -110,9 +111,10 @@ struct ingest_bulk_result {
     size_t n_errors;
 };
 enum rag_status ingest_records(const struct ingest *ingest, struct collection *c, bool single,
-                               const char *body, size_t n_bytes, const char *principal,
-                               const char *request_id, const atomic_bool *cancel,
-                               struct ingest_bulk_result *ret, struct rag_error *reterr);
+                               bool together, const char *body, size_t n_bytes,
+                               const char *principal, const char *request_id,
+                               const atomic_bool *cancel, struct ingest_bulk_result *ret,
+                               struct rag_error *reterr);
 
 enum rag_status ingest_delete(const struct ingest *ingest, struct collection *c, const char *name,
                               const char *principal, const char *request_id, uint64_t *ret_change,

@@ -42,6 +42,7 @@ struct bulk {
     const atomic_bool *cancel;
     struct lane *lanes;           /* owned, [LANES]; NULL until they are needed */
     struct pending_audit pending; /* of the caller */
+    bool together;
     size_t n_alone;
 
     pthread_mutex_t mutex;
@@ -171,6 +172,9 @@ static void start_lanes(struct bulk *b)
     b->lanes = calloc(LANES, sizeof *b->lanes);
     for (size_t i = 0; b->lanes && i < LANES; i++) {
         b->lanes[i].bulk = b;
+        /* without memory for it each document has its row */
+        if (b->together)
+            b->lanes[i].pending.together = calloc(1, sizeof *b->lanes[i].pending.together);
         b->lanes[i].started =
             pthread_create(&b->lanes[i].thread, NULL, run_lane, &b->lanes[i]) == 0;
     }
@@ -185,6 +189,8 @@ static void stop_lanes(struct bulk *b)
     for (size_t i = 0; b->lanes && i < LANES; i++)
         if (b->lanes[i].started)
             pthread_join(b->lanes[i].thread, NULL);
+    for (size_t i = 0; b->lanes && i < LANES; i++)
+        free(b->lanes[i].pending.together);
     free(b->lanes);
 }
 
@@ -263,15 +269,17 @@ static int by_line(const void *a, const void *b)
 }
 
 enum rag_status ingest_records(const struct ingest *ingest, struct collection *c, bool single,
-                               const char *body, size_t n_bytes, const char *principal,
-                               const char *request_id, const atomic_bool *cancel,
-                               struct ingest_bulk_result *ret, struct rag_error *reterr)
+                               bool together, const char *body, size_t n_bytes,
+                               const char *principal, const char *request_id,
+                               const atomic_bool *cancel, struct ingest_bulk_result *ret,
+                               struct rag_error *reterr)
 {
     struct bulk b = {.ingest = ingest,
                      .collection = c,
                      .principal = principal,
                      .request_id = request_id,
                      .cancel = cancel,
+                     .together = together,
                      .result = ret};
     struct record_sink sink = {on_record, note_bad, &b};
     enum rag_status flushed;
@@ -281,6 +289,8 @@ enum rag_status ingest_records(const struct ingest *ingest, struct collection *c
     status = ingest_settle_audit(ingest, reterr);
     if (status != RAG_OK)
         return status;
+    if (together)
+        b.pending.together = calloc(1, sizeof *b.pending.together);
     pthread_mutex_init(&b.mutex, NULL);
     pthread_cond_init(&b.changed, NULL);
     if (single)
@@ -295,6 +305,7 @@ enum rag_status ingest_records(const struct ingest *ingest, struct collection *c
     }
     /* what was accepted before an error is recorded too */
     flushed = pending_flush(ingest, &b.pending, status == RAG_OK ? reterr : NULL);
+    free(b.pending.together);
     pthread_cond_destroy(&b.changed);
     pthread_mutex_destroy(&b.mutex);
     qsort(ret->errors, ret->n_errors, sizeof ret->errors[0], by_line);

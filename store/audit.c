@@ -3,7 +3,8 @@
  * Invariants
  *   1. Rows are seq = n + 1 of the row before; the first that counts follows the checkpoint, or
  *      is 1. Rows up to the checkpoint are gone for every reader; idle work deletes them.
- *   2. A change number is in one row, or in cut_changes once that row is deleted, never in two.
+ *   2. A change number is in one row, or in cut_changes, never in two: there are those of rows that
+ *      were deleted, and of a row that tells of several all but one.
  *   3. A row has salt and payload, or neither: then a later row "audit.erase" names its seq. */
 #define _GNU_SOURCE
 #include "store/audit.h"
@@ -123,33 +124,63 @@ struct append_job {
     uint64_t seq; /* of the last one */
 };
 
-static enum rag_status append_one(struct database *db, const struct audit_item *item,
-                                  uint64_t *ret_seq, struct rag_error *reterr)
+/* Is there a row for that change? *ret_seq: its number, 0 when it is not known. */
+static enum rag_status find_change(struct database *db, uint64_t change, bool *ret,
+                                   uint64_t *ret_seq, struct rag_error *reterr)
 {
     /* the row of a change may have been cut away since: its number is kept */
     static const char find[] = "SELECT seq FROM audit WHERE change=?1 UNION ALL"
                                " SELECT (SELECT seq FROM checkpoint) FROM cut_changes"
                                " WHERE change=?1";
     sqlite3_stmt *statement;
-    enum rag_status status = RAG_OK;
+    enum rag_status status = database_statement(db, find, &statement, reterr);
     bool row = false;
 
-    if (item->change != 0) {
-        status = database_statement(db, find, &statement, reterr);
-        if (status != RAG_OK)
-            return status;
-        sqlite3_bind_int64(statement, 1, (int64_t)item->change);
-        status = database_step(db, statement, &row, reterr);
-        if (row) {
-            *ret_seq = (uint64_t)sqlite3_column_int64(statement, 0);
-            sqlite3_reset(statement);
-            return RAG_OK;
-        }
+    if (status != RAG_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, (int64_t)change);
+    status = database_step(db, statement, &row, reterr);
+    if (status != RAG_OK)
+        return status;
+    if (row) {
+        *ret_seq = (uint64_t)sqlite3_column_int64(statement, 0);
+        sqlite3_reset(statement);
     }
-    if (status == RAG_OK)
-        status = audit_insert(db, item->kind, item->principal, item->payload, item->change, ret_seq,
-                              reterr);
+    *ret = row;
+    return RAG_OK;
+}
+
+/* The row has the first change that was not recorded; the others are kept beside. */
+static enum rag_status append_several(struct database *db, const struct audit_item *item,
+                                      uint64_t *ret_seq, struct rag_error *reterr)
+{
+    static const char keep[] = "INSERT INTO cut_changes(change) VALUES(?1)";
+    enum rag_status status = RAG_OK;
+    bool written = false;
+
+    for (size_t i = 0; i <= item->n_more && status == RAG_OK; i++) {
+        uint64_t change = i == 0 ? item->change : item->more[i - 1];
+        bool found = false;
+
+        status = find_change(db, change, &found, ret_seq, reterr);
+        if (status != RAG_OK || found)
+            continue;
+        if (written)
+            status = database_run_for(db, keep, (int64_t)change, reterr);
+        else
+            status = audit_insert(db, item->kind, item->principal, item->payload, change, ret_seq,
+                                  reterr);
+        written = true;
+    }
     return status;
+}
+
+static enum rag_status append_one(struct database *db, const struct audit_item *item,
+                                  uint64_t *ret_seq, struct rag_error *reterr)
+{
+    if (item->change != 0)
+        return append_several(db, item, ret_seq, reterr);
+    return audit_insert(db, item->kind, item->principal, item->payload, 0, ret_seq, reterr);
 }
 
 static enum rag_status run_append(struct database *db, void *context, struct rag_error *reterr)
@@ -166,7 +197,8 @@ enum rag_status audit_append(struct audit *audit, const char *kind, const char *
                              const char *payload, uint64_t change, uint64_t *ret_seq,
                              struct rag_error *reterr)
 {
-    struct audit_item item = {kind, principal, payload, change};
+    struct audit_item item = {
+        .kind = kind, .principal = principal, .payload = payload, .change = change};
     struct append_job j = {&item, 1, 0};
     enum rag_status status = writer_do(audit->writer, run_append, &j, reterr);
 

@@ -36,7 +36,7 @@ struct audit_entry {
     const char *principal;
     const char *payload; /* JSON object; NULL: erased */
     uint8_t hash[SHA256_BYTES];
-    uint64_t change; /* store change that it tells of, or 0; at most one row per change */
+    uint64_t change; /* store change that it tells of, the first one, or 0; at most one row each */
 };
 /* Append and return after the commit is durable. With change != 0 a row that is already
  * there for it makes this a no-op (ret_seq is that row's). */
@@ -47,12 +47,16 @@ enum rag_status audit_append(struct audit *audit, const char *kind, const char *
  * RAG_ELIMIT or RAG_ENOMEM. */
 enum rag_status audit_append_buf(struct audit *audit, const char *kind, const char *principal,
                                  struct buf *payload, uint64_t change, struct rag_error *reterr);
-/* The same for n rows, in order, in one commit; all of them or, on failure, none. */
+/* The same for n rows, in order, in one commit; all of them or, on failure, none. A row that tells
+ * of several changes is a no-op when each of them is recorded already; else it is theirs that were
+ * not. */
 struct audit_item {
     const char *kind;
     const char *principal;
     const char *payload;
     uint64_t change;
+    const uint64_t *more; /* n_more further changes that the row tells of; with change != 0 */
+    size_t n_more;
 };
 enum rag_status audit_append_all(struct audit *audit, const struct audit_item *items, size_t n,
                                  struct rag_error *reterr);

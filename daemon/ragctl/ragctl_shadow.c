@@ -119,7 +119,7 @@ enum rag_status shadow_flush(struct shadow *s, struct rag_error *reterr)
     if (s->n_lines == 0)
         return RAG_OK;
     buf_init(&path, HTTP_TARGET_BYTES_MAX);
-    ragctl_client_collection_path(&path, s->name, "/documents", NULL);
+    ragctl_client_collection_path(&path, s->name, "/documents?audit=together", NULL);
     call.path = buf_str(&path);
     status = ragctl_client_do(s->client, &call, reterr);
     if (status == RAG_OK)

@@ -287,6 +287,33 @@ class Export(WithRagd):
         self.assertEqual(self.check(self.export())["rows"], 6001)
         self.assertEqual(self.export("--format", "csv").read_bytes().count(b"\r\n"), 6002)
 
+    def test_one_row_tells_of_many_documents_and_leaves_none_out(self):
+        self.ok("PUT", "/v1/collections/c", {})
+        n = 2500
+        lines = "".join(json.dumps({"id": f"문서 {i}", "text": f"{i}번 글이다."}) + "\n"
+                        for i in range(n))
+        self.ok("POST", "/v1/collections/c/documents?audit=together", lines,
+                content_type="application/x-ndjson")
+        self.ok("PUT", self.ragd.document("c", "last.txt"), "글이다.", content_type="text/plain")
+        for restarted in (False, True):
+            rows = self.ok("GET", "/v1/audit?limit=1000")["entries"]
+            self.assertLess(len(rows), 20)
+            together = [r["payload"] for r in rows if r["kind"] == "documents.put"]
+            told = {d["document"]: d for p in together for d in p["documents"]}
+            self.assertEqual(set(told), {f"문서 {i}" for i in range(n)})
+            self.assertEqual(sum(len(p["documents"]) for p in together), n)
+            for payload in together:
+                self.assertEqual(payload["collection"], "c")
+                self.assertEqual(payload["request_id"], together[0]["request_id"])
+            for i in (0, n - 1):
+                there = self.ok("GET", self.ragd.document("c", f"문서 {i}"))
+                self.assertEqual(told[f"문서 {i}"]["version"], there["version"])
+            if not restarted:  # nothing is missing, so nothing is caught up
+                self.ragd.stop()
+                self.ragd.start()
+        self.assertIn("whole", self.run_it("audit", "verify").stdout)
+        self.fails(400, "POST", "/v1/collections/c/documents?audit=never", {"id": "1", "text": "글"})
+
     def test_csv_is_safe_and_stable(self):
         dangers = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1+1", "a\n=cmd|' /C calc'!A0",
                    'a "quoted", b', "ㄱ,ㄴ", "|x", "%x"]

@@ -119,7 +119,9 @@ class Tune(Base):
         self.start()
         self.ingest_docs()
         self.set(gate={"relevance_min": 0.95})
+        rows = self.json("audit", "verify")["rows"]
         gate = self.tune("gate")[0]["gate"]
+        self.assertLess(self.json("audit", "verify")["rows"] - rows, 20, "not one a passage")
         self.assertTrue(gate["installed"], gate)
         self.assertLess(gate["found"]["relevance_min"], 0.9)
         self.assertGreater(gate["found"]["relevance_min"], 0)

@@ -217,6 +217,37 @@ static void a_change_is_recorded_once(void **state)
     assert_true(verify(log->audit, NULL).whole);
 }
 
+static void a_row_of_several_changes_records_each_of_them_once(void **state)
+{
+    static const uint64_t more[] = {2, 3};
+    static const uint64_t overlapping[] = {3, 4, 5};
+    const struct audit_item several = {.kind = "documents.put",
+                                       .principal = "uid:1",
+                                       .payload = "{\"documents\":[]}",
+                                       .change = 1,
+                                       .more = more,
+                                       .n_more = COUNT(more)};
+    struct audit_item items[2] = {several, several};
+    struct log *log = *state;
+
+    assert_int_equal(audit_append_all(log->audit, &several, 1, NULL), RAG_OK);
+    assert_int_equal(audit_changes_recorded(log->audit), 3);
+    /* none of them again, by itself or with the others */
+    append(log->audit, "{\"a\":1}", 2);
+    assert_int_equal(audit_append_all(log->audit, items, COUNT(items), NULL), RAG_OK);
+    assert_int_equal(query_number(log->dir, "audit.db", "SELECT count(*) FROM audit"), 1);
+    /* some of them were: the row is written for the others, and tells of all */
+    assert_int_equal(append(log->audit, "{\"a\":2}", 5), 2);
+    assert_int_equal(audit_changes_recorded(log->audit), 0);
+    items[0].change = 2;
+    items[0].more = overlapping;
+    items[0].n_more = COUNT(overlapping);
+    assert_int_equal(audit_append_all(log->audit, items, 1, NULL), RAG_OK);
+    assert_int_equal(query_number(log->dir, "audit.db", "SELECT change FROM audit WHERE seq=3"), 4);
+    assert_int_equal(audit_changes_recorded(log->audit), 5);
+    assert_true(verify(log->audit, NULL).whole);
+}
+
 static void an_erased_payload_is_gone_and_said_to_be(void **state)
 {
     struct log *log = *state;
@@ -384,6 +415,7 @@ int main(void)
 #define WITH_LOG(f) tests[n++] = (struct CMUnitTest){#f, f, setup, teardown, NULL}
     WITH_LOG(a_row_comes_back_as_it_was);
     WITH_LOG(a_change_is_recorded_once);
+    WITH_LOG(a_row_of_several_changes_records_each_of_them_once);
     WITH_LOG(an_erased_payload_is_gone_and_said_to_be);
     WITH_LOG(a_cut_leaves_a_signed_beginning);
     WITH_LOG(lists_are_filtered_and_paged);

@@ -270,7 +270,10 @@ static void run_child(const char *dir, int out)
         uint64_t change = audit_last_change(audit);
 
         for (size_t i = 0; i < COUNT(items); i++)
-            items[i] = (struct audit_item){"document.put", "uid:1", "{}", change + i + 1};
+            items[i] = (struct audit_item){.kind = "document.put",
+                                           .principal = "uid:1",
+                                           .payload = "{}",
+                                           .change = change + i + 1};
         if (audit_append_all(audit, items, COUNT(items), NULL) != RAG_OK)
             _exit(4);
         audit_head(audit, &head);
