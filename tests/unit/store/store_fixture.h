@@ -166,7 +166,7 @@ static inline int64_t query_number(const char *dir, const char *file, const char
 
     snprintf(path, sizeof path, "%s/%s", dir, file);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 5000);
+    sqlite3_busy_timeout(db, 60000);
     if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
         fail_msg("%s: %s", sql, sqlite3_errmsg(db));
     assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
@@ -184,16 +184,16 @@ static inline void run_sql(const char *dir, const char *file, const char *sql)
 
     snprintf(path, sizeof path, "%s/%s", dir, file);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 5000);
+    sqlite3_busy_timeout(db, 60000);
     if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK)
         fail_msg("%s: %s", sql, message);
     sqlite3_close(db);
 }
 
-/* Wait until nothing is left to reclaim, at most 10 s. */
+/* Wait until nothing is left to reclaim, at most a minute: disks of busy machines are slow. */
 static inline void wait_reclaimed(const char *dir)
 {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 6000; i++) {
         if (query_number(dir, "ragd.db",
                          "SELECT (SELECT count(*) FROM versions WHERE state<>1)"
                          " + (SELECT count(*) FROM collections WHERE deleted=1)") == 0)

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include "store/writer.h"
 
@@ -14,7 +15,7 @@ struct bench {
     struct writer *writer;
     unsigned n_committed; /* by the writer thread */
     unsigned idle_left;
-    unsigned n_idle;
+    atomic_uint n_idle;
 };
 
 static void on_committed(void *context, struct database *db)
@@ -123,7 +124,7 @@ static void wait_queued(struct writer *writer, size_t n)
 {
     struct writer_stats stats;
 
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 20000; i++) {
         writer_stats(writer, &stats);
         if (stats.queue_length == n)
             return;
@@ -132,10 +133,11 @@ static void wait_queued(struct writer *writer, size_t n)
     fail_msg("%zu jobs are queued, not %zu", stats.queue_length, n);
 }
 
-static void one_group_one_commit_and_own_failures(void **state)
+/* Three jobs behind one that holds the writer, the second of which fails. The commits of all four.
+ */
+static uint64_t share_a_group(struct bench *b, const int64_t first)
 {
-    struct bench *b = *state;
-    int64_t values[] = {1, 2, 3};
+    int64_t values[] = {first, first + 1, first + 2};
     struct writer_stats before;
     struct writer_stats after;
     struct call calls[4];
@@ -162,13 +164,33 @@ static void one_group_one_commit_and_own_failures(void **state)
     assert_string_equal(calls[2].error.text, "job: fails on purpose");
     assert_int_equal(calls[3].status, RAG_OK);
     writer_stats(b->writer, &after);
-    /* the held job lasted longer than a group does, so the rest is one group of its own */
-    assert_in_range(after.n_commits - before.n_commits, 1, 2);
     assert_int_equal(after.n_writes - before.n_writes, 4);
     assert_int_equal(query_number(b->dir, "t.db", "SELECT count(*) FROM t"), 2);
-    assert_int_equal(query_number(b->dir, "t.db", "SELECT sum(x) FROM t"), 4);
+    assert_int_equal(query_number(b->dir, "t.db", "SELECT sum(x) FROM t"), 2 * first + 2);
     sem_destroy(&gate.entered);
     sem_destroy(&gate.open);
+    return after.n_commits - before.n_commits;
+}
+
+static enum rag_status empty(struct database *db, void *context, struct rag_error *reterr)
+{
+    (void)context;
+    return database_exec(db, "DELETE FROM t", reterr);
+}
+
+static void one_group_one_commit_and_own_failures(void **state)
+{
+    struct bench *b = *state;
+    uint64_t n_commits = share_a_group(b, 1);
+
+    /* Two at most: the held job's, when it lasted longer than a group does, and that of the others.
+     * Where the writer had no processor for WRITE_GROUP_MS in their midst, it rightly begins a new
+     * group: then it is tried again. */
+    for (int64_t round = 1; n_commits > 2 && round < 100; round++) {
+        assert_int_equal(writer_do(b->writer, empty, NULL, NULL), RAG_OK);
+        n_commits = share_a_group(b, 1 + 10 * round);
+    }
+    assert_in_range(n_commits, 1, 2);
 }
 
 static void a_full_queue_refuses_and_work_begun_waits(void **state)
@@ -218,16 +240,22 @@ static void a_constraint_fails_only_its_job(void **state)
     assert_int_equal(writer_do(b->writer, insert, &value, &error), RAG_OK);
 }
 
+/* The connection is the writer's thread's alone. */
+static enum rag_status limit_pages(struct database *db, void *context, struct rag_error *reterr)
+{
+    return database_exec(db, context, reterr);
+}
+
 static void no_room_fails_the_write_and_room_mends_it(void **state)
 {
+    static char few[] = "PRAGMA max_page_count=8";
+    static char many[] = "PRAGMA max_page_count=1000000";
     struct bench *b = *state;
     int64_t n_good = 0;
     struct rag_error error;
     int64_t i;
 
-    /* nothing is queued and no idle work is left: the connection may be used from here */
-    usleep(50000);
-    assert_int_equal(database_exec(&b->db, "PRAGMA max_page_count=8", &error), RAG_OK);
+    assert_int_equal(writer_do(b->writer, limit_pages, few, &error), RAG_OK);
     for (i = 0; i < 5000; i++) {
         enum rag_status status = writer_do(b->writer, insert, &i, &error);
 
@@ -239,8 +267,7 @@ static void no_room_fails_the_write_and_room_mends_it(void **state)
     }
     assert_true(n_good > 0 && n_good < 5000);
     assert_int_equal(query_number(b->dir, "t.db", "SELECT count(*) FROM t"), n_good);
-    usleep(50000);
-    assert_int_equal(database_exec(&b->db, "PRAGMA max_page_count=1000000", &error), RAG_OK);
+    assert_int_equal(writer_do(b->writer, limit_pages, many, &error), RAG_OK);
     assert_int_equal(writer_do(b->writer, insert, &i, &error), RAG_OK);
     assert_int_equal(query_number(b->dir, "t.db", "SELECT count(*) FROM t"), n_good + 1);
 }
@@ -249,10 +276,13 @@ static void idle_work_is_done_to_its_end(void **state)
 {
     struct bench *b = *state;
 
-    usleep(200000); /* far longer than five slices; the stop orders what follows */
+    for (int ms = 0; atomic_load(&b->n_idle) < 5; ms++) {
+        assert_true(ms < 20000);
+        usleep(1000);
+    }
     writer_stop(b->writer);
     b->writer = NULL;
-    assert_int_equal(b->n_idle, 5);
+    assert_int_equal(atomic_load(&b->n_idle), 5);
 }
 
 int main(void)
