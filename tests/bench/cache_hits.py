@@ -149,7 +149,7 @@ class Bench:
 def run(arguments, config):
     folder = tempfile.mkdtemp(prefix="bench-cache.", dir=arguments.build)
     try:
-        with Ragd(arguments.build, config=config, folder=folder) as ragd:
+        with Ragd(arguments.build, config=config, folder=folder, hurry=True) as ragd:
             figures = Bench(arguments, ragd).measure()
             ragd.stop()
             return figures

@@ -69,7 +69,7 @@ def main():
     arguments = parser.parse_args()
     config = (f"[models]\nembedder = {arguments.embedder}\n"
               f"[generate]\nmodel = {arguments.model}\nchat_template = {arguments.template}\n")
-    with Ragd(arguments.build, config=config) as ragd:
+    with Ragd(arguments.build, config=config, hurry=True) as ragd:
         embed(ragd, 5)
         alone = embed(ragd, arguments.requests)
         clients = [Prompts(ragd, i, arguments.words) for i in range(arguments.streams)]

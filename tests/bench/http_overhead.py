@@ -28,7 +28,7 @@ def main():
     arguments = parser.parse_args()
     rng = random.Random(7)
     texts = list(passages(arguments.passages, seed=7))
-    with Ragd(arguments.build) as ragd:
+    with Ragd(arguments.build, hurry=True) as ragd:
         ragd.call("PUT", "/v1/collections/bench", {})
         for at in range(0, len(texts), 2000):
             lines = "\n".join(json.dumps({"id": f"p{at + i}", "text": text}, ensure_ascii=False)

@@ -24,7 +24,7 @@ def main():
     texts = list(passages(arguments.passages, seed=3))
     files = ["\n\n".join(texts[i * 10 % len(texts):][:10]) + f"\n\n{i}" for i in
              range(arguments.files)]
-    with Ragd(arguments.build) as ragd:
+    with Ragd(arguments.build, hurry=True) as ragd:
         rss_idle = ragd.rss_mb()
         ragd.call("PUT", "/v1/collections/files", {})
         ragd.call("PUT", "/v1/collections/records", {})

@@ -146,7 +146,7 @@ def measure(arguments, policy, poisoned, benign):
     prompts = [letters(text) for text in rules()]
     attacks, harmless = [], []
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file, \
-            Ragd(arguments.build, config=config_of(arguments, policy, file)) as ragd:
+            Ragd(arguments.build, config=config_of(arguments, policy, file), hurry=True) as ragd:
         fill(ragd, poisoned, benign)
         for i, row in enumerate(poisoned):
             if arguments.obedient:
@@ -187,7 +187,7 @@ def measure_alone(arguments, poisoned):
     prompts = [letters(text) for text in rules()]
     outcome = []
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file, \
-            Ragd(arguments.build, config=config_of(arguments, "flag", file)) as ragd:
+            Ragd(arguments.build, config=config_of(arguments, "flag", file), hurry=True) as ragd:
         fill(ragd, poisoned, [])
         for i, row in enumerate(poisoned):
             status, reply = ragd.call("POST", "/v1/search", {

@@ -357,7 +357,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="keep the state folder")
     arguments = parser.parse_args()
 
-    daemon = Ragd(arguments.build, config=CONFIG)
+    daemon = Ragd(arguments.build, config=CONFIG, hurry=True)
     total = {"test": "crash", "rounds": 0, "acknowledged": 0, "lost": 0, "half": 0,
              "index_mismatch": 0, "vector_mismatch": 0, "audit_broken": 0}
     try:

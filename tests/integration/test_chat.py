@@ -55,7 +55,7 @@ class Terminal:
         self.text += data.decode("utf-8", "replace")
         return bool(data)
 
-    def expect(self, wanted, seconds=20):
+    def expect(self, wanted, seconds=60):
         """Wait for a text; what came up to its end is taken."""
         until = time.monotonic() + seconds
         while wanted not in self.text:
@@ -68,7 +68,7 @@ class Terminal:
     def type(self, text):
         os.write(self.main, text.encode())
 
-    def wait(self, seconds=20):
+    def wait(self, seconds=60):
         until = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < until:
             self.read(0.05)
@@ -184,6 +184,7 @@ class SlowRagd(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def __init__(self, path):
         self.n = 0
         self.gone = threading.Event()
+        self.heard = threading.Event()  # the second one
         self.asked = []
         super().__init__(path, Handler)
 
@@ -206,6 +207,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.n += 1
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.asked.append(json.loads(body))
+        if self.server.n == 2:
+            self.server.heard.set()
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
@@ -215,7 +218,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(0.3)
             self.event("delta", {"text": "first sentence."})
         if self.server.n <= 2:
-            if not select.select([self.connection], [], [], 20)[0]:
+            if not select.select([self.connection], [], [], 300)[0]:
                 return
             self.server.gone.set()
             return
@@ -230,7 +233,7 @@ class Cancel(unittest.TestCase):
     def test_ctrl_c_ends_the_answer_and_not_the_chat(self):
         with tempfile.TemporaryDirectory(prefix="chat-test.") as folder:
             server = SlowRagd(f"{folder}/s")
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             t = Terminal(str(BUILD / "ragctl"), "chat", "-c", "c", "--socket", f"{folder}/s")
             self.addCleanup(t.close)
             t.expect("> ")
@@ -241,15 +244,15 @@ class Cancel(unittest.TestCase):
             t.type("\x03")
             t.expect("cancelled")
             t.expect("> ")
-            self.assertLess(time.monotonic() - begun, 5)
-            self.assertTrue(server.gone.wait(5), "the daemon did not see the client go")
+            self.assertLess(time.monotonic() - begun, 60)  # the answer would have taken 300 s
+            self.assertTrue(server.gone.wait(60), "the daemon did not see the client go")
             server.gone.clear()
             t.type("two\n")
-            time.sleep(0.5)
+            self.assertTrue(server.heard.wait(60), "the second question did not come")
             t.type("\x03")
             t.expect("cancelled")
             t.expect("> ")
-            self.assertTrue(server.gone.wait(5))
+            self.assertTrue(server.gone.wait(60))
             t.type("three\n")
             t.expect("all of it.")
             t.expect("(local, 2.0 s; 11 tokens, 10.0 a second)")

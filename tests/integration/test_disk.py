@@ -23,7 +23,7 @@ from ragd_process import Ragd  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")
 DISK_MIB = 16
-REPLY_S = 20  # an error may take its time, but comes
+REPLY_S = 60  # an error may take its time, but comes
 WORDS = [chr(0xAC00 + (7919 * i) % 11172) + chr(0xAC00 + (104729 * i) % 11172) for i in range(2000)]
 QUESTION = {"collection": "c", "question": "제주 배송비는 얼마인가요?"}
 

@@ -34,7 +34,7 @@ class Client:
             self.process.stdin.write(data + b"\n")
         self.process.stdin.flush()
 
-    def read(self, seconds=30):
+    def read(self, seconds=60):
         """The next message; None: none came."""
         until = time.monotonic() + seconds
         while b"\n" not in self.rest:
@@ -71,7 +71,7 @@ class Client:
     def end(self):
         """(exit status, what it wrote to standard error)"""
         self.process.stdin.close()
-        status = self.process.wait(timeout=30)
+        status = self.process.wait(timeout=60)
         error = self.process.stderr.read().decode()
         self.close()
         return status, error
@@ -82,7 +82,7 @@ class Client:
                 pipe.close()
             except BrokenPipeError:
                 pass
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=60)
 
 
 class Base(unittest.TestCase):
@@ -174,7 +174,7 @@ class Session(Base):
         client.process.stdin.write(b'{"jsonrpc":"2.0","id":"last","method":"ping"}')
         client.process.stdin.close()
         self.assertEqual(client.read()["id"], "last")
-        self.assertEqual(client.process.wait(timeout=30), 0)
+        self.assertEqual(client.process.wait(timeout=60), 0)
 
     def test_batches_are_of_one_revision(self):
         batch = [{"jsonrpc": "2.0", "id": 1, "method": "ping"},
@@ -200,7 +200,7 @@ class Session(Base):
         client = self.client()
         client.process.stdout.close()
         client.send({"jsonrpc": "2.0", "id": 1, "method": "ping"})
-        self.assertEqual(client.process.wait(timeout=30), 0)
+        self.assertEqual(client.process.wait(timeout=60), 0)
 
     def test_without_a_daemon_a_tool_says_so(self):
         gone = Ragd(BUILD)
@@ -443,13 +443,13 @@ class Cancellation(unittest.TestCase):
                      "params": {"requestId": "other"}},
                     {"jsonrpc": "2.0", "id": 5, "method": "ping"},
                     {"jsonrpc": "2.0", "id": 6, "method": "tools/list"})
-        self.assertEqual(client.read(10)["id"], 5)
+        self.assertEqual(client.read()["id"], 5)
         self.assertIsNone(client.read(0.5))
         client.send({"jsonrpc": "2.0", "method": "notifications/cancelled",
                      "params": {"requestId": "q", "reason": "the person left"}})
-        self.assertEqual(client.read(10)["id"], 6)
+        self.assertEqual(client.read()["id"], 6)
         self.assertIsNone(client.read(0.5))
-        connection.settimeout(10)
+        connection.settimeout(60)
         self.assertEqual(connection.recv(1), b"")  # the daemon hears of it
 
     def test_a_daemon_that_breaks_off(self):
@@ -461,7 +461,7 @@ class Cancellation(unittest.TestCase):
             connection = self.take_request()
             connection.sendall(rest)
             connection.shutdown(2)
-            reply = self.client.read(10)
+            reply = self.client.read()
             self.assertTrue(reply["result"]["isError"], reply)
             self.assertIn(words, reply["result"]["content"][0]["text"])
 

@@ -17,12 +17,13 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from ragd_process import Ragd  # noqa: E402
+import side_by_side  # noqa: E402
+from ragd_process import Ragd, free_port  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")
 QUESTION = {"collection": "c", "question": "제주 배송비는 얼마인가요?"}
 TEXT = "제주 배송비는 4,000원입니다."
-PATIENCE_S = 10  # generous: a busy machine under a sanitizer; what was measured is printed
+PATIENCE_S = 60  # generous: a busy machine under a sanitizer; what was measured is printed
 
 
 def request_text(method, target, body=b"", headers=()):
@@ -36,10 +37,14 @@ def ask_text(stream=False):
     return request_text("POST", "/v1/ask", json.dumps({**QUESTION, "stream": stream}).encode())
 
 
+# Whatever is pipelined before it: its reply is the connection's last, so nobody waits for silence.
+LAST = request_text("GET", "/healthz", headers=["Connection: close"])
+
+
 class Wire:
     """A socket that is spoken to in bytes."""
 
-    def __init__(self, ragd, timeout=30):
+    def __init__(self, ragd, timeout=PATIENCE_S):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(timeout)
         try:
@@ -79,11 +84,11 @@ class Wire:
             raise ValueError(f"the connection ended after {len(body)} of {length} bytes")
         return status, headers, body
 
-    def replies(self):
-        """All of them until the connection ends or says nothing for a second. After 'Connection:
+    def replies(self, silent_s=PATIENCE_S):
+        """All of them until the connection ends or says nothing for so long. After 'Connection:
         close' nothing counts: libmicrohttpd 0.9.75 repeats the head of some errors of its own."""
         found = []
-        self.sock.settimeout(1)
+        self.sock.settimeout(silent_s)
         try:
             while (reply := self.reply()) is not None:
                 found.append(reply)
@@ -147,7 +152,7 @@ class Base(unittest.TestCase):
 
 
 class Slow(Base):
-    config = "[http]\nidle_timeout_s = 20\n"
+    config = "[http]\nidle_timeout_s = 300\n"  # what is slow is not hung up while this is measured
 
     def times(self):
         found = []
@@ -200,13 +205,26 @@ class Slow(Base):
 
 
 class NoDescriptors(Base):
+    def settled_descriptors(self, kept):
+        """Those in use once no other connection is on its way out: what it held would be free."""
+        def others():
+            kept.send(request_text("GET", "/metrics"))
+            return b"\nragd_http_connections 1\n" not in kept.reply()[2]
+
+        self.eventually(others)
+        while True:
+            used = os.listdir(f"/proc/{self.ragd.process.pid}/fd")
+            time.sleep(0.2)  # a connection is counted out a moment before it is closed
+            if used == os.listdir(f"/proc/{self.ragd.process.pid}/fd"):
+                return {int(fd) for fd in used}
+
     def test_descriptors_taken_from_a_running_daemon_and_given_back(self):
         pid = self.ragd.process.pid
         limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         with Wire(self.ragd) as kept:
             kept.send(request_text("GET", "/healthz"))
             self.assertEqual(kept.reply()[0], 200)
-            used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+            used = self.settled_descriptors(kept)
             first_free = min(set(range(len(used) + 1)) - used)
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free, limit[1]))
             for _ in range(5):
@@ -272,11 +290,15 @@ class Queues(Base):
                 if put[0] == 201:
                     acknowledged[name] = text
 
-        threads = [threading.Thread(target=client, args=(i,)) for i in range(24)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        # where this program is too slow to fill the queues, or too many were refused, once more
+        for first in range(0, 240, 24):
+            threads = [threading.Thread(target=client, args=(first + i,)) for i in range(24)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            if len(statuses) >= 3:
+                break
         self.assertEqual(statuses, {200, 201, 503})
         self.eventually(self.held)
         for name, text in acknowledged.items():
@@ -288,7 +310,7 @@ class Queues(Base):
 
 
 class Http(Base):
-    def exchange(self, data, half_close=False):
+    def exchange(self, data, half_close=False, **patience):
         with Wire(self.ragd) as wire:
             try:
                 wire.send(data)
@@ -296,7 +318,7 @@ class Http(Base):
                 pass  # refused before all of it was sent: the reply is there all the same
             if half_close:
                 wire.sock.shutdown(socket.SHUT_WR)
-            return wire.replies()
+            return wire.replies(**patience)
 
     def codes(self, data, **options):
         return [reply[0] for reply in self.exchange(data, **options)]
@@ -309,8 +331,8 @@ class Http(Base):
         many = b"".join((request_text("GET", "/healthz"), ask_text(),
                          request_text("GET", "/v1/collections/none"),
                          request_text("GET", "/readyz"))) * 10
-        replies = self.exchange(many)
-        self.assertEqual([r[0] for r in replies], [200, 200, 404, 200] * 10)
+        replies = self.exchange(many + LAST)
+        self.assertEqual([r[0] for r in replies], [200, 200, 404, 200] * 10 + [200])
         self.assertIn("answer", json.loads(replies[1][2]))
         self.assertEqual(json.loads(replies[39][2])["status"], "ready")
 
@@ -319,11 +341,9 @@ class Http(Base):
         pieces = b"".join(b"%x\r\n%s\r\n" % (len(p), p)
                           for p in (body[i:i + 7] for i in range(0, len(body), 7)))
         head = request_text("POST", "/v1/ask", headers=["Transfer-Encoding: chunked"])
-        self.assertEqual(self.codes(head + pieces + b"0\r\n\r\n" +
-                                    request_text("GET", "/healthz")), [200, 200])
+        self.assertEqual(self.codes(head + pieces + b"0\r\n\r\n" + LAST), [200, 200])
         # what is no chunk ends the connection; nothing after it is taken for a request
-        self.assertIn(self.codes(head + b"zz\r\n" + body + b"\r\n0\r\n\r\n" +
-                                 request_text("GET", "/healthz")), ([], [400]))
+        self.assertIn(self.codes(head + b"zz\r\n" + body + b"\r\n0\r\n\r\n" + LAST), ([], [400]))
 
     def test_a_client_that_sends_no_more_gets_its_replies(self):
         for data, codes in ((ask_text(), [200]),
@@ -332,7 +352,7 @@ class Http(Base):
 
     def test_the_absolute_form_is_a_path_too(self):
         for target in ("http://localhost/healthz", "HTTP://x:80/healthz"):
-            self.assertEqual(self.codes(request_text("GET", target)), [200])
+            self.assertEqual(self.codes(request_text("GET", target) + LAST), [200, 200])
 
     def test_head_has_no_body(self):
         with Wire(self.ragd) as wire:
@@ -367,15 +387,18 @@ class Http(Base):
         )
         for name, allowed, method, target, headers in rows:
             with self.subTest(name):
-                replies = self.exchange(request_text(method, target, headers=headers))
-                self.assertEqual(len(replies), 1, replies)
-                self.assertIn(replies[0][0], allowed)
+                # one reply, then the end or the next one: never two of one request
+                codes = self.codes(request_text(method, target, headers=headers) + LAST)
+                self.assertIn(codes[0], allowed)
+                self.assertIn(codes[1:], ([], [200]))
         for raw in (b"\0\0\0\0\r\n\r\n", b"GET /a\0b HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n" * 100,
                     b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00" * 50,
                     b"GET /healthz HTTP/1.1\r\n: empty\r\n\r\n", os.urandom(5000)):
             with self.subTest(raw[:20]):
                 try:
-                    self.assertLessEqual(set(self.codes(raw)), {200, 400, 404, 405, 505})
+                    # some get no reply at all; whoever gets one has it within the second
+                    self.assertLessEqual(set(self.codes(raw, silent_s=1)),
+                                         {200, 400, 404, 405, 505})
                 except ValueError:
                     pass  # an error page of HTTP/0.9 or 1.0
         self.asks_well()
@@ -408,8 +431,7 @@ class Http(Base):
         )
         for name, target, headers, body, code in rows:
             with self.subTest(name):
-                codes = self.codes(request_text("POST", target, headers=headers) + body +
-                                   request_text("GET", "/healthz"))
+                codes = self.codes(request_text("POST", target, headers=headers) + body + LAST)
                 self.assertIn(codes, ([code, 200], [code]))
                 status, _ = self.ragd.call("GET", self.ragd.document("c", "a.txt"))
                 self.assertEqual(status, 200, "the hidden request was run")
@@ -499,9 +521,7 @@ class Principals(unittest.TestCase):
     SECRETS = {"web": "web-secret-0123456789", "batch": "batch-secret-0123456789"}
 
     def setUp(self):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self.ragd = Ragd(BUILD)
         self.addCleanup(self.ragd.__exit__, None, None, None)
         tokens = self.ragd.folder / "tokens"
@@ -513,7 +533,7 @@ class Principals(unittest.TestCase):
 
     def tcp(self, name, method, target, body=None, authorization=None):
         """(status, reply) of a request with the token of that name."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         headers = {"Content-Type": "text/plain" if isinstance(body, str) else "application/json"}
         if name:
             authorization = f"Bearer {self.SECRETS[name]}"
@@ -565,4 +585,4 @@ class Principals(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], testRunner=side_by_side.Runner(2))

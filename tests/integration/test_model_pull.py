@@ -15,6 +15,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import side_by_side  # noqa: E402
 from stub_hub import COMMIT, StubHub  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else pathlib.Path("build/release")
@@ -279,7 +280,7 @@ class Pull(unittest.TestCase):
         self.hub.misbehave.update(busy=99, retry_after=86400)
         begun = time.monotonic()
         self.assertIn("86400", self.pull(code=1).stderr)
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 60)  # nothing beside the day that it was told
 
     def test_a_hub_that_stays_broken_is_given_up(self):
         self.hub.misbehave.update(busy=99, busy_code=502)
@@ -288,9 +289,9 @@ class Pull(unittest.TestCase):
 
     def test_nobody_listens(self):
         with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
+            s.bind(("127.0.0.1", 0))  # and not listen(); while it is bound nobody else does
             endpoint = f"http://127.0.0.1:{s.getsockname()[1]}"
-        self.assertIn(endpoint, self.pull(code=1, HF_ENDPOINT=endpoint).stderr)
+            self.assertIn(endpoint, self.pull(code=1, HF_ENDPOINT=endpoint).stderr)
 
     # ---- what is not believed ----
 
@@ -428,4 +429,4 @@ class Pull(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], testRunner=side_by_side.Runner(4))

@@ -48,7 +48,7 @@ class WithRagd(unittest.TestCase):
     def log(self):
         return self.ragd.log_path.read_text(encoding="utf-8").splitlines()
 
-    def wait_for(self, found, seconds=10):
+    def wait_for(self, found, seconds=60):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             result = found()
@@ -178,12 +178,22 @@ class Live(WithRagd):
         self.assertEqual(self.ok("GET", "/v1/requests"), {"requests": [], "n": 0})
 
     def test_a_request_at_work_is_shown_and_leaves(self):
-        text = "연차는 이월할 수 있다. " * 30000
-        thread = threading.Thread(target=self.ragd.call, args=(
-            "PUT", self.ragd.document("handbook", "long.txt"), text, "text/plain"))
+        enough = threading.Event()
+
+        def put():  # on and on: one alone may come and go between two looks
+            for i in range(10000):
+                if enough.is_set():
+                    return
+                self.ragd.call("PUT", self.ragd.document("handbook", "long.txt"),
+                               f"{i} " + "연차는 이월할 수 있다. " * 10000, "text/plain")
+
+        thread = threading.Thread(target=put)
         thread.start()
-        seen = self.wait_for(lambda: self.ok("GET", "/v1/requests")["requests"])
-        thread.join()
+        try:
+            seen = self.wait_for(lambda: self.ok("GET", "/v1/requests")["requests"])
+        finally:
+            enough.set()
+            thread.join()
         self.assertEqual(seen[0]["route"], "/v1/collections/{c}/documents/{id}")
         self.assertEqual(seen[0]["collection"], "handbook")
         self.assertEqual(seen[0]["principal"], ME)
@@ -225,7 +235,7 @@ class Top(WithRagd):
         while b"PRINCIPAL" not in shown:
             shown += os.read(leader, 65536)
         os.write(leader, b"q")
-        self.assertEqual(run.wait(timeout=20), 0)
+        self.assertEqual(run.wait(timeout=60), 0)
         while b"\033[?1049l" not in shown:
             shown += os.read(leader, 65536)
         self.assertIn(b"\033[?1049h", shown)

@@ -12,6 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import side_by_side  # noqa: E402
 import stub_openai  # noqa: E402
 from ragd_process import Ragd  # noqa: E402
 from stub_openai import StubOpenAI  # noqa: E402
@@ -21,8 +22,10 @@ KEY = "sk-integration-0123456789abcdefghijklmnop"
 DOCUMENT = "# AP-500 설명서\n\nAP-500의 무게는 5.2kg이다. 필터는 6개월마다 교체한다.\n"
 QUESTION = "AP-500의 필터는 몇 개월마다 교체하나요?"
 
-# What is too slow to be had from one daemon in a row: these wait for their limits.
+# What is too slow to be had from one daemon in a row: these wait for their limits. All else has the
+# limits that ragd comes with: a stub on a busy machine is slow too.
 SLOW = ("stall", "stall_in_headers", "stall_in_stream", "slow_drip", "slow_first_byte")
+SHORT = {"timeout_ms": 1500, "connect_timeout_ms": 500, "stall_ms": 700}
 
 
 def openai(stub, folder, **more):
@@ -31,7 +34,7 @@ def openai(stub, folder, **more):
         key.write_text(KEY + "\n")
         key.chmod(0o600)
     keys = {"base_url": stub.url("/v1"), "model": "stub-model", "key_file": key, "allow_private": 1,
-            "timeout_ms": 1500, "connect_timeout_ms": 500, "stall_ms": 700, "tries_max": 2, **more}
+            "tries_max": 2, **more}
     return "[openai]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items())
 
 
@@ -102,7 +105,7 @@ class Backend(unittest.TestCase):
     def misbehave(self, stub, ragd, name):
         """It answers well, then badly."""
         stub.become("healthy")
-        wait = time.monotonic() + 5  # some asked for a second of peace
+        wait = time.monotonic() + 60  # some asked for a second of peace
         while ask(ragd)[1]["backend"] != "openai" and time.monotonic() < wait:
             time.sleep(0.2)
         self.assertGreater(stub.n_connections, 0)
@@ -111,7 +114,7 @@ class Backend(unittest.TestCase):
         status, reply = ask(ragd)
         self.assertEqual(status, 200, reply)
         self.assertIn("6개월", reply["answer"])
-        self.assertLess(time.monotonic() - begun, 20)
+        self.assertLess(time.monotonic() - begun, 25)  # and not stall_ms, 30 s
         self.assertGreater(stub.n_connections, 0)
         self.assertEqual(reply["backend"], "extractive", reply)
         status, reply = ragd.call("POST", "/v1/chat/completions", {
@@ -123,13 +126,13 @@ class Backend(unittest.TestCase):
 
     def test_slowness_ends_within_its_limits(self):
         for name in SLOW:
-            with self.subTest(name), StubOpenAI() as stub, running(stub) as ragd:
-                stub.seconds = 30
+            with self.subTest(name), StubOpenAI() as stub, running(stub, **SHORT) as ragd:
+                stub.seconds = 60
                 stub.become(name)
                 begun = time.monotonic()
                 status, reply = ask(ragd)
                 self.assertEqual((status, reply.get("backend")), (200, "extractive"), reply)
-                self.assertLess(time.monotonic() - begun, 10)
+                self.assertLess(time.monotonic() - begun, 30)  # two tries of 1.5 s, not the 60 s
 
     def test_odd_but_right_answers_are_taken(self):
         for name in stub_openai.GOOD:
@@ -216,12 +219,12 @@ class Backend(unittest.TestCase):
             self.assertEqual(stub.n_connections, 0)
 
 
-def remote(stub, api):
+def remote(stub, api, timeout_ms=30000):
     base = stub.url("/v1" if api == "openai" else "")
     return (f"[remote]\nembed_url = {base}\nembed_api = {api}\nembed_model = e\n"
             f"embed_dim = {stub_openai.DIM}\nrerank_url = {base}\nrerank_model = r\n"
             f"rerank_api = {'cohere' if api == 'openai' else 'tei'}\nallow_private = 1\n"
-            "timeout_ms = 1500\ntries_max = 1\n")
+            f"timeout_ms = {timeout_ms}\ntries_max = 1\n")
 
 
 class Offline(unittest.TestCase):
@@ -297,7 +300,8 @@ class Twins(unittest.TestCase):
         for name in ("error_500", "wrong_json", "wrong_shape", "reset_at_once", "empty", "stall",
                      "redirect", "gzip_bomb", "error_401_echo"):
             with self.subTest(name), StubOpenAI() as stub, \
-                    running(stub, remote(stub, "openai")) as ragd:
+                    running(stub, remote(stub, "openai",
+                                         1500 if name == "stall" else 30000)) as ragd:
                 stub.become(name)
                 status, reply = ragd.call("POST", "/v1/search",
                                           {"collection": "c", "query": QUESTION})
@@ -308,4 +312,4 @@ class Twins(unittest.TestCase):
 
 if __name__ == "__main__":
     os.environ["no_proxy"] = "*"
-    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], testRunner=side_by_side.Runner(3))

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -13,6 +14,21 @@ import subprocess
 import tempfile
 import time
 import urllib.parse
+
+
+def free_port():
+    """A port of 127.0.0.1 for a server to come. It is below those that the kernel gives to clients:
+    no other process's connection takes it until then, nor while the server starts again."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(1000):
+        port = random.randrange(10000, max(first, 11000))
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no port is free")
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -30,9 +46,11 @@ class UnixConnection(http.client.HTTPConnection):
 
 class Ragd:
     """`config` is the text of ragd.conf. An encoder that it does not name is none, whatever the
-    default is and whatever is installed: a test says which models it is about."""
+    default is and whatever is installed: a test says which models it is about. What a search and an
+    ingestion may wait for a model is a minute, where `config` does not say it: a machine that does
+    much else must not make a search go on without its vectors. `hurry`: as ragd comes."""
 
-    def __init__(self, build, config=None, folder=None, wrapper=()):
+    def __init__(self, build, config=None, folder=None, wrapper=(), hurry=False):
         self.build = pathlib.Path(build).resolve()
         self.own_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="ragd-test."))
@@ -40,6 +58,7 @@ class Ragd:
         self.socket = str(self.folder / "s")
         self.config = config
         self.wrapper = list(wrapper)
+        self.hurry = hurry
         self.process = None
         self.log_path = self.folder / "log"
 
@@ -64,9 +83,12 @@ class Ragd:
 
     def whole_config(self):
         text = self.config or ""
-        none = [f"{key} = none\n" for key in ("embedder", "reranker")
-                if not re.search(rf"^\s*{key}\s*[=:]", text, re.MULTILINE)]
-        return text + "\n[models]\n" + "".join(none) if none else text
+        more = [("models", "embedder", "none"), ("models", "reranker", "none")]
+        if not self.hurry:
+            more += [("models", "embed_wait_ms", 60000), ("retrieve", "embed_budget_ms", 60000),
+                     ("retrieve", "rerank_budget_ms", 60000)]
+        return text + "".join(f"\n[{section}]\n{key} = {value}\n" for section, key, value in more
+                              if not re.search(rf"^\s*{key}\s*[=:]", text, re.MULTILINE))
 
     def start(self, seconds=60, **popen):
         """Start and wait until ready; the seconds that this took."""
@@ -138,9 +160,7 @@ class TcpListener:
     the section [http]."""
 
     def __init__(self, ragd, names):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self.secrets = {name: f"{name}-secret-0123456789" for name in names}
         path = ragd.folder / "tokens"
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w",

@@ -254,7 +254,7 @@ def main():
     parser.add_argument("--kills", type=float, default=0.4, help="part of the time with kills")
     parser.add_argument("--keep", action="store_true", help="keep the state folder")
     arguments = parser.parse_args()
-    ragd = Ragd(arguments.build)
+    ragd = Ragd(arguments.build, hurry=True)
     ragd.folder.joinpath("ragd.log").touch()
     world = World(ragd, TcpListener(ragd, ("alice", "bob")), arguments.slow_down)
     world.readers = Readers()
