@@ -311,18 +311,21 @@ class Generate(unittest.TestCase):
 
     def test_clients_that_vanish_leave_no_slot_held(self):
         def vanish(i):
-            """Connect, ask, and be gone: at once, or after the first bytes of the answer."""
+            """Connect, ask, and be gone: at once, after the first bytes of a stream, or a little
+            later when the answer would come at its end only."""
             body = json.dumps({"messages": [{"role": "user", "content": f"{i}: " + "word " * 60}],
                                "max_tokens": 4000, "stream": i % 2 == 0} if i % 4 else
                               {"collection": "handbook", "question": QUESTION, "stream": True})
             path = "/v1/chat/completions" if i % 4 else "/v1/ask"
             s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            s.settimeout(60)
+            s.settimeout(300)
             s.connect(self.ragd.socket)
             s.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                       f"Content-Length: {len(body.encode())}\r\n\r\n{body}".encode())
-            if i % 3 == 0:
+            if i % 6 == 0:
                 s.recv(100)
+            elif i % 6 == 3:
+                time.sleep(0.05)
             s.close()
 
         with concurrent.futures.ThreadPoolExecutor(16) as pool:

@@ -16,6 +16,9 @@ import time
 import urllib.parse
 
 
+PATIENCE_S = 180  # with anything that must happen: a busy machine under a sanitizer is slow
+
+
 def free_port():
     """A port of 127.0.0.1 for a server to come. It is below those that the kernel gives to clients:
     no other process's connection takes it until then, nor while the server starts again."""
@@ -34,7 +37,7 @@ def free_port():
 class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, path, timeout=60):
+    def __init__(self, path, timeout=PATIENCE_S):
         super().__init__("localhost", timeout=timeout)
         self.path = path
 
@@ -90,7 +93,7 @@ class Ragd:
         return text + "".join(f"\n[{section}]\n{key} = {value}\n" for section, key, value in more
                               if not re.search(rf"^\s*{key}\s*[=:]", text, re.MULTILINE))
 
-    def start(self, seconds=60, **popen):
+    def start(self, seconds=PATIENCE_S, **popen):
         """Start and wait until ready; the seconds that this took."""
         begun = time.monotonic()
         with open(self.log_path, "ab") as log:
@@ -121,7 +124,7 @@ class Ragd:
                 return int(line.split()[1]) / 1024
         return 0.0
 
-    def connection(self, timeout=60):
+    def connection(self, timeout=PATIENCE_S):
         return UnixConnection(self.socket, timeout)
 
     def call(self, method, target, body=None, content_type="application/json", headers=None,
@@ -152,7 +155,7 @@ class Ragd:
 
     def ragctl(self, *arguments, **run):
         return subprocess.run([str(self.build / "ragctl"), *arguments, "--socket", self.socket],
-                              capture_output=True, text=True, timeout=300, check=False, **run)
+                              capture_output=True, text=True, timeout=900, check=False, **run)
 
 
 class TcpListener:
@@ -169,7 +172,7 @@ class TcpListener:
         self.config_lines = (f"tcp_address = 127.0.0.1\ntcp_port = {self.port}\n"
                              f"token_file = {path}\n")
 
-    def connection(self, timeout=60):
+    def connection(self, timeout=PATIENCE_S):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def headers(self, name):
@@ -179,7 +182,7 @@ class TcpListener:
 class User:
     """Calls ragd as one principal: a token's name, or None: this process, over the socket."""
 
-    def __init__(self, ragd, tcp=None, name=None, timeout=60):
+    def __init__(self, ragd, tcp=None, name=None, timeout=PATIENCE_S):
         self.ragd = ragd
         self.tcp = tcp
         self.name = name
