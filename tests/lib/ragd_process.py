@@ -19,6 +19,13 @@ import urllib.parse
 PATIENCE_S = 180  # with anything that must happen: a busy machine under a sanitizer is slow
 
 
+def sanitized(build):
+    """Was it built with sanitizers? Everything takes several times as long then."""
+    cache = pathlib.Path(build) / "CMakeCache.txt"
+    return re.search(r"^RAG_SANITIZE:\w+=.", cache.read_text(encoding="utf-8"), re.MULTILINE) \
+        if cache.exists() else None
+
+
 def free_port():
     """A port of 127.0.0.1 for a server to come. It is below those that the kernel gives to clients:
     no other process's connection takes it until then, nor while the server starts again."""

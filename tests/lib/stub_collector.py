@@ -141,7 +141,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, c):
         code, reply = 200, b"{}"
         if c.mode == "hang":
-            c.gone.wait(60)
+            c.gone.wait(300)
             self.close_connection = True
             return
         if c.mode == "slow":
