@@ -17,7 +17,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from ragd_process import Ragd  # noqa: E402
+from ragd_process import PATIENCE_S, Ragd, sanitized  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -152,6 +152,7 @@ class Tune(Base):
         self.assertEqual(self.settings()["rerank_from"], "daemon")
 
     @unittest.skipUnless(REAL_MODEL.is_dir(), f"no model at {REAL_MODEL}; tests/fetch-models.sh")
+    @unittest.skipIf(sanitized(BUILD), "a thousand questions to a real model: in the release build")
     def test_the_real_model_makes_nothing_worse(self):
         self.start(REAL_MODEL)
         self.ingest_docs()
@@ -189,12 +190,11 @@ class Tune(Base):
         before = self.settings()
         process = subprocess.Popen([str(BUILD / "ragctl"), "--socket", self.ragd.socket, "tune",
                                     "-c", "docs"], stderr=subprocess.PIPE, text=True)
-        for _ in range(600):
-            if len(self.collections()) == 2:
-                break
+        until = time.monotonic() + PATIENCE_S
+        while len(self.collections()) < 2 and time.monotonic() < until:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=PATIENCE_S)
         self.assertEqual(process.returncode, 1)
         self.assertIn("stopped by signal 2", errors)
         self.assertEqual(self.collections(), ["docs"])
@@ -208,9 +208,22 @@ class Tune(Base):
 
 
 class Export(Base):
+    """It only reads: one collection for all."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.ragd = Ragd(BUILD)
+        cls.addClassCleanup(cls.ragd.__exit__, None, None, None)
+        cls.ragd.start()
+        done = cls.ragd.ragctl("ingest", "-c", "docs", "--jobs", "1", str(ROOT / "docs"),
+                               str(ROOT / "ARCHITECTURE.md"))
+        assert done.returncode == 0, done.stderr
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tune-test."))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
     def test_pairs_are_what_trainers_read(self):
-        self.start()
-        self.ingest_docs()
         out = self.folder / "pairs.jsonl"
         report = self.json("export", "pairs", "-c", "docs", "--output", out)
         pairs = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
@@ -223,8 +236,6 @@ class Export(Base):
             self.assertNotEqual(pair["positive"], pair["negative"])
 
     def test_negatives_as_many_as_asked(self):
-        self.start()
-        self.ingest_docs()
         lines = self.run_it("export", "pairs", "-c", "docs", "--pairs", 5, "--negatives", 3,
                             "--quiet").stdout.splitlines()
         self.assertLessEqual(len(lines), 5)
@@ -237,8 +248,6 @@ class Export(Base):
         self.assertEqual(set(json.loads(lines[0])), {"anchor", "positive"})
 
     def test_a_file_that_is_there_is_not_overwritten(self):
-        self.start()
-        self.ingest_docs()
         out = self.folder / "pairs.jsonl"
         out.write_text("mine")
         result = self.run_it("export", "pairs", "-c", "docs", "--output", out, status=1)
