@@ -59,7 +59,9 @@
 #define TOP_K_MAX           1000
 #define RERANK_HEAD_DEFAULT 30 /* candidates that the rerank stage reads */
 #define CANDIDATES_MAX      1000
-#define PASSAGES_MAX        50 /* passages given to a generator */
+#define PASSAGES_MAX        50  /* passages given to a generator */
+#define NEAREST_MAX         3   /* passages that a refusal names: what a person looks through */
+#define NEAREST_CHARS_MAX   100 /* shown of each: three lines of a terminal in Hangul */
 #define ANSWER_BYTES_MAX    65536
 #define CITATIONS_MAX       64
 #define FILTER_CLAUSES_MAX  32

@@ -1,11 +1,11 @@
 #include "daemon/answer_payload.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/json_writer.h"
-
-#define PAYLOAD_VERSION 1
+#include "daemon/reply.h"
 
 static void write_passage(struct json_writer *w, const struct passage *s)
 {
@@ -52,7 +52,7 @@ void answer_payload_write(const struct pipeline_answer *a, const char *request_i
 
     json_writer_init(&w, out);
     json_begin_object(&w, NULL);
-    json_put_int(&w, "v", PAYLOAD_VERSION);
+    json_put_int(&w, "v", ANSWER_PAYLOAD_VERSION);
     json_put_string(&w, "request_id", request_id);
     json_put_bool(&w, "refused", a->refused);
     json_put_string(&w, "reason", a->reason);
@@ -79,6 +79,7 @@ void answer_payload_write(const struct pipeline_answer *a, const char *request_i
     for (size_t i = 0; !a->refused && i < r->n_citations; i++)
         write_citation(&w, &r->citations[i]);
     json_end_array(&w);
+    reply_write_nearest(&w, a);
     json_end_object(&w);
 }
 
@@ -170,6 +171,64 @@ static enum rag_status read_citation(const struct json *object, const struct pas
     return RAG_OK;
 }
 
+static enum rag_status read_nearest(const struct json *object, struct arena *arena,
+                                    struct nearest *ret, struct rag_error *reterr)
+{
+    const char *by = json_string(json_member(object, "by"));
+    double score = json_number(json_member(object, "score"));
+    int64_t chunk, version, start, end, cut_start, cut_end;
+    enum rag_status status = need_int(object, "chunk", INT64_MAX, &chunk, reterr);
+
+    if (status == RAG_OK)
+        status = need_int(object, "version", INT64_MAX, &version, reterr);
+    if (status == RAG_OK)
+        status = need_int(object, "byte_start", UINT32_MAX, &start, reterr);
+    if (status == RAG_OK)
+        status = need_int(object, "byte_end", UINT32_MAX, &end, reterr);
+    if (status == RAG_OK)
+        status = need_int(object, "snippet_start", UINT32_MAX, &cut_start, reterr);
+    if (status == RAG_OK)
+        status = need_int(object, "snippet_end", UINT32_MAX, &cut_end, reterr);
+    if (status == RAG_OK)
+        status = need_text(object, "document", arena, &ret->document, reterr);
+    if (status == RAG_OK)
+        status = need_text(object, "title", arena, &ret->title, reterr);
+    if (status == RAG_OK)
+        status = need_text(object, "heading", arena, &ret->heading, reterr);
+    if (status == RAG_OK)
+        status = need_text(object, "snippet", arena, &ret->snippet, reterr);
+    if (status != RAG_OK)
+        return status;
+    if (!by || !isfinite(score) || cut_start < start || cut_start > cut_end || cut_end > end ||
+        strlen(ret->snippet) != (size_t)(cut_end - cut_start))
+        return rag_fail(reterr, RAG_EFORMAT,
+                        "cached answer: a snippet is not that part of its passage");
+    ret->chunk = (uint64_t)chunk;
+    ret->version_id = (uint64_t)version;
+    ret->byte_start = (uint32_t)start;
+    ret->byte_end = (uint32_t)end;
+    ret->snippet_start = (uint32_t)cut_start;
+    ret->snippet_end = (uint32_t)cut_end;
+    ret->score = (float)score;
+    ret->by_vectors = strcmp(by, "vectors") == 0;
+    return RAG_OK;
+}
+
+static enum rag_status read_all_nearest(const struct json *root, struct arena *arena,
+                                        struct nearest ret[NEAREST_MAX], size_t *ret_n,
+                                        struct rag_error *reterr)
+{
+    const struct json *list = json_member(root, "nearest");
+    enum rag_status status = RAG_OK;
+
+    if (json_size(list) > NEAREST_MAX)
+        return rag_fail(reterr, RAG_EFORMAT, "cached answer: 'nearest' has %zu passages of %d",
+                        json_size(list), NEAREST_MAX);
+    for (const struct json *s = json_first(list); s && status == RAG_OK; s = json_next(s))
+        status = read_nearest(s, arena, &ret[(*ret_n)++], reterr);
+    return status;
+}
+
 static enum rag_status read_lists(const struct json *root, struct retrieval *r,
                                   struct generator_result *result, size_t *ret_n_passages,
                                   struct passage **ret_passages, struct rag_error *reterr)
@@ -238,6 +297,7 @@ enum rag_status answer_payload_read(const char *text, size_t n, struct pipeline_
                                     const char **ret_request_id, struct rag_error *reterr)
 {
     struct retrieval *r = &a->retrieval;
+    struct nearest nearest[NEAREST_MAX] = {{0}};
     struct generator_result result;
     struct passage *passages = NULL;
     const char *standalone = "";
@@ -245,12 +305,13 @@ enum rag_status answer_payload_read(const char *text, size_t n, struct pipeline_
     const char *code = "";
     struct json *root = NULL;
     size_t n_passages = 0;
+    size_t n_nearest = 0;
     enum rag_status status = json_parse(text, n, "cached answer", &root, reterr);
 
     if (status != RAG_OK)
         return status;
     generator_result_init(&result);
-    if (json_number(json_member(root, "v")) != PAYLOAD_VERSION)
+    if (json_number(json_member(root, "v")) != ANSWER_PAYLOAD_VERSION)
         status = rag_fail(reterr, RAG_EFORMAT, "cached answer: of another version");
     if (status == RAG_OK)
         status = need_text(root, "request_id", &r->arena, ret_request_id, reterr);
@@ -264,6 +325,8 @@ enum rag_status answer_payload_read(const char *text, size_t n, struct pipeline_
         status = read_answer(root, &r->arena, &result, reterr);
     if (status == RAG_OK)
         status = read_lists(root, r, &result, &n_passages, &passages, reterr);
+    if (status == RAG_OK)
+        status = read_all_nearest(root, &r->arena, nearest, &n_nearest, reterr);
     if (status == RAG_OK && a->standalone.len == 0)
         buf_append_str(&a->standalone, standalone);
     if (status == RAG_OK) {
@@ -272,6 +335,8 @@ enum rag_status answer_payload_read(const char *text, size_t n, struct pipeline_
         a->refused = json_true(json_member(root, "refused"));
         a->reason = reason;
         a->reason_code = code;
+        memcpy(a->nearest, nearest, sizeof nearest);
+        a->n_nearest = n_nearest;
         a->verdict.pass = true;
         a->verdict.relevance = number_of(root, "relevance");
         r->passages = passages;

@@ -228,6 +228,8 @@ static enum rag_status answer(const struct pipeline *p, const struct pipeline_re
         status = rag_fail(reterr, RAG_ETIMEOUT, "request: the deadline passed");
     if (status == RAG_OK)
         conclude(a);
+    if (status == RAG_OK && a->refused)
+        status = pipeline_nearest(p, asked, a, reterr);
     return status;
 }
 
@@ -271,6 +273,7 @@ enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_req
     int64_t begun;
 
     pipeline_answer_init(a);
+    asked.nearest = true;
     status = live(p, &asked, sink, &cache, a, reterr);
     begun = pipeline_stage_begin(request, STAGE_AUDIT);
     pipeline_stage_done(&a->retrieval, STAGE_TOTAL, begun_all);

@@ -14,6 +14,7 @@
  *   6. rerank    the head: by the cross-encoder within its budget, else by its words
  *      guard     passages: flagged, masked or left out
  *   7. gate      too weak, or something asked for is nowhere: refuse, generate nothing
+ *      nearest   a refusal, whoever made it but the guard, names what came nearest
  *   8. generate  the configured backends in order, until one has released a piece; the guard reads
  *                each piece before it leaves
  *   9. verify    every citation lies inside the passage that it names
@@ -33,6 +34,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "base/status.h"
 #include "cache/answer_cache.h"
 #include "daemon/collections.h"
@@ -133,6 +135,7 @@ struct pipeline_request {
     bool no_adapter;                 /* the question's vector as the embedder made it */
     bool explain;                    /* of a search: also what the gate of an ask would say */
     bool rankings;                   /* keep each stage's own list, both fusions included */
+    bool nearest;                    /* also fetch the first of the vectors, for a refusal */
     struct generator *generator;     /* this one and no other; NULL: the configured ones */
     const struct sampling *sampling; /* NULL: the pipeline's */
     const char *filter_text;         /* the filter as JSON, for the audit record; or NULL */
@@ -190,7 +193,8 @@ struct retrieval {
     struct passage *passages; /* final order; at most max(rerank head, top_k) */
     size_t n_passages;
     size_t n_guarded;               /* of passages[]: checked by the policy already */
-    size_t n_fetched;               /* passages[n_passages..n_fetched) are only in 'rankings' */
+    size_t n_fetched;               /* passages[n_passages..n_fetched): of 'rankings' or 'nearest',
+                                       and not among the results */
     size_t n_candidates;            /* distinct ones that bm25 and dense returned */
     enum search_mode mode;          /* what ran: bm25, dense or hybrid */
     struct fusion_options fusion;   /* hybrid: what it was fused with */
@@ -238,6 +242,23 @@ struct cache_use {
     int64_t created_ms;
 };
 
+/* What a refusal names, so that a person may look: a passage that the search found, as the policy
+ * lets it be shown. */
+struct nearest {
+    uint64_t chunk;
+    uint64_t version_id;
+    const char *document; /* of the retrieval's arenas, as all texts here */
+    const char *title;
+    const char *heading;
+    uint32_t byte_start; /* of the passage */
+    uint32_t byte_end;
+    const char *snippet;    /* of its text (retrieve/snippet.h), NUL-terminated */
+    uint32_t snippet_start; /* bytes of the document, as byte_start */
+    uint32_t snippet_end;
+    float score;
+    bool by_vectors; /* it is here for its vector, and score is the cosine; else as found */
+};
+
 struct pipeline_answer {
     struct retrieval retrieval;
     struct cache_use cache;
@@ -250,6 +271,8 @@ struct pipeline_answer {
     bool refused;
     const char *reason; /* for the person; "" when not refused. Points into this struct */
     const char *reason_code;
+    struct nearest nearest[NEAREST_MAX]; /* of a refusal */
+    size_t n_nearest;
     size_t n_given; /* passages that the generator got: retrieval.passages[0..n_given); it may have
                        dropped the last ones, result.passages_dropped */
     struct buf standalone; /* the question that was asked in place of a follow-up; "" when it was

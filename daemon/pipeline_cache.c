@@ -11,6 +11,7 @@
 #include "cache/canonical.h"
 #include "daemon/answer_payload.h"
 #include "daemon/cache_scope.h"
+#include "daemon/collection_vectors.h"
 #include "daemon/fusion_settings.h"
 #include "daemon/pipeline_internal.h"
 #include "daemon/ranking_settings.h"
@@ -173,6 +174,7 @@ enum rag_status pipeline_cache_same(const struct pipeline *p,
                                     struct pipeline_answer *a, bool *ret_hit,
                                     struct rag_error *reterr)
 {
+    struct collection_vectors_stats vectors;
     struct rag_error why = {RAG_OK, ""};
     enum rag_status status;
     int64_t begun;
@@ -181,6 +183,8 @@ enum rag_status pipeline_cache_same(const struct pipeline *p,
     s->on = is_wanted(p, request);
     if (!s->on)
         return RAG_OK;
+    collection_vectors_stats(request->collection->vectors, &vectors);
+    s->embedding = strcmp(vectors.state, "embedding") == 0;
     begun = pipeline_stage_begin(request, STAGE_CACHE);
     a->cache_asked = true;
     buf_init(&s->canonical, PIPELINE_QUESTION_BYTES_MAX);
@@ -364,23 +368,32 @@ static bool may_keep(const struct pipeline_answer *a)
     return a->cache.entry == 0 && (a->refused || a->result.finish_reason == FINISH_STOP);
 }
 
-/* The documents that the answer rests on: those it cites; all that were given when it cites none.
- */
+static size_t add_document(struct cache_document *documents, size_t n, const char *name,
+                           uint64_t version_id)
+{
+    for (size_t k = 0; k < n; k++)
+        if (strcmp(documents[k].name, name) == 0)
+            return n;
+    documents[n] = (struct cache_document){name, version_id};
+    return n + 1;
+}
+
+/* The documents that the answer rests on: those it cites; all that were given when it cites none;
+ * of a refusal those that it names, so that what it shows of them goes with them. */
 static size_t cited(const struct pipeline_answer *a, struct cache_document *ret)
 {
     const struct retrieval *r = &a->retrieval;
     size_t n = 0;
 
+    for (size_t i = 0; i < a->n_nearest; i++)
+        n = add_document(ret, n, a->nearest[i].document, a->nearest[i].version_id);
     for (size_t i = 0; i < a->n_given && !a->refused; i++) {
         bool is_cited = a->result.n_citations == 0;
-        bool known = false;
 
         for (size_t c = 0; c < a->result.n_citations; c++)
             is_cited |= a->result.citations[c].passage == i;
-        for (size_t k = 0; k < n; k++)
-            known |= strcmp(ret[k].name, r->passages[i].document) == 0;
-        if (is_cited && !known)
-            ret[n++] = (struct cache_document){r->passages[i].document, r->passages[i].version_id};
+        if (is_cited)
+            n = add_document(ret, n, r->passages[i].document, r->passages[i].version_id);
     }
     return n;
 }
@@ -394,6 +407,9 @@ void pipeline_cache_keep(const struct pipeline *p, const struct pipeline_request
     struct buf payload;
 
     if (!s->on || !may_keep(a))
+        return;
+    /* its vectors may find an answer, or nearer passages, and change no generation */
+    if (a->refused && s->embedding)
         return;
     /* another one was installed since the key was made */
     if (a->retrieval.ran[STAGE_DENSE] && strcmp(s->adapter, a->retrieval.adapter) != 0)

@@ -176,6 +176,22 @@ enum rag_status pipeline_guard_passages(const struct pipeline *p,
     return status;
 }
 
+enum rag_status pipeline_guard_passage(const struct pipeline *p,
+                                       const struct pipeline_request *request, struct retrieval *r,
+                                       struct passage *s, bool *ret_keep, struct rag_error *reterr)
+{
+    enum rag_status status;
+    int64_t begun;
+
+    *ret_keep = true;
+    if ((size_t)(s - r->passages) < r->n_guarded || !pipeline_is_guarded(p, request, GUARD_PASSAGE))
+        return RAG_OK;
+    begun = pipeline_stage_begin(request, STAGE_GUARD);
+    status = guard_passage(p, request, r, s, s->final_rank, ret_keep, reterr);
+    pipeline_stage_done(r, STAGE_GUARD, begun);
+    return status;
+}
+
 enum rag_status pipeline_guard_answer(const struct pipeline *p,
                                       const struct pipeline_request *request, struct retrieval *r,
                                       char *text, size_t n, bool *ret_refused,

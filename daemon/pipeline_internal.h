@@ -7,7 +7,8 @@
  *   pipeline_condense.c  a follow-up made to stand alone
  *   pipeline_search.c    analyze, filter, bm25 and dense, fuse, fetch
  *   pipeline_rerank.c    the head read again
- *   pipeline_generate.c  backends, and the guard between them and the reader */
+ *   pipeline_generate.c  backends, and the guard between them and the reader
+ *   pipeline_nearest.c   what a refusal names */
 #ifndef RAG_DAEMON_PIPELINE_INTERNAL_H
 #define RAG_DAEMON_PIPELINE_INTERNAL_H
 
@@ -47,6 +48,11 @@ enum rag_status pipeline_guard_question(const struct pipeline *p,
 enum rag_status pipeline_guard_passages(const struct pipeline *p,
                                         const struct pipeline_request *request, struct retrieval *r,
                                         size_t n_wanted, struct rag_error *reterr);
+/* One passage of r->passages, by the same rules, if those have not read it: *ret_keep false: it may
+ * not be shown. */
+enum rag_status pipeline_guard_passage(const struct pipeline *p,
+                                       const struct pipeline_request *request, struct retrieval *r,
+                                       struct passage *s, bool *ret_keep, struct rag_error *reterr);
 /* A part of an answer, or the whole of it. *ret_refused: it must not leave. Else masks are made in
  * place. */
 enum rag_status pipeline_guard_answer(const struct pipeline *p,
@@ -63,6 +69,7 @@ struct cache_step {
     struct buf canonical;           /* of key.question */
     char adapter[ADAPTER_ID_BYTES]; /* of key.settings; "" none */
     uint64_t generation;            /* of the collection, before anything was searched */
+    bool embedding;                 /* it was still being embedded then */
     struct cache_meaning meaning;
     float *vector; /* owned, of the meaning; or NULL */
     bool has_meaning;
@@ -124,5 +131,10 @@ size_t pipeline_backends(const struct pipeline *p, const struct pipeline_request
 enum rag_status pipeline_generate(const struct pipeline *p, const struct pipeline_request *request,
                                   const struct pipeline_sink *sink, struct pipeline_answer *a,
                                   struct rag_error *reterr);
+
+/* After a refusal: a->nearest, from what the search found; nothing where the guard refused. At most
+ * as many as an answer would have been made from. RAG_ECANCELLED, RAG_ETIMEOUT, RAG_ENOMEM. */
+enum rag_status pipeline_nearest(const struct pipeline *p, const struct pipeline_request *request,
+                                 struct pipeline_answer *a, struct rag_error *reterr);
 
 #endif

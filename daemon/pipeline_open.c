@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/answer_payload.h"
 #include "daemon/version.h"
 #include "generate/local.h"
 
@@ -29,6 +30,7 @@ static enum rag_status hash_settings(const struct app *app, uint8_t ret[SHA256_B
     struct local_info local = {.fingerprint = ""};
     const char *guard = app->pipeline.guard ? guard_fingerprint(app->pipeline.guard) : "";
     const char *analyzer = analyzer_fingerprint(app->analyzer);
+    const uint8_t payload = ANSWER_PAYLOAD_VERSION;
     uint8_t configured[SHA256_BYTES];
     enum rag_status status = config_sections_hash(app->config, sections, configured);
 
@@ -41,6 +43,7 @@ static enum rag_status hash_settings(const struct app *app, uint8_t ret[SHA256_B
     if (status == RAG_OK) {
         const struct sha256_part parts[] = {
             {RAGD_VERSION,         strlen(RAGD_VERSION)        },
+            {&payload,             sizeof payload              },
             {configured,           sizeof configured           },
             {analyzer,             strlen(analyzer)            },
             {embedder.fingerprint, strlen(embedder.fingerprint)},

@@ -86,6 +86,7 @@ struct hunt {
     const struct id_set *versions; /* likewise */
     size_t n_fetch;                /* of the final list */
     size_t n_rankings;             /* of each stage's own list; 0: not wanted */
+    size_t n_nearest;              /* first vectors that are fetched whatever fusion says */
     bool dense;                    /* the vectors are to be searched */
     struct ranked_list lists[N_LISTS];
     struct fused *all; /* every candidate, by id */
@@ -373,12 +374,15 @@ static int wanted_by_place(const void *a, const void *b)
     return (x->place > y->place) - (x->place < y->place);
 }
 
-/* The final list's ids, then those that only a stage's own list has, each once. */
+/* The final list's ids, then the first of the vectors, then those that only a stage's own list has,
+ * each once. */
 static enum rag_status collect_ids(const struct hunt *h, uint64_t **ret, size_t *ret_n,
                                    struct rag_error *reterr)
 {
+    const struct ranked_list *dense = &h->lists[LIST_DENSE];
+    size_t n_nearest = h->n_nearest < dense->n ? h->n_nearest : dense->n;
     struct retrieval *r = h->r;
-    size_t most = h->n_final;
+    size_t most = h->n_final + n_nearest;
     struct wanted *wanted;
     size_t n = 0;
     size_t n_distinct = 0;
@@ -391,6 +395,8 @@ static enum rag_status collect_ids(const struct hunt *h, uint64_t **ret, size_t 
         return no_memory(reterr);
     for (; n < h->n_final; n++)
         wanted[n] = (struct wanted){h->final[n].id, n};
+    for (size_t i = 0; i < n_nearest; i++, n++)
+        wanted[n] = (struct wanted){dense->items[i].id, n};
     for (size_t i = 0; i < r->n_rankings; i++)
         for (size_t k = 0; k < r->rankings[i].n; k++, n++)
             wanted[n] = (struct wanted){r->rankings[i].items[k].id, n};
@@ -421,7 +427,7 @@ static struct passage passage_of(const struct store_passage *s)
     };
 }
 
-/* Texts of the final list and of what only the rankings have. */
+/* Texts of the final list, and of what is fetched beside it. */
 static enum rag_status fetch(struct hunt *h, struct rag_error *reterr)
 {
     struct retrieval *r = h->r;
@@ -574,6 +580,7 @@ enum rag_status pipeline_find(const struct pipeline *p, const struct pipeline_re
         .versions = filtered ? &versions : NULL,
         .n_fetch = larger(top_k, p->rerank_head),
         .n_rankings = request->rankings ? top_k : 0,
+        .n_nearest = request->nearest ? NEAREST_MAX : 0,
     };
 
     choose_settings(p, request, r);

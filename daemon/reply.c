@@ -78,12 +78,38 @@ void reply_write_guard(struct json_writer *w, const struct guard_notes *notes)
     json_end_object(w);
 }
 
+void reply_write_nearest(struct json_writer *w, const struct pipeline_answer *a)
+{
+    json_begin_array(w, "nearest");
+    for (size_t i = 0; i < a->n_nearest; i++) {
+        const struct nearest *s = &a->nearest[i];
+
+        json_begin_object(w, NULL);
+        json_put_string(w, "document", s->document);
+        json_put_int(w, "chunk", (int64_t)s->chunk);
+        json_put_int(w, "version", (int64_t)s->version_id);
+        json_put_string(w, "title", s->title);
+        json_put_string(w, "heading", s->heading);
+        json_put_int(w, "byte_start", s->byte_start);
+        json_put_int(w, "byte_end", s->byte_end);
+        json_put_double(w, "score", (double)s->score);
+        json_put_string(w, "by", s->by_vectors ? "vectors" : "search");
+        json_put_string(w, "snippet", s->snippet);
+        json_put_int(w, "snippet_start", s->snippet_start);
+        json_put_int(w, "snippet_end", s->snippet_end);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
 void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a)
 {
     json_put_string(w, "answer", a->refused ? "" : buf_str(&a->result.answer));
     json_put_bool(w, "refused", a->refused);
     json_put_string(w, "reason", a->reason);
     json_put_string(w, "reason_code", a->reason_code);
+    if (a->refused)
+        reply_write_nearest(w, a);
     json_begin_array(w, "citations");
     for (size_t i = 0; !a->refused && i < a->result.n_citations; i++)
         reply_write_citation(w, NULL, a, i);

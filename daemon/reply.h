@@ -5,11 +5,11 @@
 #include "base/json_writer.h"
 #include "daemon/pipeline.h"
 
-/* Members of an open object: "answer", "refused", "reason", "reason_code", "citations",
- * "short_answer", "relevance", "confidence", "backend", "standalone_question", "cache" ("none",
- * "exact", "semantic") and, of a cached one, "cached_from"; reply_write_guard(); of a
- * backend that ran "finish_reason", "passages_given", "passages_dropped", "sentences_removed"; of a
- * decoder reply_write_usage() and "model_fingerprint". */
+/* Members of an open object: "answer", "refused", "reason", "reason_code", of a
+ * refusal reply_write_nearest(), "citations", "short_answer", "relevance", "confidence", "backend",
+ * "standalone_question", "cache" ("none", "exact", "semantic") and, of a cached one, "cached_from";
+ * reply_write_guard(); of a backend that ran "finish_reason", "passages_given", "passages_dropped",
+ * "sentences_removed"; of a decoder reply_write_usage() and "model_fingerprint". */
 void reply_write_answer(struct json_writer *w, const struct pipeline_answer *a);
 /* "guard": {verdict, findings: [{stage, rule, detail, action, passage, start, end, score}],
  * truncated}; nothing where nothing was found. Spans, never the text in them. */
@@ -22,6 +22,9 @@ void reply_write_usage(struct json_writer *w, const struct generator_result *r);
 /* One citation as an object: n, document, chunk, byte_start, byte_end, text, title, heading. */
 void reply_write_citation(struct json_writer *w, const char *key, const struct pipeline_answer *a,
                           size_t i);
+/* The array "nearest" of a refusal: document, chunk, version, title, heading, byte_start, byte_end,
+ * score, by ("vectors", "search"), snippet, snippet_start, snippet_end of each. */
+void reply_write_nearest(struct json_writer *w, const struct pipeline_answer *a);
 /* "results": passages[0..n) with rank, scores and text. */
 void reply_write_results(struct json_writer *w, const char *key, const struct retrieval *r,
                          size_t n);

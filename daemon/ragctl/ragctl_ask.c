@@ -23,8 +23,6 @@
                              */
 #define LACK_COLUMNS    120 /* of why a backend did not answer */
 #define GUARD_SHOWN_MAX 5   /* findings of the policy below an answer */
-#define NEAREST_SHOWN   3   /* passages below a refusal */
-#define NEAREST_COLUMNS 70  /* of each */
 /* What a decoder may take, over the daemon's own deadline of five minutes, which has the better
  * message. */
 #define ASK_TIMEOUT_MS  330000
@@ -243,6 +241,45 @@ static void append_footer(struct buf *out, const struct ask_screen *screen,
     buf_release(&line);
 }
 
+/* What came nearest to a question that is refused: where a person may look. */
+static void append_nearest(struct buf *out, const struct json *reply, bool korean, size_t columns)
+{
+    const struct json *nearest = json_member(reply, "nearest");
+
+    if (json_size(nearest) > 0)
+        buf_append_str(out, korean ? "\n가장 가까운 단락 (답인지는 모릅니다):\n"
+                                   : "\nNearest passages (they may not answer):\n");
+    for (const struct json *s = json_first(nearest); s; s = json_next(s)) {
+        const char *snippet = ragctl_text(s, "snippet");
+        struct buf line;
+
+        buf_init(&line, ERROR_BYTES_MAX);
+        if (number_member(s, "snippet_start") > number_member(s, "byte_start"))
+            buf_append_str(&line, "…");
+        print_one_line(&line, snippet, strlen(snippet), 0);
+        if (number_member(s, "snippet_end") < number_member(s, "byte_end"))
+            buf_append_str(&line, "…");
+        buf_append_str(out, "    ");
+        append_place(out, s);
+        print_wrapped(out, buf_str(&line), "        ", columns);
+        buf_release(&line);
+    }
+}
+
+static void append_refusal(struct buf *out, const struct json *reply, size_t columns)
+{
+    const char *reason = ragctl_text(reply, "reason");
+    bool korean; /* the language of the question, as the reason */
+
+    if (reason[0] == '\0')
+        reason = "the documents do not support one";
+    korean = text_has_hangul(reason, strlen(reason));
+    buf_append_str(out, korean ? "답 없음: " : "No answer: ");
+    print_one_line(out, reason, strlen(reason), 0);
+    buf_append_char(out, '\n');
+    append_nearest(out, reply, korean, columns);
+}
+
 void ragctl_ask_format(const struct json *reply, const struct ask_screen *screen, bool streamed,
                        size_t columns, struct buf *out)
 {
@@ -253,14 +290,7 @@ void ragctl_ask_format(const struct json *reply, const struct ask_screen *screen
     if (screen->chat && !screen->stream && understood[0] != '\0')
         append_understood(out, screen, understood);
     if (json_true(json_member(reply, "refused"))) {
-        const char *reason = ragctl_text(reply, "reason");
-
-        if (reason[0] == '\0')
-            reason = "the documents do not support one";
-        /* in the language of the question, as the reason */
-        buf_append_str(out, text_has_hangul(reason, strlen(reason)) ? "답 없음: " : "No answer: ");
-        print_one_line(out, reason, strlen(reason), 0);
-        buf_append_char(out, '\n');
+        append_refusal(out, reply, columns);
     } else {
         if (!streamed) {
             print_clean(out, answer, strlen(answer));
@@ -564,70 +594,6 @@ static void note_lacks(const struct ragctl_options *options, const struct json *
     }
 }
 
-/* The passages nearest to a question; NULL: there is no answer to that. mode may be NULL. */
-static struct json *find_nearest(struct ragctl_client *client, const struct ask *ask,
-                                 const char *mode)
-{
-    struct ragctl_query query = *ask->query;
-    struct json *reply = NULL;
-    struct json_writer w;
-    struct buf body;
-
-    buf_init(&body, REQUEST_BYTES_MAX);
-    if (query.top_k == 0 || query.top_k > NEAREST_SHOWN)
-        query.top_k = NEAREST_SHOWN;
-    json_writer_init(&w, &body);
-    json_begin_object(&w, NULL);
-    json_put_string(&w, "query", ask->question);
-    if (mode)
-        json_put_string(&w, "mode", mode);
-    if (ragctl_query_write(&w, client->options->collection, &query, NULL) == RAG_OK) {
-        json_end_object(&w);
-        if (ragctl_client_send(client, "POST", "/v1/search", &body, &reply, NULL) != RAG_OK)
-            reply = NULL;
-    }
-    buf_release(&body);
-    return reply;
-}
-
-/* What was found though it was no answer: where a person may look. Of a refusal by the policy, and
- * where nothing was found, there is nothing to show. A question that shares no words with the
- * documents is looked for by its meaning alone, where vectors serve. */
-static void print_nearest(struct ragctl_client *client, const struct ask *ask,
-                          const struct json *refusal)
-{
-    const char *code = ragctl_text(refusal, "reason_code");
-    const char *reason = ragctl_text(refusal, "reason");
-    const struct json *results;
-    struct json *reply = NULL;
-    struct buf text;
-
-    if (strcmp(code, "guard") == 0 || strcmp(code, "no_passages") == 0)
-        return;
-    if (strcmp(code, "low_relevance") == 0)
-        reply = find_nearest(client, ask, "dense");
-    if (!reply)
-        reply = find_nearest(client, ask, NULL);
-    results = json_member(reply, "results");
-    buf_init(&text, OUTPUT_BYTES_MAX);
-    if (json_size(results) > 0)
-        buf_append_str(&text, text_has_hangul(reason, strlen(reason))
-                                  ? "\n가장 가까운 단락 (답인지는 모릅니다):\n"
-                                  : "\nNearest passages (they may not answer):\n");
-    for (const struct json *r = json_first(results); r; r = json_next(r)) {
-        const char *passage = ragctl_text(r, "text");
-
-        buf_append_str(&text, "    ");
-        append_place(&text, r);
-        buf_append_str(&text, "        ");
-        print_one_line(&text, passage, strlen(passage), NEAREST_COLUMNS);
-        buf_append_char(&text, '\n');
-    }
-    fputs(buf_str(&text), stdout);
-    json_free(reply);
-    buf_release(&text);
-}
-
 int ragctl_ask(const struct ragctl_options *options, int argc, char **argv)
 {
     struct ragctl_client client = {0};
@@ -651,11 +617,8 @@ int ragctl_ask(const struct ragctl_options *options, int argc, char **argv)
     }
     if (!options->json)
         note_lacks(options, reply);
-    if (json_true(json_member(reply, "refused"))) {
+    if (json_true(json_member(reply, "refused")))
         exit_status = RAGCTL_REFUSED;
-        if (!options->json)
-            print_nearest(&client, &ask, reply);
-    }
 out:
     json_free(reply);
     buf_release(&question);

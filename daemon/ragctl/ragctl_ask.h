@@ -45,7 +45,8 @@ enum rag_status ragctl_ask_once(struct ragctl_client *client, const struct ask *
                                 struct json **ret_reply, struct rag_error *reterr);
 
 /* What a person sees of an answer object: the answer (unless it was streamed), then each
- * citation with the text it quotes, or why there is no answer. Appended to out. */
+ * citation with the text it quotes, or why there is no answer and what came nearest. Appended to
+ * out. */
 void ragctl_ask_format(const struct json *reply, const struct ask_screen *screen, bool streamed,
                        size_t columns, struct buf *out);
 /* What the policy did, an action and a kind each, in brackets; nothing where it did nothing. */

@@ -74,7 +74,8 @@ static const char ask_help[] =
     "Exit status: 0 answered, 3 refused, 1 failed.\n"
     "JSON: {\"answer\",\"refused\",\"reason\",\"citations\":[{\"n\",\"document\",\"chunk\",\n"
     "\"byte_start\",\"byte_end\",\"text\"}],\"backend\",\"cache\",\"request_id\",\n"
-    "\"stages_ms\"}\n";
+    "\"stages_ms\"}, and of a refusal \"nearest\":[{\"document\",\"byte_start\",\n"
+    "\"byte_end\",\"score\",\"by\",\"snippet\",\"snippet_start\",\"snippet_end\"}]\n";
 
 static const char chat_help[] =
     "Reads questions from standard input, one per line, and answers each as 'ask'\n"

@@ -37,8 +37,8 @@ const struct mcp_tool mcp_tools[] = {
      READ_ONLY, false},
     {"ask", "Ask a question",
      "Answers a question from the documents of a collection. Every sentence of the answer is "
-     "supported by a passage, cited as [n]; when the documents do not answer it, 'refused' is true "
-     "and 'reason' says why.",
+     "supported by a passage, cited as [n]; when the documents do not answer it, 'refused' is true, "
+     "'reason' says why, and 'nearest' has the passages that came nearest and may not answer it.",
      OBJECT(COLLECTION ",\"question\":{\"type\":\"string\"},"
             "\"top_k\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":50,"
             "\"description\":\"Passages to answer from.\"}," FILTER
@@ -50,6 +50,9 @@ const struct mcp_tool mcp_tools[] = {
             "\"reason\":{\"type\":\"string\"},\"citations\":{\"type\":\"array\",\"items\":"
             OBJECT("\"n\":{\"type\":\"integer\"},\"document\":{\"type\":\"string\"},"
                    "\"text\":{\"type\":\"string\"}", "\"n\",\"document\",\"text\"") OPEN "},"
+            "\"nearest\":{\"type\":\"array\",\"items\":"
+            OBJECT("\"document\":{\"type\":\"string\"},\"snippet\":{\"type\":\"string\"}",
+                   "\"document\",\"snippet\"") OPEN "},"
             "\"backend\":{\"type\":\"string\"},\"request_id\":{\"type\":\"string\"}",
             "\"answer\",\"refused\",\"citations\"") OPEN,
      READ_ONLY, false},

@@ -141,6 +141,35 @@ static void an_answer_comes_back_as_it_was(void **state)
     trip_release(&t);
 }
 
+static const struct nearest near = {.chunk = 7,
+                                    .version_id = 3,
+                                    .document = "hr/leave.md",
+                                    .title = "휴가 규정",
+                                    .heading = "연차",
+                                    .byte_start = 40,
+                                    .byte_end = 60,
+                                    .snippet = "15일",
+                                    .snippet_start = 47,
+                                    .snippet_end = 52,
+                                    .score = 0.25f,
+                                    .by_vectors = true};
+
+static void same_nearest(const struct nearest *a, const struct nearest *b)
+{
+    assert_int_equal(a->chunk, b->chunk);
+    assert_int_equal(a->version_id, b->version_id);
+    assert_string_equal(a->document, b->document);
+    assert_string_equal(a->title, b->title);
+    assert_string_equal(a->heading, b->heading);
+    assert_int_equal(a->byte_start, b->byte_start);
+    assert_int_equal(a->byte_end, b->byte_end);
+    assert_string_equal(a->snippet, b->snippet);
+    assert_int_equal(a->snippet_start, b->snippet_start);
+    assert_int_equal(a->snippet_end, b->snippet_end);
+    assert_true(a->score == b->score);
+    assert_int_equal(a->by_vectors, b->by_vectors);
+}
+
 static void a_refusal_comes_back_with_its_reason(void **state)
 {
     struct trip t;
@@ -150,17 +179,21 @@ static void a_refusal_comes_back_with_its_reason(void **state)
     t.a.refused = true;
     t.a.reason = "2031년은 문서에 없습니다";
     t.a.reason_code = "missing_constraint";
+    t.a.nearest[0] = near;
+    t.a.n_nearest = 1;
     travel(&t, "r");
     assert_true(t.b.refused);
     assert_string_equal(t.b.reason, t.a.reason);
     assert_string_equal(t.b.reason_code, t.a.reason_code);
     assert_int_equal(t.b.result.answer.len, 0);
     assert_int_equal(t.b.result.n_citations, 0);
+    assert_int_equal(t.b.n_nearest, 1);
+    same_nearest(&t.b.nearest[0], &near);
     trip_release(&t);
 }
 
 #define HEAD                                                                                       \
-    "{\"v\":1,\"request_id\":\"r\",\"refused\":false,\"reason\":\"\",\"reason_code\":\"\","        \
+    "{\"v\":2,\"request_id\":\"r\",\"refused\":false,\"reason\":\"\",\"reason_code\":\"\","        \
     "\"answer\":\"abc\",\"short_answer\":\"\",\"backend\":\"local\",\"model_fingerprint\":\"\","   \
     "\"cut\":false,\"relevance\":1,\"confidence\":1,\"passages_dropped\":0,"                       \
     "\"sentences_removed\":0,\"standalone\":\"\","
@@ -172,6 +205,13 @@ static void a_refusal_comes_back_with_its_reason(void **state)
     ",\"answer_start\":0,\"answer_end\":" answer_end "}"
 #define LISTS(p, c) "\"passages\":[" p "],\"citations\":[" c "]}"
 
+#define NEAREST(start, end, cut_start, cut_end, snippet, score)                                    \
+    "\"passages\":[],\"citations\":[],\"nearest\":[{\"document\":\"d\",\"chunk\":1,\"version\":1," \
+    "\"title\":\"\",\"heading\":\"\",\"byte_start\":" start ",\"byte_end\":" end                   \
+    ",\"score\":" score ",\"by\":\"search\",\"snippet\":\"" snippet                                \
+    "\",\"snippet_start\":" cut_start ",\"snippet_end\":" cut_end "}]}"
+#define EMPTY "{\"document\":\"d\"}"
+
 static void damage_is_refused(void **state)
 {
     static const struct {
@@ -180,9 +220,9 @@ static void damage_is_refused(void **state)
         enum rag_status want;
     } rows[] = {
         {"whole",                         HEAD LISTS(PASSAGE("5", "abcde"),                               CITATION("0","5", "10", "3")), RAG_OK},
-        {"no JSON",                           "{\"v\":1",                                            RAG_EFORMAT                                                                           },
-        {"another version","{\"v\":2}",RAG_EFORMAT},
-        {"nothing but its version",                    "{\"v\":1}",                                                                                RAG_EFORMAT                                                                                                                                                                        },
+        {"no JSON",                           "{\"v\":2",                                            RAG_EFORMAT                                                                           },
+        {"another version","{\"v\":1}",RAG_EFORMAT},
+        {"nothing but its version",                    "{\"v\":2}",                                                                                RAG_EFORMAT                                                                                                                                                                        },
         {"a citation of a passage that is not there",
          HEAD LISTS(PASSAGE("5",           "abcde"),                                                                          CITATION("1","5", "10", "3")), RAG_EFORMAT},
         {"a citation before its passage",
@@ -197,7 +237,21 @@ static void damage_is_refused(void **state)
          RAG_EFORMAT},
         {"a number that is a text",                       HEAD LISTS(PASSAGE("\"5\"","abcde"),""),RAG_EFORMAT},
         {"a negative number",                     HEAD LISTS(PASSAGE("-5",                                           "abcde"),                                         ""),RAG_EFORMAT},
-        {"passages that are no objects",                   HEAD LISTS("1,2",                                      ""),                                                                          RAG_EFORMAT},
+        {"a whole snippet",                   HEAD NEAREST("5",                                      "10",                                                                          "6","9", "abc", "-0.5"), RAG_OK},
+        {"a snippet before its passage",                               HEAD NEAREST("5",                      "10",    "4","7", "abc", "1"),
+         RAG_EFORMAT},
+        {"a snippet behind its passage",                     HEAD NEAREST("5",                                           "10",                                                         "8","11", "abc", "1"),
+         RAG_EFORMAT},
+        {"a snippet of another length",                            HEAD NEAREST("5",                                       "10",                                                                                                                           "6","9", "ab", "1"), RAG_EFORMAT},
+        {"a snippet that ends before it begins",                       HEAD NEAREST("5","10","7","6", "", "1"),
+         RAG_EFORMAT},
+        {"a snippet without score",HEAD NEAREST("5","10","6","9", "abc", "null"), RAG_EFORMAT},
+        {"more near passages than a refusal names",
+         HEAD "\"passages\":[],\"citations\":[],\"nearest\":[" EMPTY "," EMPTY "," EMPTY "," EMPTY
+              "]}",                                        RAG_EFORMAT                                                                             },
+        {"a near passage without its members",
+         HEAD "\"passages\":[],\"citations\":[],\"nearest\":[" EMPTY "]}",                         RAG_EFORMAT                                                        },
+        {"passages that are no objects",                     HEAD LISTS("1,2",                                           ""),                                                    RAG_EFORMAT                                  },
     };
 
     (void)state;

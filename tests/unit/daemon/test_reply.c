@@ -221,9 +221,51 @@ static void test_modes_have_names(void **state)
     assert_int_equal(search_mode_parse("sparse", &mode), RAG_EINVAL);
 }
 
+static void test_only_a_refusal_names_what_came_nearest(void **state)
+{
+    static const struct nearest near = {.chunk = 7,
+                                        .version_id = 3,
+                                        .document = "d",
+                                        .title = "t",
+                                        .heading = "h > i",
+                                        .byte_start = 40,
+                                        .byte_end = 60,
+                                        .snippet = "\"15일\"\n",
+                                        .snippet_start = 45,
+                                        .snippet_end = 53,
+                                        .score = 0.25f,
+                                        .by_vectors = true};
+    static const char want[] =
+        "\"nearest\":[{\"document\":\"d\",\"chunk\":7,\"version\":3,\"title\":\"t\","
+        "\"heading\":\"h > i\",\"byte_start\":40,\"byte_end\":60,\"score\":0.25,"
+        "\"by\":\"vectors\",\"snippet\":\"\\\"15일\\\"\\n\",\"snippet_start\":45,"
+        "\"snippet_end\":53}]";
+    struct pipeline_answer a = {.reason = "", .reason_code = "", .refused = true};
+    struct json_writer w;
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 100000);
+    for (int i = 0; i < 3; i++) { /* a refusal, one with nothing to name, an answer */
+        a.nearest[0] = near;
+        a.n_nearest = i == 0;
+        a.refused = i < 2;
+        buf_reset(&out);
+        json_writer_init(&w, &out);
+        json_begin_object(&w, NULL);
+        reply_write_answer(&w, &a);
+        json_end_object(&w);
+        assert_int_equal(strstr(buf_str(&out), want) != NULL, i == 0);
+        assert_int_equal(strstr(buf_str(&out), "\"nearest\":[]") != NULL, i == 1);
+        assert_int_equal(strstr(buf_str(&out), "\"nearest\"") != NULL, i < 2);
+    }
+    buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_only_a_refusal_names_what_came_nearest),
         cmocka_unit_test(test_fusion_settings),
         cmocka_unit_test(test_each_result_tells_its_stages),
         cmocka_unit_test(test_what_ran_and_what_was_left_out),

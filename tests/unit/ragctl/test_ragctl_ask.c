@@ -42,6 +42,21 @@ static struct row rows[] = {
     {"a refusal in English says so in English",
      "{\"answer\":\"\",\"refused\":true,\"reason\":\"The documents have nothing about 'x'.\"}", false,
      "No answer: The documents have nothing about 'x'.\n", {.chat = false}},
+    {"a refusal names what came nearest",
+     "{\"answer\":\"\",\"refused\":true,\"reason\":\"문서에 없습니다.\",\"nearest\":["
+     "{\"document\":\"휴가.md\",\"title\":\"규정\",\"heading\":\"규정 > 연차\",\"byte_start\":5,\"byte_end\":90,"
+     "\"snippet\":\"연차는\\n15일\",\"snippet_start\":10,\"snippet_end\":25},"
+     "{\"document\":\"d\",\"title\":\"\",\"heading\":\"\",\"byte_start\":0,\"byte_end\":1,"
+     "\"snippet\":\"x\",\"snippet_start\":0,\"snippet_end\":1}]}", false,
+     "답 없음: 문서에 없습니다.\n\n가장 가까운 단락 (답인지는 모릅니다):\n    휴가.md (규정 > 연차)\n"
+     "        …연차는 15일…\n    d\n        x\n", {.chat = false}},
+    {"and in a chat, in the language of the question",
+     "{\"answer\":\"\",\"refused\":true,\"reason\":\"None.\",\"backend\":\"none\",\"stages_ms\":{\"total\":5},"
+     "\"nearest\":[{\"document\":\"d\\u001b\",\"snippet\":\"\\u001b[2J\"}]}", true,
+     "No answer: None.\n\nNearest passages (they may not answer):\n    d\xEF\xBF\xBD\n"
+     "        \xEF\xBF\xBD[2J\n(5 ms)\n", {.chat = true}},
+    {"a refusal that names nothing", "{\"answer\":\"\",\"refused\":true,\"reason\":\"No.\",\"nearest\":[]}", false,
+     "No answer: No.\n", {.chat = false}},
     {"a refusal without reason", "{\"answer\":\"\",\"refused\":true}", false,
      "No answer: the documents do not support one\n", {.chat = false}},
     {"a title goes before the heading",
