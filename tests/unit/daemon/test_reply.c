@@ -105,7 +105,7 @@ static void fill(struct retrieval *r, struct passage passages[3], struct ranked 
         .n_passages = 2,
         .n_fetched = 3,
         .mode = SEARCH_HYBRID,
-        .fusion = {FUSION_CONVEX, {0.75f, 0.25f}, 60, 100},
+        .fusion = {.method = FUSION_CONVEX, .weights = {0.75f, 0.25f}, .rrf_k = 60, .depth = 100},
         .reranker = "tiny",
         .rankings = {{"bm25", lists[0], 2},          {"dense", lists[1], 2}                       },
         .n_rankings = 2,
