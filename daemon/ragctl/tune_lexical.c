@@ -1,7 +1,6 @@
 /* The weights of the rerank by words: what it read in the head of each question of the learning
  * half, and retrieve/lexical_tune.h. Only titles and headings ask here: a passage from which its
  * sentence was taken has no best sentence, and would teach that sentences do not count. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +11,6 @@
 #include "daemon/ranking_settings.h"
 #include "retrieve/lexical_tune.h"
 
-#define KINDS (1u << PAIR_TITLE | 1u << PAIR_HEADING)
-
 struct lexical_task {
     struct tune_bench *bench;
     struct lexical_tune_question *questions;
@@ -22,27 +19,20 @@ struct lexical_task {
     struct fusion_options fusion;
 };
 
-static double number_or_zero(const struct json *object, const char *key)
-{
-    double value = json_number(json_member(object, key));
-
-    return isfinite(value) ? value : 0.0;
-}
-
 static struct passage passage_of(const struct json *r, const struct json *words, bool fused)
 {
     const struct json *kind = json_member(words, "kind");
 
     return (struct passage){
         .id = shadow_passage_index(json_string(json_member(r, "document")), UINT32_MAX),
-        .bm25_rank = (uint32_t)number_or_zero(r, "bm25_rank"),
-        .dense_rank = (uint32_t)number_or_zero(r, "dense_rank"),
-        .dense_score = (float)number_or_zero(r, "dense_score"),
-        .fused_rank = (uint32_t)number_or_zero(r, fused ? "fused_rank" : "bm25_rank"),
-        .words = {.bm25 = (float)number_or_zero(words, "bm25"),
-                  .sentence = (float)number_or_zero(words, "sentence"),
-                  .window = (float)number_or_zero(words, "window"),
-                  .proximity = (float)number_or_zero(words, "proximity"),
+        .bm25_rank = (uint32_t)tune_number(r, "bm25_rank"),
+        .dense_rank = (uint32_t)tune_number(r, "dense_rank"),
+        .dense_score = (float)tune_number(r, "dense_score"),
+        .fused_rank = (uint32_t)tune_number(r, fused ? "fused_rank" : "bm25_rank"),
+        .words = {.bm25 = (float)tune_number(words, "bm25"),
+                  .sentence = (float)tune_number(words, "sentence"),
+                  .window = (float)tune_number(words, "window"),
+                  .proximity = (float)tune_number(words, "proximity"),
                   .form = json_is_bool(kind),
                   .kind = json_true(kind),
                   .read = true},
@@ -88,8 +78,6 @@ static void write_members(struct json_writer *w, const void *value)
 /* Is there nothing that could be learned here? */
 static bool is_idle(struct tune_bench *b, struct tune_outcome *o)
 {
-    size_t n_learn = tune_bench_count(b, false, KINDS);
-    size_t n_measure = tune_bench_count(b, true, KINDS);
 
     float share = 0.0f;
 
@@ -99,12 +87,7 @@ static bool is_idle(struct tune_bench *b, struct tune_outcome *o)
         snprintf(o->verdict, sizeof o->verdict,
                  "the model '%.128s' orders the head%s; 'rerank' learns their share", b->reranker,
                  share > 0 ? ", words only have a share in it" : ", the words do not");
-    else if (n_learn < LEXICAL_TUNE_QUESTIONS_MIN || n_measure < LEXICAL_TUNE_QUESTIONS_MIN)
-        snprintf(o->verdict, sizeof o->verdict,
-                 "of titles and headings, from which it learns, there are %zu and, in the "
-                 "measuring half, %zu questions; at least %d of each are needed",
-                 n_learn, n_measure, LEXICAL_TUNE_QUESTIONS_MIN);
-    o->skipped = o->verdict[0] != '\0';
+    o->skipped = o->verdict[0] != '\0' || !tune_has_titles(b, LEXICAL_TUNE_QUESTIONS_MIN, o);
     return o->skipped;
 }
 
@@ -116,7 +99,7 @@ enum rag_status tune_lexical(struct tune_bench *b, struct tune_outcome *o, struc
                                  .top_k = PASSAGES_MAX,
                                  .rerank = true,
                                  .explain = true,
-                                 .kinds = KINDS,
+                                 .kinds = TUNE_TITLE_KINDS,
                                  .learn = true,
                                  .take = take_head,
                                  .context = &task};
@@ -130,8 +113,8 @@ enum rag_status tune_lexical(struct tune_bench *b, struct tune_outcome *o, struc
     status = lexical_settings_read(b->settings[SETTING_LEXICAL], &present, reterr);
     if (status == RAG_OK && present.bm25 <= 0)
         present = LEXICAL_WEIGHTS_DEFAULT; /* the ratio to bm25 is what is learned */
-    task.questions =
-        arena_calloc(&b->arena, tune_bench_count(b, false, KINDS) + 1, sizeof *task.questions);
+    task.questions = arena_calloc(&b->arena, tune_bench_count(b, false, TUNE_TITLE_KINDS) + 1,
+                                  sizeof *task.questions);
     if (status == RAG_OK)
         status = task.questions ? tune_bench_ask(b, &ask, reterr)
                                 : rag_fail(reterr, RAG_ENOMEM, "tune: out of memory");
@@ -145,5 +128,6 @@ enum rag_status tune_lexical(struct tune_bench *b, struct tune_outcome *o, struc
                       "weights tried",
                       task.n, choice.mrr_before, choice.mrr_after, choice.n_tried);
     status = tune_as_json(write_members, &choice.weights, &found, reterr);
-    return status == RAG_OK ? tune_measure(b, SETTING_LEXICAL, found, KINDS, o, reterr) : status;
+    return status == RAG_OK ? tune_measure(b, SETTING_LEXICAL, found, TUNE_TITLE_KINDS, o, reterr)
+                            : status;
 }

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,27 @@ void tune_outcome_note(struct tune_outcome *o, const char *fmt, ...)
     vsnprintf(o->notes[o->n_notes], sizeof o->notes[0], fmt, ap);
     va_end(ap);
     o->n_notes++;
+}
+
+bool tune_has_titles(const struct tune_bench *b, size_t n_min, struct tune_outcome *o)
+{
+    size_t n_learn = tune_bench_count(b, false, TUNE_TITLE_KINDS);
+    size_t n_measure = tune_bench_count(b, true, TUNE_TITLE_KINDS);
+
+    if (n_learn >= n_min && n_measure >= n_min)
+        return true;
+    snprintf(o->verdict, sizeof o->verdict,
+             "of titles and headings, from which it learns, there are %zu and, in the measuring "
+             "half, %zu questions; at least %zu of each are needed",
+             n_learn, n_measure, n_min);
+    return false;
+}
+
+double tune_number(const struct json *object, const char *key)
+{
+    double value = json_number(json_member(object, key));
+
+    return isfinite(value) ? value : 0.0;
 }
 
 enum rag_status tune_as_json(void (*write)(struct json_writer *w, const void *value),

@@ -51,6 +51,15 @@ enum rag_status tune_lexical(struct tune_bench *b, struct tune_outcome *o,
 enum rag_status tune_rerank(struct tune_bench *b, struct tune_outcome *o, struct rag_error *reterr);
 enum rag_status tune_gate(struct tune_bench *b, struct tune_outcome *o, struct rag_error *reterr);
 
+/* Are there n_min questions of titles and headings in each half? Else the verdict says so. They are
+ * all that may ask where the words of a passage are weighed: one from which its sentence was taken
+ * would teach that they do not count. */
+#define TUNE_TITLE_KINDS (1u << PAIR_TITLE | 1u << PAIR_HEADING)
+bool tune_has_titles(const struct tune_bench *b, size_t n_min, struct tune_outcome *o);
+
+/* A member that is a number, else 0. */
+double tune_number(const struct json *object, const char *key);
+
 /* A setting's members, written into an object, as that object. */
 enum rag_status tune_as_json(void (*write)(struct json_writer *w, const void *value),
                              const void *value, struct json **ret, struct rag_error *reterr);

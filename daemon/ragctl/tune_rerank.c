@@ -11,7 +11,6 @@
 #include "daemon/ranking_settings.h"
 #include "retrieve/blend_tune.h"
 
-#define KINDS     (1u << PAIR_TITLE | 1u << PAIR_HEADING)
 #define SHARE_ASK 0.5f /* with it both scores can be told from their mean */
 
 struct rerank_task {
@@ -24,18 +23,11 @@ struct rerank_task {
     char degraded[160]; /* why it read nothing */
 };
 
-static double number_or_zero(const struct json *object, const char *key)
-{
-    double value = json_number(json_member(object, key));
-
-    return isfinite(value) ? value : 0.0;
-}
-
 /* rerank_score = (1 - w) * cross + w * words, with w = SHARE_ASK */
 static struct passage passage_of(const struct json *r, const struct json *words)
 {
     double cross = json_number(json_member(words, "cross"));
-    double score = number_or_zero(r, "rerank_score");
+    double score = tune_number(r, "rerank_score");
     bool read = isfinite(cross);
     double w = (double)SHARE_ASK;
 
@@ -118,7 +110,7 @@ static enum rag_status ask(struct rerank_task *t, struct rag_error *reterr)
                                  .top_k = PASSAGES_MAX,
                                  .rerank = true,
                                  .explain = true,
-                                 .kinds = KINDS,
+                                 .kinds = TUNE_TITLE_KINDS,
                                  .learn = true,
                                  .take = take_head,
                                  .context = t};
@@ -150,9 +142,9 @@ static enum rag_status measure_words(struct tune_bench *b, struct tune_outcome *
     if (status != RAG_OK)
         return status;
     o->has_words = true;
-    o->words_alone = tune_bench_quality(b, alone, KINDS);
-    o->with_model = tune_bench_quality(b, b->ranks, KINDS);
-    o->words_gain = tune_bench_gain(b, alone, b->ranks, KINDS);
+    o->words_alone = tune_bench_quality(b, alone, TUNE_TITLE_KINDS);
+    o->with_model = tune_bench_quality(b, b->ranks, TUNE_TITLE_KINDS);
+    o->words_gain = tune_bench_gain(b, alone, b->ranks, TUNE_TITLE_KINDS);
     tune_outcome_note(o, "what is in place%s, beside words alone: MRR@10 %+.4f [%+.4f, %+.4f]",
                       o->better ? " now" : "", d->mean, d->low, d->high);
     if (d->low > 0)
@@ -169,17 +161,9 @@ static enum rag_status measure_words(struct tune_bench *b, struct tune_outcome *
 /* Is there nothing that could be learned here? */
 static bool is_idle(struct tune_bench *b, struct tune_outcome *o)
 {
-    size_t n_learn = tune_bench_count(b, false, KINDS);
-    size_t n_measure = tune_bench_count(b, true, KINDS);
-
     if (!b->cross)
         snprintf(o->verdict, sizeof o->verdict, "%s", b->no_cross);
-    else if (n_learn < BLEND_TUNE_QUESTIONS_MIN || n_measure < BLEND_TUNE_QUESTIONS_MIN)
-        snprintf(o->verdict, sizeof o->verdict,
-                 "of titles and headings, from which it learns, there are %zu and, in the "
-                 "measuring half, %zu questions; at least %d of each are needed",
-                 n_learn, n_measure, BLEND_TUNE_QUESTIONS_MIN);
-    o->skipped = o->verdict[0] != '\0';
+    o->skipped = !b->cross || !tune_has_titles(b, BLEND_TUNE_QUESTIONS_MIN, o);
     return o->skipped;
 }
 
@@ -194,8 +178,8 @@ enum rag_status tune_rerank(struct tune_bench *b, struct tune_outcome *o, struct
     if (is_idle(b, o))
         return RAG_OK;
     status = rerank_settings_read(b->settings[SETTING_RERANK], &present, reterr);
-    task.questions =
-        arena_calloc(&b->arena, tune_bench_count(b, false, KINDS) + 1, sizeof *task.questions);
+    task.questions = arena_calloc(&b->arena, tune_bench_count(b, false, TUNE_TITLE_KINDS) + 1,
+                                  sizeof *task.questions);
     if (status == RAG_OK && !task.questions)
         status = rag_fail(reterr, RAG_ENOMEM, "tune: out of memory");
     if (status == RAG_OK)
@@ -218,6 +202,6 @@ enum rag_status tune_rerank(struct tune_bench *b, struct tune_outcome *o, struct
                           task.n_part, task.most_read);
     status = tune_as_json(write_members, &choice.words, &found, reterr);
     if (status == RAG_OK)
-        status = tune_measure(b, SETTING_RERANK, found, KINDS, o, reterr);
+        status = tune_measure(b, SETTING_RERANK, found, TUNE_TITLE_KINDS, o, reterr);
     return status == RAG_OK ? measure_words(b, o, reterr) : status;
 }
