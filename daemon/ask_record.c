@@ -18,6 +18,7 @@ static void write_settings(struct json_writer *w, const struct pipeline *p,
     (void)collection_gate(request->collection, &relevance_min);
     json_begin_object(w, "settings");
     json_put_string(w, "analyzer", analyzer_fingerprint(p->analyzer));
+    json_put_int(w, "retrieval_version", RETRIEVAL_VERSION);
     json_put_int(w, "candidates", (int64_t)p->n_candidates);
     json_put_int(w, "rerank_head", (int64_t)p->rerank_head);
     json_put_int(w, "rerank_pairs", (int64_t)p->rerank.n_pairs);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "daemon/handle.h"
 #include "daemon/models.h"
+#include "daemon/models_configured.h"
 #include "generate/local.h"
 #include "generate/openai.h"
 #include "text/nfc.h"
@@ -171,6 +172,24 @@ static void write_server(struct json_writer *w, const struct generator *openai)
     json_end_object(w);
 }
 
+/* What was left to 'default' and is not installed; absent where nothing is missing. */
+static void write_missing(struct json_writer *w, const struct config *config)
+{
+    struct model_missing missing[MODELS_MISSING_MAX];
+    size_t n = models_missing(config, missing);
+
+    if (n == 0)
+        return;
+    json_begin_array(w, "missing");
+    for (size_t i = 0; i < n; i++) {
+        json_begin_object(w, NULL);
+        json_put_string(w, "role", missing[i].role);
+        json_put_string(w, "error", missing[i].why.text);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
 void handle_models(struct http_request *request, struct http_response *response, void *context)
 {
     struct rag_error error = {RAG_OK, ""};
@@ -210,6 +229,7 @@ void handle_models(struct http_request *request, struct http_response *response,
     if (app->generators.openai)
         write_server(&w, app->generators.openai);
     json_end_array(&w);
+    write_missing(&w, app->config);
     json_end_object(&w);
     handle_finish(request, response, 200, &body, RAG_OK, &error);
 }

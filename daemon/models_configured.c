@@ -26,18 +26,6 @@ enum rag_status model_configured_dir(const struct config *config, enum model_rol
     return status;
 }
 
-enum rag_status model_configured_check_default(const struct config *config, enum model_role role,
-                                               const char *name, struct rag_error *reterr)
-{
-    char *models_dir = NULL;
-    enum rag_status status = config_model_dir(config, "", &models_dir, reterr);
-
-    if (status == RAG_OK)
-        status = model_default_check(name, role, models_dir, reterr);
-    free(models_dir);
-    return status;
-}
-
 enum rag_status model_path_check(const char *name, const char *path, struct rag_error *reterr)
 {
     size_t n_path = strlen(path);
@@ -158,28 +146,42 @@ void models_log(const struct models *m)
     }
 }
 
-void models_log_missing(const struct config *config)
+size_t models_missing(const struct config *config, struct model_missing ret[MODELS_MISSING_MAX])
 {
     const struct {
-        const char *role, *name, *effect;
+        const char *role, *effect, *name, *url;
         enum model_role model_role;
-        bool by_server;
-    } rows[] = {
-        {"embedder", config->models_embedder, "searches go by words alone", MODEL_EMBEDDER,
-         config->embed_url                                                                                    },
-        {"reranker", config->models_reranker, "words rerank",               MODEL_RERANKER, config->rerank_url},
+    } rows[MODELS_MISSING_MAX] = {
+        {"embedder", "searches go by words alone", config->models_embedder, config->embed_url,
+         MODEL_EMBEDDER                                                                                       },
+        {"reranker", "words rerank",               config->models_reranker, config->rerank_url, MODEL_RERANKER},
     };
+    char *models_dir = NULL;
+    size_t n = 0;
 
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct rag_error error = {RAG_OK, ""};
-
-        if (!rows[i].by_server &&
-            model_configured_check_default(config, rows[i].model_role, rows[i].name, &error) ==
-                RAG_ENOTFOUND)
-            log_event(LOG_WARN, NULL, "model_missing",
-                      "role=%s error=\"%s\" effect=\"%s; '%s = none' says that it is meant\"",
-                      rows[i].role, error.text, rows[i].effect, rows[i].role);
+    if (config_model_dir(config, "", &models_dir, NULL) != RAG_OK)
+        return 0;
+    for (size_t i = 0; i < MODELS_MISSING_MAX; i++) {
+        ret[n] = (struct model_missing){
+            rows[i].role, rows[i].effect, {RAG_OK, ""}
+        };
+        if (!rows[i].url && model_default_check(rows[i].name, rows[i].model_role, models_dir,
+                                                &ret[n].why) == RAG_ENOTFOUND)
+            n++;
     }
+    free(models_dir);
+    return n;
+}
+
+void models_log_missing(const struct config *config)
+{
+    struct model_missing missing[MODELS_MISSING_MAX];
+    size_t n = models_missing(config, missing);
+
+    for (size_t i = 0; i < n; i++)
+        log_event(LOG_WARN, NULL, "model_missing",
+                  "role=%s error=\"%s\" effect=\"%s; '%s = none' says that it is meant\"",
+                  missing[i].role, missing[i].why.text, missing[i].effect, missing[i].role);
 }
 
 struct vector_index_options vector_options_configured(const struct config *config)

@@ -23,13 +23,20 @@ enum rag_status model_configured_dir(const struct config *config, enum model_rol
  * about it. name: as the configuration has it, or NULL. RAG_OK: there is something, or there is no
  * name; RAG_ENOTFOUND. */
 enum rag_status model_path_check(const char *name, const char *path, struct rag_error *reterr);
-/* model_default_check() with the configuration's folder of models. */
-enum rag_status model_configured_check_default(const struct config *config, enum model_role role,
-                                               const char *name, struct rag_error *reterr);
 /* One line in the log for each model. */
 void models_log(const struct models *m);
-/* A warning for each model that is left to 'default' and not installed. */
-void models_log_missing(const struct config *config);
+
+/* Models that are left to 'default', with no server in their place, and not installed. */
+#define MODELS_MISSING_MAX 2
+struct model_missing {
+    const char *role;   /* "embedder", "reranker": the key in [models] */
+    const char *effect; /* what is done without it */
+    struct rag_error why;
+};
+/* Their number. */
+size_t models_missing(const struct config *config, struct model_missing ret[MODELS_MISSING_MAX]);
+void models_log_missing(const struct config *config); /* a warning for each */
+
 /* How the vector indexes are made; dim stays 0. */
 struct vector_index_options vector_options_configured(const struct config *config);
 

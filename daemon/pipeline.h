@@ -183,6 +183,10 @@ struct degraded {
 #define DEGRADED_MAX (5 + CONFIG_BACKENDS_MAX) /* the cache is asked twice */
 
 /* What a search found. Everything lives in its arenas. */
+/* Grows whenever the same question over the same settings may find its passages in another order:
+ * what the cache has of before counts no longer, and the audit says by which one it was. */
+#define RETRIEVAL_VERSION 2
+
 struct retrieval {
     struct arena arena;
     struct arena texts; /* of the passages */
@@ -200,6 +204,7 @@ struct retrieval {
     struct fusion_options fusion;   /* hybrid: what it was fused with */
     struct lexical_weights lexical; /* of the order by words, where there is one */
     float rerank_words;             /* its share beside a cross-encoder */
+    float doubt;                    /* of the words when they were fused again; 0: none, or not */
     struct gate_verdict gate;       /* of a search that explains itself */
     char adapter[ADAPTER_ID_BYTES]; /* that mapped the question's vector; "" none */
     const char *reranker;           /* "lexical", the name of a cross-encoder, or "none" */

@@ -30,7 +30,7 @@ static enum rag_status hash_settings(const struct app *app, uint8_t ret[SHA256_B
     struct local_info local = {.fingerprint = ""};
     const char *guard = app->pipeline.guard ? guard_fingerprint(app->pipeline.guard) : "";
     const char *analyzer = analyzer_fingerprint(app->analyzer);
-    const uint8_t payload = ANSWER_PAYLOAD_VERSION;
+    const uint8_t versions[] = {ANSWER_PAYLOAD_VERSION, RETRIEVAL_VERSION};
     uint8_t configured[SHA256_BYTES];
     enum rag_status status = config_sections_hash(app->config, sections, configured);
 
@@ -43,7 +43,7 @@ static enum rag_status hash_settings(const struct app *app, uint8_t ret[SHA256_B
     if (status == RAG_OK) {
         const struct sha256_part parts[] = {
             {RAGD_VERSION,         strlen(RAGD_VERSION)        },
-            {&payload,             sizeof payload              },
+            {versions,             sizeof versions             },
             {configured,           sizeof configured           },
             {analyzer,             strlen(analyzer)            },
             {embedder.fingerprint, strlen(embedder.fingerprint)},

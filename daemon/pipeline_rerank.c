@@ -68,6 +68,8 @@ static enum rag_status fuse_words(struct retrieval *r, const struct passage *wor
 
     if (!fused || !ordered)
         return rag_fail(reterr, RAG_ENOMEM, "rerank: out of memory");
+    if (r->fusion.method == FUSION_SCALED)
+        r->doubt = rerank_doubt(words, head);
     status = rerank_fuse(&r->fusion, words, head, fused, &n, reterr);
     if (status != RAG_OK)
         return status;

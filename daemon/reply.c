@@ -315,6 +315,8 @@ void reply_write_retrieval(struct json_writer *w, const struct retrieval *r)
         json_begin_object(w, "fusion");
         fusion_settings_write(w, &r->fusion);
         json_end_object(w);
+        if (r->fusion.method == FUSION_SCALED)
+            json_put_double(w, "words_trusted", 1.0 - (double)r->doubt);
     }
     if (r->adapter[0])
         json_put_string(w, "adapter", r->adapter);

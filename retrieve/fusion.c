@@ -58,13 +58,13 @@ static void keep_sizes(const struct fusion_options *o, const struct ranked_list 
     struct scale *dense = &scales[LIST_DENSE];
     double trust = 1.0 - (double)o->doubt;
 
+    scales[LIST_BM25].weight *= trust;
     if (n > 0 && words[0].score > 0.0f) {
         size_t last = n < FUSION_LEAD_RANK ? n : FUSION_LEAD_RANK;
         double close = (double)words[last - 1].score / (double)words[0].score;
 
         close = fmax(close, FUSION_CLOSE_MIN);
         dense->weight *= 1.0 - trust * (1.0 - close * close);
-        scales[LIST_BM25].weight *= trust;
         scales[LIST_BM25].min = 0.0;
         scales[LIST_BM25].span = (double)words[0].score;
     }

@@ -3,9 +3,12 @@
  *     rrf(d)    = sum_i w_i / (k + rank_i(d))                  (lists without d add nothing)
  *     convex(d) = sum_i w_i * norm_i(s_i(d)),  sum_i w_i = 1   (lists without d add 0)
  *     norm_i(s) = (s - min_i) / (max_i - min_i) over the list; 1 where all are equal
- *     scaled(d) = w_bm25 * trust * s_bm25(d) / first + w_dense * heard * (s_dense(d) - least) /
- * span heard = 1 - trust * (1 - close^2);  close = tenth / first, at least FUSION_CLOSE_MIN span =
- * max(nearest - least, FUSION_SPAN_MIN);  trust = 1 - doubt
+ *     scaled(d) = w_bm25 * trust * s_bm25(d) / first
+ *                 + w_dense * heard * (s_dense(d) - least) / span
+ *
+ *     trust = 1 - doubt;  heard = 1 - trust * (1 - close^2)
+ *     close = tenth / first, at least FUSION_CLOSE_MIN
+ *     span  = nearest - least, at least FUSION_SPAN_MIN
  *
  * where first and tenth are scores of the BM25 list (the last one's where there are fewer than ten;
  * close is 1 where the list is empty), nearest and least the first and the last of the dense one

@@ -178,8 +178,7 @@ static int by_dense_rank(const void *a, const void *b)
     return (x->dense_rank > y->dense_rank) - (x->dense_rank < y->dense_rank);
 }
 
-/* How little of the question's idf mass the best passage by words holds in one place. */
-static float doubt_of_words(const struct passage *by_words, size_t n)
+float rerank_doubt(const struct passage *by_words, size_t n)
 {
     float held = 0.0f;
 
@@ -189,7 +188,7 @@ static float doubt_of_words(const struct passage *by_words, size_t n)
     return held < FUSION_HELD ? 1.0f - held / FUSION_HELD : 0.0f;
 }
 
-/* Move one entry up to place `at`, whose score it takes over; the others keep their order. */
+/* Move an entry that is below place `at` up to it; the others keep their order. */
 static void lift(struct fused *list, size_t n, uint64_t id, size_t at)
 {
     for (size_t i = at + 1; i < n; i++) {
@@ -234,10 +233,11 @@ enum rag_status rerank_fuse(const struct fusion_options *fusion, const struct pa
     lists[LIST_BM25] = (struct ranked_list){items, n_words};
     lists[LIST_DENSE] = (struct ranked_list){items + n, n_near};
     options.depth = 0; /* the head is what it is */
-    options.doubt = doubt_of_words(by_words, n);
+    options.doubt = rerank_doubt(by_words, n);
     status = fusion_rank(&options, lists, ret, ret_n, reterr);
-    if (status == RAG_OK && options.method == FUSION_SCALED && n_words > 0)
-        lift(ret, *ret_n, items[0].id, FUSION_WORDS_PLACE - 1);
+    if (status == RAG_OK && options.method == FUSION_SCALED && options.weights[LIST_BM25] > 0.0f)
+        for (size_t i = 0; i < n_words; i++)
+            lift(ret, *ret_n, items[i].id, (i + 1) * FUSION_WORDS_PLACES - 1);
 out:
     free(near);
     free(items);

@@ -55,14 +55,20 @@ enum rag_status rerank_lexical(const struct lexical_query *query,
 /* A question of which two sentences in a row hold that share is served by words; the fewer of its
  * words the best ones hold, the more is left to vectors (fusion.h, doubt). Chosen on documentation
  * queries and Cranfield, docs/EVALUATION.md. */
-#define FUSION_HELD 0.4f
-/* Whatever the doubt, the first one by words is not below that place: the only word that is known
- * may be a rare name. */
-#define FUSION_WORDS_PLACE 3
+#define FUSION_HELD         0.4f
+/* Whatever the doubt, passage i by words is not below place i times that: the only word that is
+ * known may be a name, and a list of names must not hide what is said of it. */
+#define FUSION_WORDS_PLACES 3
+
+/* 0..1 by the formula above: 0 from FUSION_HELD on. by_words: as rerank_lexical() left them; those
+ * that bm25 did not rank count for nothing. */
+float rerank_doubt(const struct passage *by_words, size_t n);
 
 /* After a fusion an order by words alone would undo what the vectors found, so it takes the place
- * of bm25 in the same fusion. by_words: the head as rerank_lexical() left it. ret: room for 2 * n;
- * what only a list of weight 0 knows is not in it. Statuses of fusion_rank(). */
+ * of bm25 in the same fusion, with rerank_doubt(); where 'scaled' then ranks passage i by words
+ * below place i * FUSION_WORDS_PLACES, it is lifted there and takes over that place's score.
+ * by_words: the head as rerank_lexical() left it. ret: room for 2 * n; what only a list of weight 0
+ * knows is not in it. Statuses of fusion_rank(). */
 enum rag_status rerank_fuse(const struct fusion_options *fusion, const struct passage *by_words,
                             size_t n, struct fused *ret, size_t *ret_n, struct rag_error *reterr);
 

@@ -6,8 +6,9 @@
 #include "base/utf8.h"
 #include "text/grapheme.h"
 
-#define MARGIN_PART 6 /* of the length: before the words, and in which a word's end is looked for  \
-                       */
+#define MARGIN_PART                                                                                \
+    6 /* of the length: before the words, and in which a word's end is looked for                  \
+       */
 
 static bool is_blank(char c)
 {

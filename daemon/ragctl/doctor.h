@@ -37,6 +37,8 @@ struct doctor {
 /* One line: what was found and, unless it is fine, what to do. */
 void doctor_finding(struct doctor *d, enum finding kind, const char *check, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* A model left to 'default' that is not installed; why: of models_missing(). */
+void doctor_warn_missing_model(struct doctor *d, const char *role, const char *why);
 
 void doctor_check_config(struct doctor *d); /* by ragd itself: "ragd -n -f FILE" */
 void doctor_check_files(struct doctor *d);  /* of d->config */

@@ -34,6 +34,14 @@ static void check_generator(struct doctor *d, const struct json *m, const char *
     buf_release(&text);
 }
 
+void doctor_warn_missing_model(struct doctor *d, const char *role, const char *why)
+{
+    doctor_finding(d, FINDING_WARN, "model",
+                   "[models] %s 'default': %s. Install share/ragd/models with the program, or say "
+                   "'none' if none is meant",
+                   role, why);
+}
+
 /* What is loaded, and what it computes with. */
 void doctor_check_models(struct doctor *d)
 {
@@ -41,6 +49,7 @@ void doctor_check_models(struct doctor *d)
     struct rag_error error;
     enum rag_status status = ragctl_client_call(&d->client, "GET", "/v1/models", &reply, &error);
     const struct json *list = json_member(reply, "data");
+    const struct json *list_missing;
 
     if (status == RAG_ENOTFOUND)
         return; /* a ragd of before there were models */
@@ -49,6 +58,10 @@ void doctor_check_models(struct doctor *d)
     else if (json_size(list) == 0)
         doctor_finding(d, FINDING_OK, "models",
                        "none: search by words only ([models] of ragd.conf)");
+    list_missing = json_member(reply, "missing");
+    if (!d->config) /* else its file has told */
+        for (const struct json *m = json_first(list_missing); m; m = json_next(m))
+            doctor_warn_missing_model(d, ragctl_text(m, "role"), ragctl_text(m, "error"));
     for (const struct json *m = json_first(list); m; m = json_next(m)) {
         const char *id = json_string(json_member(m, "id"));
         const char *kind = json_string(json_member(m, "kind"));

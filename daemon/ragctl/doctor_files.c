@@ -164,11 +164,6 @@ static void check_licence(struct doctor *d, const char *what, enum model_role ro
         return;
     if (model_configured_dir(d->config, role, name, &dir, &error) != RAG_OK)
         doctor_finding(d, FINDING_FAIL, "model", "%s: %s", what, error.text);
-    else if (model_configured_check_default(d->config, role, name, &error) == RAG_ENOTFOUND)
-        doctor_finding(d, FINDING_WARN, "model",
-                       "%s '%s': %s; so there is none. Install share/ragd/models with the program, "
-                       "or say 'none' if none is meant",
-                       what, name, error.text);
     else if (*dir == '\0')
         doctor_finding(d, FINDING_OK, "model", "%s '%s': no model", what, name);
     else if (model_record_read(dir, &record, NULL) == RAG_OK && record.licence[0])
@@ -184,6 +179,15 @@ static void check_licence(struct doctor *d, const char *what, enum model_role ro
     free(dir);
 }
 
+static void check_missing(struct doctor *d)
+{
+    struct model_missing missing[MODELS_MISSING_MAX];
+    size_t n = models_missing(d->config, missing);
+
+    for (size_t i = 0; i < n; i++)
+        doctor_warn_missing_model(d, missing[i].role, missing[i].why.text);
+}
+
 void doctor_check_files(struct doctor *d)
 {
     const struct config *c = d->config;
@@ -196,5 +200,6 @@ void doctor_check_files(struct doctor *d)
     check_servers(d);
     check_licence(d, "[models] embedder", MODEL_EMBEDDER, c->models_embedder);
     check_licence(d, "[models] reranker", MODEL_RERANKER, c->models_reranker);
+    check_missing(d);
     check_licence(d, "[generate] model", MODEL_GENERATOR, c->generate_model);
 }

@@ -196,8 +196,11 @@ static bool on_piece(void *context, const char *data, size_t n)
 static enum rag_status follow(struct hub *hub, struct attempt *a, const char *path, long *ret_code,
                               struct rag_error *reterr)
 {
-    struct http_call call = {
-        .method = "GET", .path = path, .stall_ms = HUB_STALL_S * 1000, .on_piece = on_piece, .context = a};
+    struct http_call call = {.method = "GET",
+                             .path = path,
+                             .stall_ms = HUB_STALL_S * 1000,
+                             .on_piece = on_piece,
+                             .context = a};
     const char *headers[3] = {USER_AGENT, NULL, NULL};
     enum rag_status status = RAG_OK;
     bool https = strncasecmp(hub->origin, "https:", 6) == 0;

@@ -74,7 +74,8 @@ static enum rag_status load_config(struct doctor *d, struct config **ret, struct
     status = config_new(&config, reterr);
     if (status != RAG_OK)
         return status;
-    if (config_load(config, d->config_path, NULL) != RAG_OK) {
+    if (config_load(config, d->config_path, NULL) != RAG_OK ||
+        (d->state_dir && config_set(config, "state_dir", d->state_dir, NULL) != RAG_OK)) {
         config_free(config); /* doctor_check_config() says why */
         return RAG_OK;
     }

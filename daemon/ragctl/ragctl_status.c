@@ -11,6 +11,7 @@
 #define SCRATCH_BYTES_MAX 8192
 #define WAIT_S_MAX        3600
 #define WAIT_PAUSE_MS     100
+#define LATE_ANSWER_MS    1000
 
 static void print_status(const struct ragctl_options *options, const char *version, bool ready,
                          const struct json *collections)
@@ -48,16 +49,21 @@ static void print_status(const struct ragctl_options *options, const char *versi
     }
 }
 
-/* Until it is ready, at most so many seconds: who comes too late is told by what follows. */
-static void wait_ready(const struct ragctl_options *options, int64_t seconds)
+/* Until it is ready, at most so many seconds. */
+static bool wait_ready(const struct ragctl_options *options, int64_t seconds)
 {
     int64_t since_ns = clock_monotonic_ns();
+    struct ragctl_options once = *options;
     bool ready = false;
 
     while (!ready && clock_elapsed_ms(since_ns) < (double)seconds * 1000) {
         struct ragctl_client client = {0};
+        int64_t left_ms = seconds * 1000 - (int64_t)clock_elapsed_ms(since_ns);
 
-        if (ragctl_client_open(options, &client, NULL) == RAG_OK) {
+        /* one that accepts and says nothing must not hold us longer */
+        if (options->timeout_ms == 0 || left_ms < options->timeout_ms)
+            once.timeout_ms = left_ms > WAIT_PAUSE_MS ? left_ms : WAIT_PAUSE_MS;
+        if (ragctl_client_open(&once, &client, NULL) == RAG_OK) {
             client.busy_wait_ms = 0;
             ready = ragctl_client_call(&client, "GET", "/readyz", NULL, NULL) == RAG_OK;
         }
@@ -65,6 +71,7 @@ static void wait_ready(const struct ragctl_options *options, int64_t seconds)
         if (!ready)
             ragctl_client_sleep_ms(WAIT_PAUSE_MS);
     }
+    return ready;
 }
 
 int ragctl_status(const struct ragctl_options *options, int argc, char **argv)
@@ -73,6 +80,7 @@ int ragctl_status(const struct ragctl_options *options, int argc, char **argv)
     const struct ragctl_arg args[] = {
         {.name = "--wait", .number = &wait_s, .min = 0, .max = WAIT_S_MAX},
     };
+    struct ragctl_options told = *options;
     struct ragctl_client client = {0};
     struct json *health = NULL;
     struct json *collections = NULL;
@@ -84,8 +92,9 @@ int ragctl_status(const struct ragctl_options *options, int argc, char **argv)
     if (ragctl_args_no_words("status", args, sizeof args / sizeof args[0], argc, argv, &error) !=
         RAG_OK)
         return ragctl_usage("status", &error);
-    wait_ready(options, wait_s);
-    status = ragctl_client_open(options, &client, &error);
+    if (wait_s > 0 && !wait_ready(options, wait_s))
+        told.timeout_ms = LATE_ANSWER_MS; /* who comes too late is told why, but soon */
+    status = ragctl_client_open(&told, &client, &error);
     client.busy_wait_ms = 0;
     if (status == RAG_OK)
         status = ragctl_client_call(&client, "GET", "/healthz", &health, &error);

@@ -191,6 +191,8 @@ class Builtin(Case):
                   wrapper=("env", f"RAGD_BUILTIN_MODELS={self.shipped}")) as ragd:
             self.assertEqual(ragd.call("PUT", "/v1/collections/c", {})[0], 201)
             shown = ragd.call("GET", "/v1/collections/c")[1]
+            self.models = ragd.call("GET", "/v1/models")[1]
+            self.told = ragd.ragctl("doctor", "--state", ragd.state).stdout
             log = ragd.log_path.read_text(encoding="utf-8")
         self.missing = [line for line in log.splitlines() if " event=model_missing " in line]
         return [line for line in log.splitlines() if " event=model " in line], shown
@@ -203,7 +205,9 @@ class Builtin(Case):
             lines, shown = self.started(words + "\n")
             self.assertEqual(len(lines), n, words)
             self.assertEqual(len(self.missing), len(missing), self.missing)
+            self.assertEqual([m["role"] for m in self.models.get("missing", [])], missing)
             for role, line in zip(missing, self.missing):
+                self.assertIn(f"[models] {role} 'default': model 'builtin:", self.told)
                 self.assertIn(f"role={role} error=\"model 'builtin:ragd-ko-rerank': is in none of", line)
             if n:
                 self.assertIn(f'dir="{self.shipped}/ragd-ko-embed"', lines[0])
@@ -244,6 +248,13 @@ class Builtin(Case):
                 ("model", "fail", "[generate] model: model 'builtin:ragd-ko-lm': is in none of")):
             self.assertTrue([c for c in found if c[:2] == (check, result) and words in c[2]],
                             (words, found))
+
+    def test_doctor_misses_no_default_where_a_server_embeds(self):
+        path = self.folder / "ragd.conf"
+        path.write_text(f"[ragd]\nstate_dir = {self.folder}\n[models]\nembedder = default\n"
+                        "[remote]\nembed_url = http://127.0.0.1:9/v1\nembed_dim = 8\nembed_model = m\n")
+        found = self.json("doctor", "--config", path, code=1, builtin=self.folder)["checks"]
+        self.assertEqual([c for c in found if "is in none of" in c["message"]], [])
 
     def test_eval(self):
         words = subprocess.run([BUILD / "ragctl", "eval", "--no-answers", "--embedder",

@@ -164,40 +164,70 @@ static void test_scores_compare_between_questions(void **state)
     assert_true(answered.rerank_score > 2 * unrelated.rerank_score);
 }
 
-/* A head of five: passage 1 alone has words of the question, the others are ever less near. */
+/* A head of eight: passage 1, or 1 and 8, has words of the question; 2 is nearest, then 3, ...; 8
+ * and 1 are least near. */
 static const struct {
     const char *name;
-    enum fusion_method method;
-    float window; /* what passage 1 holds of the question */
-    uint64_t want[5];
+    struct fusion_options fusion;
+    float window; /* what the best of them holds of the question */
+    bool two;
+    uint64_t want[8];
 } fuse_rows[] = {
-    {"words that hold the question lead",               FUSION_SCALED, FUSION_HELD,        {1, 2, 3, 4, 5}},
-    {"words that hold little of it are third at least", FUSION_SCALED, 0.1f,               {2, 3, 1, 4, 5}},
-    {"even those that hold nothing",                    FUSION_SCALED, 0.0f,               {2, 3, 1, 4, 5}},
-    {"half of it: between",                             FUSION_SCALED, FUSION_HELD * 0.9f, {2, 1, 3, 4, 5}},
-    {"convex knows no doubt",                           FUSION_CONVEX, 0.0f,               {1, 2, 3, 4, 5}},
+    {"words that hold the question lead",
+     {.method = FUSION_SCALED, .weights = {1, 1}},
+     FUSION_HELD,        false,
+     {1, 2, 3, 4, 5, 6, 7, 8}                           },
+    {"words that hold little of it are third at least",
+     {.method = FUSION_SCALED, .weights = {1, 1}},
+     0.1f,               false,
+     {2, 3, 1, 4, 5, 6, 7, 8}                           },
+    {"even those that hold nothing",
+     {.method = FUSION_SCALED, .weights = {1, 1}},
+     0.0f,               false,
+     {2, 3, 1, 4, 5, 6, 7, 8}                           },
+    {"a tenth of a doubt: between",
+     {.method = FUSION_SCALED, .weights = {1, 1}},
+     FUSION_HELD * 0.9f,
+     false,                     {2, 1, 3, 4, 5, 6, 7, 8}},
+    {"the second by words is sixth at least",
+     {.method = FUSION_SCALED, .weights = {1, 1}},
+     0.1f,               true,
+     {2, 3, 1, 4, 5, 8, 6, 7}                           },
+    {"words of weight 0 are lifted nowhere",
+     {.method = FUSION_SCALED, .weights = {0, 1}},
+     0.1f,               false,
+     {2, 3, 4, 5, 6, 7, 8, 1}                           },
+    {"convex knows no doubt",
+     {.method = FUSION_CONVEX, .weights = {1, 1}},
+     0.0f,               false,
+     {1, 2, 3, 4, 5, 6, 7, 8}                           },
 };
 
 static void test_doubt_of_words(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof fuse_rows / sizeof fuse_rows[0]; i++) {
-        struct fusion_options fusion = {
-            .method = fuse_rows[i].method, .weights = {1, 1}
-        };
-        struct passage head[5];
-        struct fused fused[10];
+        struct passage head[8];
+        struct fused fused[16];
         size_t n = 0;
 
-        for (uint32_t k = 0; k < 5; k++)
+        for (uint32_t k = 0; k < 8; k++)
             head[k] = (struct passage){.id = k + 1,
-                                       .dense_rank = k ? k : 5,
+                                       .dense_rank = k ? k : 8,
                                        .dense_score = k ? 0.9f - 0.1f * (float)k : 0.1f};
         head[0].bm25_rank = 1;
         head[0].rerank_score = 0.3f;
         head[0].words = (struct lexical_evidence){.window = fuse_rows[i].window, .read = true};
-        assert_int_equal(rerank_fuse(&fusion, head, 5, fused, &n, NULL), RAG_OK);
-        assert_int_equal(n, 5);
+        if (fuse_rows[i].two) { /* heads come in the order by words */
+            struct passage second = head[7];
+
+            second.bm25_rank = 2;
+            second.rerank_score = 0.2f;
+            memmove(head + 2, head + 1, 6 * sizeof head[0]);
+            head[1] = second;
+        }
+        assert_int_equal(rerank_fuse(&fuse_rows[i].fusion, head, 8, fused, &n, NULL), RAG_OK);
+        assert_int_equal(n, 8);
         for (size_t k = 0; k < n; k++) {
             if (fused[k].id != fuse_rows[i].want[k])
                 fail_msg("%s: place %zu is %u", fuse_rows[i].name, k + 1, (unsigned)fused[k].id);
