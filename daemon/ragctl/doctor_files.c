@@ -164,9 +164,10 @@ static void check_licence(struct doctor *d, const char *what, enum model_role ro
         return;
     if (model_configured_dir(d->config, role, name, &dir, &error) != RAG_OK)
         doctor_finding(d, FINDING_FAIL, "model", "%s: %s", what, error.text);
-    else if (*dir == '\0')
-        doctor_finding(d, FINDING_OK, "model", "%s '%s': no model", what, name);
-    else if (model_record_read(dir, &record, NULL) == RAG_OK && record.licence[0])
+    else if (*dir == '\0') {
+        if (strcmp(name, MODEL_NAME_DEFAULT) != 0) /* check_missing() tells of that one */
+            doctor_finding(d, FINDING_OK, "model", "%s '%s': no model", what, name);
+    } else if (model_record_read(dir, &record, NULL) == RAG_OK && record.licence[0])
         doctor_finding(d, FINDING_OK, "licence", "%s '%s': %s (%s)", what, name, record.licence,
                        record.source);
     else if (model_readme_licence(dir, &licence) == RAG_OK && licence[0])

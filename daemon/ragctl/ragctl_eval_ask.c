@@ -301,7 +301,7 @@ static enum rag_status post(struct evaluation *e, const char *path, const struct
 
 /* ---- search ---- */
 
-/* Of the first reply: how searches find. */
+/* Of the first reply for which nothing was left out: how searches find. */
 static enum rag_status note_retrieval(struct run *run, const struct json *reply)
 {
     struct buf text;
@@ -353,7 +353,8 @@ static enum rag_status search_one(struct evaluation *e, size_t i, struct json **
     if (status != RAG_OK)
         return status;
     note_models(e->run, *ret_reply);
-    if (i == 0 && note_retrieval(e->run, *ret_reply) != RAG_OK)
+    if (e->run->retrieval[0] == '\0' && json_size(json_member(*ret_reply, "degraded")) == 0 &&
+        note_retrieval(e->run, *ret_reply) != RAG_OK)
         return no_memory(reterr);
     if (o->retrievable && count_reply(e, i, *ret_reply) != RAG_OK)
         return no_memory(reterr);
