@@ -183,8 +183,8 @@ const struct config_row config_rows[] = {
       "where it is installed, else none; none or empty: search by words only."},
      KEY_MODEL, AT(models_embedder), 0, 0},
     {{"models", "reranker", "",
-      "The cross-encoder that reads question and passage together, given in the same way (default: "
-      "builtin:ragd-ko-rerank); none or empty: the built-in rerank by words."},
+      "The cross-encoder that reads question and passage together, given in the same way (the word "
+      "default means builtin:ragd-ko-rerank); none or empty: the built-in rerank by words."},
      KEY_MODEL, AT(models_reranker), 0, 0},
     {{"models", "models_dir", "", "Where named models are; empty: models/ in state_dir."},
      KEY_TEXT, AT(models_dir), 0, 0},
