@@ -62,6 +62,8 @@
 #define PASSAGES_MAX        50  /* passages given to a generator */
 #define NEAREST_MAX         3   /* passages that a refusal names: what a person looks through */
 #define NEAREST_CHARS_MAX   100 /* shown of each: three lines of a terminal in Hangul */
+/* read by the policy to find them, beside what it had read: a judge takes seconds for each */
+#define NEAREST_READS_MAX   (3 * NEAREST_MAX)
 #define ANSWER_BYTES_MAX    65536
 #define CITATIONS_MAX       64
 #define FILTER_CLAUSES_MAX  32

@@ -47,6 +47,7 @@ struct config {
 
     int64_t ask_deadline_ms;
     int64_t retrieve_top_k;
+    int64_t ask_nearest;
     int64_t retrieve_candidates;
     int64_t rerank_head;
     double rerank_pass_min;

@@ -73,6 +73,10 @@ const struct config_row config_rows[] = {
       "A passage that the cross-encoder scores this high passes in spite of relevance_min; 0: none does. Scores "
       "differ from model to model: measure before setting it."},
      KEY_DOUBLE, AT(rerank_pass_min), 0, 1},
+    {{"ask", "nearest", "3",
+      "Passages that a refusal names, so that a person may look: it shows, and the audit log keeps, up to 100 "
+      "characters of each; 0: none, and nothing is read for it."},
+     KEY_INT, AT(ask_nearest), 0, NEAREST_MAX},
 
     {{"retrieve", "dense_candidates", "100", "Passages that the vector search returns."},
      KEY_INT, AT(dense_candidates), 1, CANDIDATES_MAX},

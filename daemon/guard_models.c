@@ -5,11 +5,13 @@
 
 #include "base/clock.h"
 
+#define NS_PER_MS INT64_C(1000000)
+
 /* The time of a server ran out, not that of the request: the rule is unchecked, and the rest goes
- * on. */
+ * on. A server's time is cut in whole milliseconds, so within its last one the request's is up. */
 static enum rag_status own_timeout(enum rag_status status, int64_t deadline_ns)
 {
-    bool passed = deadline_ns != 0 && clock_monotonic_ns() >= deadline_ns;
+    bool passed = deadline_ns != 0 && clock_monotonic_ns() >= deadline_ns - NS_PER_MS;
 
     return status == RAG_ETIMEOUT && !passed ? RAG_EBUSY : status;
 }

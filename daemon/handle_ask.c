@@ -201,6 +201,8 @@ static enum metric degraded_metric(enum stage stage)
         return METRIC_DEGRADED_CONDENSE;
     case STAGE_CACHE:
         return METRIC_DEGRADED_CACHE;
+    case STAGE_GUARD:
+        return METRIC_DEGRADED_GUARD;
     default:
         return METRIC_DEGRADED_GENERATE;
     }

@@ -49,6 +49,7 @@ static const struct {
     [METRIC_DEGRADED_GENERATE] = {"ragd_degraded_total",                 "{stage=\"generate\"}",    NULL,                                        COUNTER   },
     [METRIC_DEGRADED_CONDENSE] = {"ragd_degraded_total",                 "{stage=\"condense\"}",    NULL,                                        COUNTER   },
     [METRIC_DEGRADED_CACHE] = {"ragd_degraded_total",                 "{stage=\"cache\"}",       NULL,                                        COUNTER   },
+    [METRIC_DEGRADED_GUARD] = {"ragd_degraded_total",                 "{stage=\"guard\"}",       NULL,                                        COUNTER   },
     [METRIC_DOCUMENTS_PUT] = {"ragd_document_changes_total",         "{kind=\"put\"}",
                               "Documents received, by what became of them.",                                                                 COUNTER   },
     [METRIC_DOCUMENTS_UNCHANGED] = {"ragd_document_changes_total",         "{kind=\"unchanged\"}",    NULL,

@@ -23,6 +23,7 @@ enum metric {
     METRIC_DEGRADED_GENERATE, /* asks that another backend answered than the first one */
     METRIC_DEGRADED_CONDENSE, /* follow-ups that the decoder could not complete */
     METRIC_DEGRADED_CACHE,    /* asks whose answer could not be looked for among earlier ones */
+    METRIC_DEGRADED_GUARD,    /* refusals that could not name all that came nearest */
     METRIC_DOCUMENTS_PUT,
     METRIC_DOCUMENTS_UNCHANGED,
     METRIC_DOCUMENTS_FAILED,

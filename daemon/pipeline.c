@@ -273,7 +273,7 @@ enum rag_status pipeline_ask(const struct pipeline *p, const struct pipeline_req
     int64_t begun;
 
     pipeline_answer_init(a);
-    asked.nearest = true;
+    asked.nearest = p->n_nearest > 0;
     status = live(p, &asked, sink, &cache, a, reterr);
     begun = pipeline_stage_begin(request, STAGE_AUDIT);
     pipeline_stage_done(&a->retrieval, STAGE_TOTAL, begun_all);

@@ -98,6 +98,7 @@ struct pipeline {
     size_t rerank_head;
     struct rerank_options rerank;
     size_t n_passages; /* given to a generator, unless the request says top_k */
+    size_t n_nearest;  /* that a refusal names, at most NEAREST_MAX; 0: none */
     struct gate_options gate;
     float rerank_pass_min;     /* 0: never; see pipeline_ask() */
     const struct guard *guard; /* NULL: nothing is validated */
@@ -177,10 +178,11 @@ struct ranking {
 struct degraded {
     enum stage stage; /* STAGE_DENSE, STAGE_RERANK; STAGE_GENERATE: the next backend answered;
                          STAGE_CONDENSE: the words completed the question, not the decoder;
-                         STAGE_CACHE: it was not asked */
+                         STAGE_CACHE: it was not asked; STAGE_GUARD: it did not read all that a
+                         refusal would have named */
     struct rag_error why;
 };
-#define DEGRADED_MAX (5 + CONFIG_BACKENDS_MAX) /* the cache is asked twice */
+#define DEGRADED_MAX (6 + CONFIG_BACKENDS_MAX) /* the cache is asked twice */
 
 /* What a search found. Everything lives in its arenas. */
 /* Grows whenever the same question over the same settings may find its passages in another order:

@@ -25,6 +25,8 @@ enum rag_status pipeline_still_wanted(const struct pipeline_request *request,
 enum rag_status pipeline_leave_out(const struct pipeline_request *request, struct retrieval *r,
                                    enum stage stage, enum rag_status status,
                                    const struct rag_error *why, struct rag_error *reterr);
+/* It is left out whatever the reason. */
+void pipeline_note_degraded(struct retrieval *r, enum stage stage, const struct rag_error *why);
 struct lexical_query pipeline_lexical_query(const struct pipeline *p, const struct retrieval *r);
 
 /* ---- the steps ---- */
@@ -133,7 +135,8 @@ enum rag_status pipeline_generate(const struct pipeline *p, const struct pipelin
                                   struct rag_error *reterr);
 
 /* After a refusal: a->nearest, from what the search found; nothing where the guard refused. At most
- * as many as an answer would have been made from. RAG_ECANCELLED, RAG_ETIMEOUT, RAG_ENOMEM. */
+ * p->n_nearest, and as many as an answer would have been made from. The refusal stands whatever
+ * happens here: what fails ends the list and is noted as degraded. RAG_ECANCELLED alone. */
 enum rag_status pipeline_nearest(const struct pipeline *p, const struct pipeline_request *request,
                                  struct pipeline_answer *a, struct rag_error *reterr);
 

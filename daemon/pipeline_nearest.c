@@ -4,7 +4,8 @@
  * first whose vectors are nearest, since words have nothing to say there.
  *
  * They are passages to the policy, as citations are: what the first stages of the guard have not
- * read is read here, masked or passed over. */
+ * read is read here, masked or passed over; but no more than NEAREST_READS_MAX of them, since
+ * nobody asked for it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,29 +67,49 @@ static enum rag_status name(struct pipeline_answer *a, const struct passage *s, 
     return RAG_OK;
 }
 
-enum rag_status pipeline_nearest(const struct pipeline *p, const struct pipeline_request *request,
-                                 struct pipeline_answer *a, struct rag_error *reterr)
+/* Add to a->nearest, which holds what was found before a failure too. */
+static enum rag_status collect(const struct pipeline *p, const struct pipeline_request *request,
+                               struct pipeline_answer *a, size_t most, struct rag_error *reterr)
 {
     struct retrieval *r = &a->retrieval;
-    size_t most = request->top_k ? request->top_k : p->n_passages;
     struct passage **ordered = arena_calloc(&r->arena, r->n_fetched + 1, sizeof(*ordered));
     enum rag_status status = RAG_OK;
     size_t n_near = 0;
+    size_t n_read = 0;
     size_t n;
 
     if (!ordered)
         return rag_fail(reterr, RAG_ENOMEM, "answer: out of memory");
-    if (strcmp(a->reason_code, "guard") == 0)
-        return RAG_OK;
-    if (most > NEAREST_MAX)
-        most = NEAREST_MAX;
     n = order(a, ordered, &n_near);
     for (size_t i = 0; i < n && a->n_nearest < most && status == RAG_OK; i++) {
+        bool unread = (size_t)(ordered[i] - r->passages) >= r->n_guarded;
         bool keep = false;
 
+        if (unread && n_read++ >= NEAREST_READS_MAX)
+            continue;
         status = pipeline_guard_passage(p, request, r, ordered[i], &keep, reterr);
         if (status == RAG_OK && keep)
             status = name(a, ordered[i], i < n_near, reterr);
     }
     return status;
+}
+
+enum rag_status pipeline_nearest(const struct pipeline *p, const struct pipeline_request *request,
+                                 struct pipeline_answer *a, struct rag_error *reterr)
+{
+    struct retrieval *r = &a->retrieval;
+    size_t most = request->top_k ? request->top_k : p->n_passages;
+    struct rag_error why;
+    enum rag_status status;
+
+    if (most > p->n_nearest)
+        most = p->n_nearest;
+    if (most == 0 || strcmp(a->reason_code, "guard") == 0)
+        return RAG_OK;
+    status = collect(p, request, a, most, &why);
+    if (status == RAG_ECANCELLED)
+        return rag_fail(reterr, status, "%s", why.text);
+    if (status != RAG_OK)
+        pipeline_note_degraded(r, STAGE_GUARD, &why);
+    return RAG_OK;
 }

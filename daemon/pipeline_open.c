@@ -79,6 +79,7 @@ enum rag_status pipeline_open(struct app *app, size_t n_side, struct rag_error *
         .rerank.window_tokens = (size_t)config->rerank_window,
         .rerank.words = (float)config->rerank_words,
         .n_passages = (size_t)config->retrieve_top_k,
+        .n_nearest = (size_t)config->ask_nearest,
         .gate = {.relevance_min = (float)config->gate_relevance_min},
         .rerank_pass_min = (float)config->rerank_pass_min,
         .local = g->local,

@@ -79,6 +79,14 @@ enum rag_status pipeline_still_wanted(const struct pipeline_request *request,
     return RAG_OK;
 }
 
+void pipeline_note_degraded(struct retrieval *r, enum stage stage, const struct rag_error *why)
+{
+    assert(r->n_degraded < DEGRADED_MAX);
+    r->degraded[r->n_degraded].stage = stage;
+    r->degraded[r->n_degraded].why = *why;
+    r->n_degraded++;
+}
+
 enum rag_status pipeline_leave_out(const struct pipeline_request *request, struct retrieval *r,
                                    enum stage stage, enum rag_status status,
                                    const struct rag_error *why, struct rag_error *reterr)
@@ -89,10 +97,7 @@ enum rag_status pipeline_leave_out(const struct pipeline_request *request, struc
         return wanted;
     if (status == RAG_ENOMEM || status == RAG_ECANCELLED)
         return rag_fail(reterr, status, "%s", why->text);
-    assert(r->n_degraded < DEGRADED_MAX);
-    r->degraded[r->n_degraded].stage = stage;
-    r->degraded[r->n_degraded].why = *why;
-    r->n_degraded++;
+    pipeline_note_degraded(r, stage, why);
     return RAG_OK;
 }
 

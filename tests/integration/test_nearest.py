@@ -12,7 +12,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from ragd_process import Ragd, TcpListener, User  # noqa: E402
-from stub_openai import DIM, StubOpenAI  # noqa: E402
+from stub_openai import DIM, StubOpenAI, healthy, mode  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path("build/release")
 EMBEDDER = pathlib.Path(__file__).resolve().parents[1] / "data" / "models" / "tiny-xlmr-embed"
@@ -300,6 +300,138 @@ class Readers(Base):
         self.assertEqual((status, "nearest" in json.dumps(reply)), (403, False), reply)
         self.ok("PUT", "/v1/collections/c", {"readers": ["token:kim"]})
         self.assertEqual(kim.call("POST", "/v1/ask", ask)[1]["nearest"][0]["document"], "연락.md")
+
+
+@mode
+def judging(stub, x):
+    """Vectors as the stub has them; each chat is a judge's, who says what stub.judge does."""
+    if x.path == "/v1/chat/completions":
+        prompt = x.json["messages"][-1]["content"]
+        stub.answer = stub.judge(stub, prompt)
+    healthy(stub, x)
+
+
+class Slow(Base):
+    """A judge reads passages. Those that are nearest by their vectors ("항목") share no word with
+    the question; those that words find ("비용 비용") are given, and only these has the guard read
+    when the gate refuses."""
+    N_ITEMS = 20
+    READS = 9  # NEAREST_READS_MAX
+    RULE = {"name": "judge", "kind": "judge", "rubric": "Is it secret?", "on": ["passage"],
+            "action": "drop"}
+
+    def judged_by(self, judge, config=""):
+        stub = StubOpenAI()
+        stub.__enter__()
+        self.addCleanup(stub.__exit__, None, None, None)
+        stub.judge = judge
+        stub.vector = self.vector
+        stub.become("judging")
+        self.begin(f"[openai]\nbase_url = {stub.url('/v1')}\nmodel = j\nallow_private = 1\n"
+                   f"[remote]\nembed_url = {stub.url('/v1')}\nembed_model = e\n"
+                   f"embed_dim = {DIM}\nallow_private = 1\n{config}", [self.RULE],
+                   {f"첫째{i}.txt": f"비용 비용 비용 비용 비용 {i}" for i in range(3)} |
+                   {f"항목{i}.txt": f"여러 가지로 나뉘는 {i}번째 항목을 적어 두는 글이다"
+                    for i in range(self.N_ITEMS)})
+        Vectors.wait(self)
+        self.ok("PUT", "/v1/collections/c", {"fusion": {"weight_dense": 0.01}})
+        stub.forget()
+        return stub
+
+    @staticmethod
+    def vector(text):
+        near = 0.0 if "비용 비용" in text else 1.0  # a question's, too
+        return [near, 1.0 - near] + [0.0] * (DIM - 2)
+
+    def test_so_many_passages_are_read_and_no_more(self):
+        asked = []
+
+        def judge(_, prompt):
+            asked.append(prompt)
+            return "yes" if "항목" in prompt else "no"
+
+        self.judged_by(judge)
+        reply = self.ask(OFF_TOPIC, "low_relevance", top_k=2)
+        self.assertEqual(sum("항목" in p for p in asked), self.READS)
+        # those behind them that the guard had read before are named all the same
+        self.assertEqual([s["document"][:2] for s in reply["nearest"]], ["첫째"] * 2)
+        self.assertEqual(reply["degraded"], [])
+
+    def test_the_refusal_stands_when_the_deadline_passes(self):
+        items = []
+
+        def judge(stub, prompt):
+            if "항목" in prompt:
+                items.append(prompt)
+                if len(items) > 1:
+                    stub.sleep(3600)
+            return "no"
+
+        self.judged_by(judge, "[retrieve]\nembed_budget_ms = 60000\n")
+        for _ in range(2):
+            del items[:]
+            reply = self.ask(OFF_TOPIC, "low_relevance", deadline_ms=5000, top_k=3)
+            self.assertEqual(reply["cache"], "none")
+            self.assertEqual([d["stage"] for d in reply["degraded"]], ["guard"], reply)
+            named = [s["document"] for s in reply["nearest"]]
+            self.assertIn(named, (["항목0.txt"], ["항목0.txt", "항목1.txt"]))
+            self.assertEqual(self.row(reply)["nearest"], reply["nearest"])
+
+    def test_nothing_is_read_for_it_where_it_is_off(self):
+        asked = []
+
+        def judge(_, prompt):
+            asked.append(prompt)
+            return "no"
+
+        self.judged_by(judge, "[ask]\nnearest = 0\n")
+        reply = self.ask(OFF_TOPIC, "low_relevance", top_k=2)
+        self.assertEqual(reply["nearest"], [])
+        self.assertEqual([p for p in asked if "항목" in p], [])
+        self.assertEqual(len(asked), 2)
+
+
+class Key(Base):
+    """[ask] nearest."""
+
+    def restart(self, config):
+        self.ragd.stop()
+        self.ragd.config = config
+        self.ragd.start()
+
+    def test_so_many_are_named(self):
+        self.begin("[ask]\nnearest = 1\n")
+        self.assertEqual(len(self.ask(NOT_SAID, "missing_constraint")["nearest"]), 1)
+
+    def test_none_is_shown_or_recorded_where_it_is_off(self):
+        self.begin("[ask]\nnearest = 0\n")
+        reply = self.ask(NOT_SAID, "missing_constraint")
+        self.assertEqual((reply["nearest"], self.row(reply)["nearest"]), ([], []))
+        self.assertEqual(self.events(NOT_SAID)["done"]["nearest"], [])
+        run = self.ragd.ragctl("ask", "-c", "c", NOT_SAID)
+        self.assertEqual(run.returncode, 3, run.stderr)
+        self.assertNotIn("가까운", run.stdout)
+
+    def test_a_cached_refusal_does_not_outlive_it(self):
+        self.begin("")
+        shown = self.ask(NOT_SAID, "missing_constraint")["nearest"]
+        self.assertEqual(len(shown), 2)
+        self.restart("")
+        again = self.ask(NOT_SAID, "missing_constraint")
+        self.assertEqual((again["cache"], again["nearest"]), ("exact", shown))
+        self.restart("[ask]\nnearest = 0\n")
+        off = self.ask(NOT_SAID, "missing_constraint")
+        self.assertEqual((off["cache"], off["nearest"]), ("none", []))
+
+    def test_more_than_three_is_a_mistake(self):
+        self.ragd = Ragd(BUILD)
+        self.addCleanup(self.ragd.__exit__, None, None, None)
+        path = self.ragd.folder / "more.conf"
+        path.write_text("[ask]\nnearest = 4\n", encoding="utf-8")
+        run = subprocess.run([str(BUILD / "ragd"), "-n", "-f", str(path)], text=True,
+                             capture_output=True, timeout=60, check=False)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("nearest", run.stderr)
 
 
 class Cached(Base):
