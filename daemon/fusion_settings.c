@@ -51,8 +51,8 @@ enum rag_status fusion_settings_read(const struct json *object, struct fusion_op
     if (status == RAG_OK)
         status = json_get_string(object, "method", METHOD_BYTES_MAX, &method, reterr);
     if (status == RAG_OK && method && fusion_method_parse(method, &options->method) != RAG_OK)
-        status =
-            rag_fail(reterr, RAG_EINVAL, "'method': '%s' is none of 'rrf', 'convex' and 'scaled'", method);
+        status = rag_fail(reterr, RAG_EINVAL,
+                          "'method': '%s' is none of 'rrf', 'convex' and 'scaled'", method);
     if (status == RAG_OK)
         status = read_weights(object, options->weights, reterr);
     if (status == RAG_OK)

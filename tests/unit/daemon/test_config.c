@@ -174,7 +174,7 @@ static void backends_are_tried_as_configured(void **state)
         {"[openai]\nbase_url = https://h/v1\nmodel = m\n",                        2, BACKEND_OPENAI    },
         {"[generate]\nmodel = l\n[openai]\nbase_url = https://h/v1\nmodel = m\n", 3, BACKEND_LOCAL     },
         {"[generate]\nbackends = extractive, openai\n[openai]\nbase_url = https://h/v1\nmodel = "
-         "m\n",                                                                        2,                                                                      BACKEND_EXTRACTIVE               },
+         "m\n",                                                          2, BACKEND_EXTRACTIVE},
     };
 
     (void)state;

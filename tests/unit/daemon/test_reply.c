@@ -107,7 +107,7 @@ static void fill(struct retrieval *r, struct passage passages[3], struct ranked 
         .mode = SEARCH_HYBRID,
         .fusion = {.method = FUSION_CONVEX, .weights = {0.75f, 0.25f}, .rrf_k = 60, .depth = 100},
         .reranker = "tiny",
-        .rankings = {{"bm25", lists[0], 2},          {"dense", lists[1], 2}                       },
+        .rankings = {{"bm25", lists[0], 2},           {"dense", lists[1], 2}                                   },
         .n_rankings = 2,
         .ran[STAGE_RERANK] = true,
     };
