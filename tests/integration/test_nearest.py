@@ -370,7 +370,7 @@ class Slow(Base):
         self.judged_by(judge, "[retrieve]\nembed_budget_ms = 60000\n")
         for _ in range(2):
             del items[:]
-            reply = self.ask(OFF_TOPIC, "low_relevance", deadline_ms=5000, top_k=3)
+            reply = self.ask(OFF_TOPIC, "low_relevance", deadline_ms=10_000, top_k=3)
             self.assertEqual(reply["cache"], "none")
             self.assertEqual([d["stage"] for d in reply["degraded"]], ["guard"], reply)
             named = [s["document"] for s in reply["nearest"]]
