@@ -106,34 +106,60 @@ static enum rag_status need_text(const struct json *object, const char *key, str
     return *ret ? RAG_OK : rag_fail(reterr, RAG_ENOMEM, "cached answer: out of memory");
 }
 
-static enum rag_status read_passage(const struct json *object, struct arena *arena,
-                                    struct passage *ret, struct rag_error *reterr)
-{
-    int64_t chunk, version, start;
-    enum rag_status status;
+/* Which stored text a passage is, and what it is called. */
+struct origin {
+    uint64_t chunk;
+    uint64_t version_id;
+    const char *document;
+    const char *title;
+    const char *heading;
+};
 
-    ret->document = ret->title = ret->heading = ret->context = ret->text = "";
-    if (json_is_null(object)) /* one that was given and not cited: its number only */
-        return RAG_OK;
-    status = need_int(object, "chunk", INT64_MAX, &chunk, reterr);
+static enum rag_status need_origin(const struct json *object, struct arena *arena,
+                                   struct origin *ret, struct rag_error *reterr)
+{
+    int64_t chunk, version;
+    enum rag_status status = need_int(object, "chunk", INT64_MAX, &chunk, reterr);
+
     if (status == RAG_OK)
         status = need_int(object, "version", INT64_MAX, &version, reterr);
-    if (status == RAG_OK)
-        status = need_int(object, "start", UINT32_MAX, &start, reterr);
     if (status == RAG_OK)
         status = need_text(object, "document", arena, &ret->document, reterr);
     if (status == RAG_OK)
         status = need_text(object, "title", arena, &ret->title, reterr);
     if (status == RAG_OK)
         status = need_text(object, "heading", arena, &ret->heading, reterr);
+    if (status != RAG_OK)
+        return status;
+    ret->chunk = (uint64_t)chunk;
+    ret->version_id = (uint64_t)version;
+    return RAG_OK;
+}
+
+static enum rag_status read_passage(const struct json *object, struct arena *arena,
+                                    struct passage *ret, struct rag_error *reterr)
+{
+    struct origin origin;
+    enum rag_status status;
+    int64_t start;
+
+    ret->document = ret->title = ret->heading = ret->context = ret->text = "";
+    if (json_is_null(object)) /* one that was given and not cited: its number only */
+        return RAG_OK;
+    status = need_origin(object, arena, &origin, reterr);
+    if (status == RAG_OK)
+        status = need_int(object, "start", UINT32_MAX, &start, reterr);
     if (status == RAG_OK)
         status = need_text(object, "context", arena, &ret->context, reterr);
     if (status == RAG_OK)
         status = need_text(object, "text", arena, &ret->text, reterr);
     if (status != RAG_OK)
         return status;
-    ret->id = (uint64_t)chunk;
-    ret->version_id = (uint64_t)version;
+    ret->id = origin.chunk;
+    ret->version_id = origin.version_id;
+    ret->document = origin.document;
+    ret->title = origin.title;
+    ret->heading = origin.heading;
     ret->text_bytes = strlen(ret->text);
     ret->byte_start = (uint32_t)start;
     if (ret->text_bytes > UINT32_MAX - ret->byte_start)
@@ -176,11 +202,10 @@ static enum rag_status read_nearest(const struct json *object, struct arena *are
 {
     const char *by = json_string(json_member(object, "by"));
     double score = json_number(json_member(object, "score"));
-    int64_t chunk, version, start, end, cut_start, cut_end;
-    enum rag_status status = need_int(object, "chunk", INT64_MAX, &chunk, reterr);
+    int64_t start, end, cut_start, cut_end;
+    struct origin origin;
+    enum rag_status status = need_origin(object, arena, &origin, reterr);
 
-    if (status == RAG_OK)
-        status = need_int(object, "version", INT64_MAX, &version, reterr);
     if (status == RAG_OK)
         status = need_int(object, "byte_start", UINT32_MAX, &start, reterr);
     if (status == RAG_OK)
@@ -190,12 +215,6 @@ static enum rag_status read_nearest(const struct json *object, struct arena *are
     if (status == RAG_OK)
         status = need_int(object, "snippet_end", UINT32_MAX, &cut_end, reterr);
     if (status == RAG_OK)
-        status = need_text(object, "document", arena, &ret->document, reterr);
-    if (status == RAG_OK)
-        status = need_text(object, "title", arena, &ret->title, reterr);
-    if (status == RAG_OK)
-        status = need_text(object, "heading", arena, &ret->heading, reterr);
-    if (status == RAG_OK)
         status = need_text(object, "snippet", arena, &ret->snippet, reterr);
     if (status != RAG_OK)
         return status;
@@ -203,8 +222,11 @@ static enum rag_status read_nearest(const struct json *object, struct arena *are
         strlen(ret->snippet) != (size_t)(cut_end - cut_start))
         return rag_fail(reterr, RAG_EFORMAT,
                         "cached answer: a snippet is not that part of its passage");
-    ret->chunk = (uint64_t)chunk;
-    ret->version_id = (uint64_t)version;
+    ret->chunk = origin.chunk;
+    ret->version_id = origin.version_id;
+    ret->document = origin.document;
+    ret->title = origin.title;
+    ret->heading = origin.heading;
     ret->byte_start = (uint32_t)start;
     ret->byte_end = (uint32_t)end;
     ret->snippet_start = (uint32_t)cut_start;

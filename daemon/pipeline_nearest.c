@@ -13,14 +13,6 @@
 #include "daemon/pipeline_internal.h"
 #include "retrieve/snippet.h"
 
-static int by_dense_rank(const void *a, const void *b)
-{
-    const struct passage *const *x = a;
-    const struct passage *const *y = b;
-
-    return ((*x)->dense_rank > (*y)->dense_rank) - ((*x)->dense_rank < (*y)->dense_rank);
-}
-
 /* All that may be named, best first; *ret_n_near of them by their vectors. ret has room for all
  * that were fetched. */
 static size_t order(struct pipeline_answer *a, struct passage **ret, size_t *ret_n_near)
@@ -33,7 +25,7 @@ static size_t order(struct pipeline_answer *a, struct passage **ret, size_t *ret
         if (r->passages[i].dense_rank != RANK_NONE)
             ret[n++] = &r->passages[i];
     if (n > 0)
-        qsort(ret, n, sizeof(*ret), by_dense_rank);
+        qsort(ret, n, sizeof(*ret), passages_compare_dense);
     *ret_n_near = n;
     for (size_t i = 0; i < a->n_given; i++)
         if (*ret_n_near == 0 || r->passages[i].dense_rank == RANK_NONE)

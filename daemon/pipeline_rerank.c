@@ -68,9 +68,7 @@ static enum rag_status fuse_words(struct retrieval *r, const struct passage *wor
 
     if (!fused || !ordered)
         return rag_fail(reterr, RAG_ENOMEM, "rerank: out of memory");
-    if (r->fusion.method == FUSION_SCALED)
-        r->doubt = rerank_doubt(words, head);
-    status = rerank_fuse(&r->fusion, words, head, fused, &n, reterr);
+    status = rerank_fuse(&r->fusion, words, head, fused, &n, &r->doubt, reterr);
     if (status != RAG_OK)
         return status;
     /* what only a list of weight 0 knows is not in 'fused'; it keeps its place behind */

@@ -58,7 +58,7 @@ static enum rag_status reciprocal(struct lexical_tuning *t, const struct lexical
     }
     qsort(t->head, n, sizeof *t->head, by_score);
     if (t->fusion)
-        status = rerank_fuse(t->fusion, t->head, n, t->fused, &n, reterr);
+        status = rerank_fuse(t->fusion, t->head, n, t->fused, &n, NULL, reterr);
     for (size_t i = 0; status == RAG_OK && i < n && i < MRR_DEPTH; i++) {
         if (is_gold(q, t->fusion ? t->fused[i].id : t->head[i].id)) {
             *ret = 1.0 / (double)(i + 1);

@@ -11,3 +11,11 @@ void passages_by_rerank(struct passage *passages, size_t n)
         passages[at] = s;
     }
 }
+
+int passages_compare_dense(const void *a, const void *b)
+{
+    const struct passage *x = *(const struct passage *const *)a;
+    const struct passage *y = *(const struct passage *const *)b;
+
+    return (x->dense_rank > y->dense_rank) - (x->dense_rank < y->dense_rank);
+}

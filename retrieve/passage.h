@@ -55,4 +55,7 @@ struct passage {
  * short. Ranks are the caller's to number. */
 void passages_by_rerank(struct passage *passages, size_t n);
 
+/* For qsort() of pointers to passages: by dense_rank. */
+int passages_compare_dense(const void *a, const void *b);
+
 #endif

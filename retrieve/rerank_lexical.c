@@ -170,15 +170,8 @@ enum rag_status rerank_lexical(const struct lexical_query *query,
     return status;
 }
 
-static int by_dense_rank(const void *a, const void *b)
-{
-    const struct passage *x = *(const struct passage *const *)a;
-    const struct passage *y = *(const struct passage *const *)b;
-
-    return (x->dense_rank > y->dense_rank) - (x->dense_rank < y->dense_rank);
-}
-
-float rerank_doubt(const struct passage *by_words, size_t n)
+/* How little of the question's idf mass the best passage by words holds in one place. */
+static float doubt_of_words(const struct passage *by_words, size_t n)
 {
     float held = 0.0f;
 
@@ -204,7 +197,8 @@ static void lift(struct fused *list, size_t n, uint64_t id, size_t at)
 }
 
 enum rag_status rerank_fuse(const struct fusion_options *fusion, const struct passage *by_words,
-                            size_t n, struct fused *ret, size_t *ret_n, struct rag_error *reterr)
+                            size_t n, struct fused *ret, size_t *ret_n, float *ret_doubt,
+                            struct rag_error *reterr)
 {
     const struct passage **near = calloc(n + 1, sizeof *near);
     struct ranked *items = calloc(n * N_LISTS + 1, sizeof *items);
@@ -227,17 +221,20 @@ enum rag_status rerank_fuse(const struct fusion_options *fusion, const struct pa
         if (by_words[i].dense_rank != RANK_NONE)
             near[n_near++] = &by_words[i];
     }
-    qsort(near, n_near, sizeof *near, by_dense_rank);
+    qsort(near, n_near, sizeof *near, passages_compare_dense);
     for (size_t i = 0; i < n_near; i++)
         items[n + i] = (struct ranked){near[i]->id, near[i]->dense_score};
     lists[LIST_BM25] = (struct ranked_list){items, n_words};
     lists[LIST_DENSE] = (struct ranked_list){items + n, n_near};
     options.depth = 0; /* the head is what it is */
-    options.doubt = rerank_doubt(by_words, n);
+    if (options.method == FUSION_SCALED)
+        options.doubt = doubt_of_words(by_words, n);
     status = fusion_rank(&options, lists, ret, ret_n, reterr);
     if (status == RAG_OK && options.method == FUSION_SCALED && options.weights[LIST_BM25] > 0.0f)
         for (size_t i = 0; i < n_words; i++)
             lift(ret, *ret_n, items[i].id, (i + 1) * FUSION_WORDS_PLACES - 1);
+    if (status == RAG_OK && ret_doubt)
+        *ret_doubt = options.doubt;
 out:
     free(near);
     free(items);

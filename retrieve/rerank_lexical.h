@@ -60,16 +60,14 @@ enum rag_status rerank_lexical(const struct lexical_query *query,
  * known may be a name, and a list of names must not hide what is said of it. */
 #define FUSION_WORDS_PLACES 3
 
-/* 0..1 by the formula above: 0 from FUSION_HELD on. by_words: as rerank_lexical() left them; those
- * that bm25 did not rank count for nothing. */
-float rerank_doubt(const struct passage *by_words, size_t n);
-
 /* After a fusion an order by words alone would undo what the vectors found, so it takes the place
- * of bm25 in the same fusion, with rerank_doubt(); where 'scaled' then ranks passage i by words
- * below place i * FUSION_WORDS_PLACES, it is lifted there and takes over that place's score.
- * by_words: the head as rerank_lexical() left it. ret: room for 2 * n; what only a list of weight 0
- * knows is not in it. Statuses of fusion_rank(). */
+ * of bm25 in the same fusion, of 'scaled' with the doubt as above; where 'scaled' then ranks
+ * passage i by words below place i * FUSION_WORDS_PLACES, it is lifted there and takes over that
+ * place's score. by_words: the head as rerank_lexical() left it. ret: room for 2 * n; what only a
+ * list of weight 0 knows is not in it. ret_doubt: 0 of the other methods; may be NULL. Statuses of
+ * fusion_rank(). */
 enum rag_status rerank_fuse(const struct fusion_options *fusion, const struct passage *by_words,
-                            size_t n, struct fused *ret, size_t *ret_n, struct rag_error *reterr);
+                            size_t n, struct fused *ret, size_t *ret_n, float *ret_doubt,
+                            struct rag_error *reterr);
 
 #endif

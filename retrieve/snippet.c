@@ -6,9 +6,8 @@
 #include "base/utf8.h"
 #include "text/grapheme.h"
 
-#define MARGIN_PART                                                                                \
-    6 /* of the length: before the words, and in which a word's end is looked for                  \
-       */
+/* Of the length: before the words, and in which a word's end is looked for. */
+#define MARGIN_PART 6
 
 static bool is_blank(char c)
 {

@@ -226,7 +226,7 @@ static void test_doubt_of_words(void **state)
             memmove(head + 2, head + 1, 6 * sizeof head[0]);
             head[1] = second;
         }
-        assert_int_equal(rerank_fuse(&fuse_rows[i].fusion, head, 8, fused, &n, NULL), RAG_OK);
+        assert_int_equal(rerank_fuse(&fuse_rows[i].fusion, head, 8, fused, &n, NULL, NULL), RAG_OK);
         assert_int_equal(n, 8);
         for (size_t k = 0; k < n; k++) {
             if (fused[k].id != fuse_rows[i].want[k])
